@@ -1,0 +1,111 @@
+"""Takes the lock, takes the port, then supervises: `python -m xopc_supervisor gateway`.
+
+Started by `xopc gateway`, which resolves the configuration and becomes this process; not meant for typing.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+
+from xopc_supervisor import contract, lock, sockets
+from xopc_supervisor.contract import Launch, LockInfo
+from xopc_supervisor.log import Log, say
+from xopc_supervisor.loop import Supervisor
+from xopc_supervisor.states import Policy
+
+PORT_WAIT_SECONDS = 30
+"""Under a service manager: how long a port or an address is waited for."""
+PORT_POLL_SECONDS = 0.25
+
+
+def main() -> int:
+    """Run one supervisor to its end and return its exit code."""
+    text = os.environ.get(contract.LAUNCH_VARIABLE)
+    if text is None:
+        say("This is the inner half of the gateway. Start it with: xopc gateway", to=2)
+        return contract.EXIT_USAGE
+    launch = Launch.from_json(text)
+    marker = os.environ.get(contract.MARKER_VARIABLE, "")
+    try:
+        return _run(launch, marker)
+    except KeyboardInterrupt:
+        return contract.EXIT_OK
+
+
+def _run(launch: Launch, marker: str) -> int:
+    config_exit = contract.EXIT_OK if marker == "launchd" else contract.EXIT_CONFIG
+    try:
+        held = lock.acquire(launch.lock_path, _own_info(launch))
+    except lock.LockHeldError as error:
+        who = f"process {error.pid}" if error.pid else "an unknown process"
+        say(f"❌ Gateway already running ({who}, pid {error.pid}) with {launch.config_path}.", to=2)
+        say("   See `xopc gateway status`; stop it with `xopc gateway stop`.", to=2)
+        return config_exit if marker else contract.EXIT_FAILURE
+    except OSError as error:
+        say(f"❌ Cannot take the lock {launch.lock_path}: {error.strerror}.", to=2)
+        say(f"   Make {launch.state_dir} writable for this user, or name another with XOPC_STATE_DIR.", to=2)
+        return contract.EXIT_FAILURE
+    try:
+        listeners = _take_port(launch, patient=bool(marker))
+        if listeners is None:
+            return contract.EXIT_FAILURE
+        try:
+            no_respawn = contract.is_truthy(os.environ.get(contract.NO_RESPAWN_VARIABLE))
+            policy = Policy(no_respawn=no_respawn, config_exit=config_exit)
+            return Supervisor(launch, held, listeners, Log(launch.log_dir), policy).run()
+        finally:
+            for listener in listeners:
+                listener.close()
+    finally:
+        held.release()
+
+
+def _take_port(launch: Launch, *, patient: bool) -> list[socket.socket] | None:
+    """The listening sockets, or None when told why there are none."""
+    deadline = time.monotonic() + (PORT_WAIT_SECONDS if patient else 0)
+    while True:
+        try:
+            return sockets.listen(launch.listen)
+        except sockets.PortTakenError as error:
+            if time.monotonic() >= deadline:
+                say(f"❌ Port {error.port} is already in use. Use --force to kill existing process.", to=2)
+                _explain(launch, error.port)
+                return None
+        except sockets.AddressMissingError as error:
+            if time.monotonic() >= deadline:
+                say(f"❌ This machine has no address {error.host}. Set gateway.bind to one that it has.", to=2)
+                return None
+        except OSError as error:
+            host, port, _ = launch.listen[0]
+            say(f"❌ Cannot listen at {host} port {port}: {error.strerror}.", to=2)
+            say("   Choose another with --port or gateway.port; ports below 1024 need privileges.", to=2)
+            return None
+        time.sleep(PORT_POLL_SECONDS)  # noqa: TID251 - before any child runs there is nothing else to do
+
+
+def _explain(launch: Launch, port: int) -> None:
+    """Let the gateway's own code tell who listens; it bounds its time itself."""
+    sys.stderr.flush()
+    environ = {name: value for name, value in os.environ.items() if name != contract.LAUNCH_VARIABLE}
+    command = [*launch.explain_port, str(port)]
+    try:
+        pid = os.posix_spawn(command[0], command, environ, file_actions=[(os.POSIX_SPAWN_DUP2, 2, 1)])
+        os.waitpid(pid, 0)
+    except OSError:
+        pass
+
+
+def _own_info(launch: Launch) -> LockInfo:
+    return LockInfo(
+        pid=os.getpid(),
+        start_time=contract.start_time(os.getpid()),
+        config_path=launch.config_path,
+        created_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

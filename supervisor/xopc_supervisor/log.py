@@ -1,0 +1,51 @@
+"""The supervisor's lines, in the gateway's log file and on the terminal.
+
+The shape is the gateway's own: one JSON object a line, `{timestamp, level, message, module}`, in
+`app-YYYY-MM-DD.log`. Nothing here raises: a full disk or a vanished terminal must not end a supervisor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+
+MODULE = "xopc.supervisor"
+
+
+class Log:
+    """Writes to one directory of log files and to standard error."""
+
+    def __init__(self, log_dir: str) -> None:
+        self._log_dir = log_dir
+        self._to_terminal = os.environ.get("XOPC_LOG_CONSOLE", "").lower() != "false"
+        self._to_file = os.environ.get("XOPC_LOG_FILE", "").lower() != "false"
+
+    def write(self, level: str, message: str) -> None:
+        """Write one line. Errors are shown on standard error even when the console is off."""
+        now = time.time()
+        if self._to_terminal or level in ("error", "fatal"):
+            say(f"{time.strftime('%H:%M:%S', time.localtime(now))} {level:5} {message}", to=2)
+        if self._to_file:
+            self._append(now, {"level": level, "message": message, "module": MODULE, "pid": os.getpid()})
+
+    def _append(self, now: float, fields: dict[str, object]) -> None:
+        stamp = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now % 1 * 1000):03}Z"
+        line = json.dumps({"timestamp": stamp, **fields}) + "\n"
+        name = f"app-{time.strftime('%Y-%m-%d', time.localtime(now))}.log"
+        try:
+            os.makedirs(self._log_dir, mode=0o700, exist_ok=True)
+            descriptor = os.open(os.path.join(self._log_dir, name), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                os.write(descriptor, line.encode())
+            finally:
+                os.close(descriptor)
+        except OSError:
+            pass
+
+
+def say(text: str, *, to: int = 1) -> None:
+    """Write a line to standard output (1) or error (2), unless nobody is there any more."""
+    with contextlib.suppress(OSError):
+        os.write(to, f"{text}\n".encode())

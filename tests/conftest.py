@@ -1,0 +1,34 @@
+"""What holds for every test: an environment and a home of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_PREFIXES = ("XOPC_", "LISTEN_")
+_NAMES = ("NOTIFY_SOCKET", "INVOCATION_ID", "NO_COLOR")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_real_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """For fixtures that live longer than a test: nothing of whoever runs the tests is read or written."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(_PREFIXES) or name in _NAMES]:
+            patch.delenv(name)
+        _move_home(patch, tmp_path_factory.mktemp("home"))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def home(no_real_home: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The test's own home directory: `tmp_path`."""
+    _move_home(monkeypatch, tmp_path)
+    return tmp_path
+
+
+def _move_home(patch: pytest.MonkeyPatch, home: Path) -> None:
+    patch.setenv("HOME", str(home))
+    patch.setenv("XOPC_HOME", str(home))

@@ -1,0 +1,101 @@
+"""A child of the supervisor that needs no gateway: speaks the line, and does what its environment says.
+
+`FAKE_CHILD` holds a script of comma-separated steps:
+`ready`, `hang` (until a signal or the lifeline ends it), `exit:N`, `kill:N`, `say:WORDS`, `ignore-term`,
+`leave-orphan` (a process in its group that outlives it), `stubborn` (ignores the lifeline), `wait:SECONDS`.
+Each life may have its own script: scripts are separated by `|`, the last one repeats; the number of the life
+is counted in the file `FAKE_CHILD_LOG`, which also gets a line of JSON for each thing that happens.
+"""
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from xopc_supervisor.contract import INHERITANCE_VARIABLE, Inheritance
+
+inheritance = Inheritance.from_json(os.environ[INHERITANCE_VARIABLE])
+log_path = Path(os.environ["FAKE_CHILD_LOG"])
+
+
+def note(**fields: object) -> None:
+    with log_path.open("a") as log:
+        log.write(json.dumps({"pid": os.getpid(), **fields}) + "\n")
+
+
+def lives() -> int:
+    return sum('"born"' in line for line in log_path.read_text().splitlines()) if log_path.exists() else 0
+
+
+scripts = os.environ["FAKE_CHILD"].split("|")
+script = scripts[min(lives(), len(scripts) - 1)].split(",")
+line = socket.socket(fileno=inheritance.line_fd)
+note(
+    event="born",
+    kind=inheritance.kind,
+    reason=inheritance.reason,
+    boot=inheritance.boot_id,
+    group=os.getpgid(0),
+    ports=[socket.socket(fileno=os.dup(fd)).getsockname()[1] for fd in inheritance.listen_fds],
+    environment=sorted(os.environ),
+)
+stubborn = "stubborn" in script
+
+
+def hang() -> None:
+    """Until the line ends; words are noted, a restart is answered as the gateway does."""
+    pending = b""
+    while True:
+        select.select([line], [], [])
+        data = line.recv(4096)
+        if not data:
+            note(event="lifeline ended")
+            if stubborn:
+                time.sleep(30)
+            os._exit(0)
+        *lines, pending = (pending + data).split(b"\n")
+        for text in lines:
+            note(event="heard", words=text.decode())
+            if text.startswith(b"restart respawn"):
+                line.sendall(text + b"\n")
+                os._exit(75)
+
+
+def on_term(*_: object) -> None:
+    note(event="SIGTERM")
+    os._exit(0)
+
+
+def on_term_ignored(*_: object) -> None:
+    note(event="SIGTERM ignored")
+
+
+signal.signal(signal.SIGTERM, on_term)
+for step in script:
+    name, _, value = step.partition(":")
+    match name:
+        case "ready":
+            line.sendall(b"standby 0.1.0 1\nlistening\nready\n")
+        case "say":
+            line.sendall(f"{value}\n".encode())
+        case "exit":
+            sys.stdout.flush()
+            os._exit(int(value))
+        case "kill":
+            os.kill(os.getpid(), int(value))
+        case "ignore-term":
+            signal.signal(signal.SIGTERM, on_term_ignored)
+        case "leave-orphan":
+            orphan = subprocess.Popen(["sleep", "60"], close_fds=True)
+            note(event="orphan", orphan=orphan.pid)
+        case "wait":
+            time.sleep(float(value))
+        case "hang":
+            hang()
+        case _:
+            assert step == "stubborn", step

@@ -1,0 +1,145 @@
+import hashlib
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from xopc_supervisor.contract import (
+    Address,
+    Inheritance,
+    Launch,
+    LockInfo,
+    RestartIntent,
+    is_alive,
+    is_truthy,
+    lock_path,
+    start_time,
+)
+
+LAUNCH = Launch(
+    config_path="/home/ada/.xopc/xopc.json",
+    state_dir="/home/ada/.xopc",
+    lock_path="/home/ada/.xopc/locks/gateway.0a1b2c3d.lock",
+    intent_path="/home/ada/.xopc/gateway-restart-intent.json",
+    log_dir="/home/ada/.xopc/logs",
+    listen=(Address("127.0.0.1", 18790), Address("::1", 18790, required=False)),
+    command=("python3", "-m", "xopc.gateway"),
+    explain_port=("python3", "-m", "xopc.service.ports"),
+    version_file="/usr/lib/xopc/__init__.py",
+    ready_text="ready at {port}",
+    flags={"port": 18790, "bind": None, "token": None},
+)
+
+
+def test_a_launch_survives_the_environment() -> None:
+    assert Launch.from_json(LAUNCH.to_json()) == LAUNCH
+
+
+def test_an_inheritance_survives_the_environment() -> None:
+    inheritance = Inheritance(5, 6, (7, 8), "boot", 4711, "crash", "killed by SIGSEGV", 12.5)
+    assert Inheritance.from_json(inheritance.to_json()) == inheritance
+
+
+def test_the_lock_file_bears_the_names_that_other_programs_read() -> None:
+    info = LockInfo(pid=4711, start_time=99, config_path="/x.json", created_at="2026-01-02T03:04:05Z", child_pid=4712)
+    assert json.loads(info.to_json()) == {
+        "pid": 4711,
+        "startTime": 99,
+        "configPath": "/x.json",
+        "createdAt": "2026-01-02T03:04:05Z",
+        "childPid": 4712,
+    }
+    assert LockInfo.from_json(info.to_json()) == info
+
+
+def test_the_rest_of_a_longer_text_does_not_spoil_a_lock_file() -> None:
+    info = LockInfo(pid=1, start_time=2, config_path="/x.json", created_at="")
+    assert LockInfo.from_json(info.to_json() + '4711, "left": "over"}\n') == info
+
+
+@pytest.mark.parametrize("text", ["", "4711", "[]", "{}", '{"pid": "one"}', '{"pid": true}', '{"pid": -1}', "\0", "{"])
+def test_a_text_that_is_no_lock_is_none(text: str) -> None:
+    assert LockInfo.from_json(text) is None
+
+
+def test_the_lock_path_hashes_the_real_path_of_the_configuration(tmp_path: Path) -> None:
+    real = tmp_path / "real.json"
+    real.touch()
+    link = tmp_path / "link.json"
+    link.symlink_to(real)
+    digest = hashlib.sha256(str(real.resolve()).encode()).hexdigest()[:8]
+    assert lock_path("/s", str(link)) == lock_path("/s", str(real)) == f"/s/locks/gateway.{digest}.lock"
+
+
+def test_an_intent_survives_its_file() -> None:
+    intent = RestartIntent(4711, "boot", "respawn", "update", 1_700_000_000_000)
+    assert RestartIntent.from_json(intent.to_json()) == intent
+    assert json.loads(intent.to_json())["kind"] == "gateway-restart"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": "other"},
+        {"pid": "4711"},
+        {"pid": True},
+        {"createdAt": 1.5},
+        {"mode": "reload"},
+        {"mode": None},
+        {"reason": 3},
+        {"bootId": 7},
+    ],
+)
+def test_an_intent_of_another_shape_is_none(change: dict[str, object]) -> None:
+    intent = RestartIntent(4711, "boot", "respawn", "update", 1_700_000_000_000)
+    assert RestartIntent.from_json(json.dumps(json.loads(intent.to_json()) | change)) is None
+
+
+def test_an_intent_is_for_one_supervisor_and_one_boot() -> None:
+    intent = RestartIntent(4711, "boot", "in-process", "", 0)
+    assert intent.is_for(4711, "boot")
+    assert not intent.is_for(4712, "boot")
+    assert not intent.is_for(4711, "another")
+    assert intent._replace(boot_id=None).is_for(4711, "another")
+
+
+@pytest.mark.parametrize(("age_ms", "fresh"), [(0, True), (60_000, True), (60_001, False), (-1, False)])
+def test_an_intent_is_fresh_for_a_minute(age_ms: int, fresh: bool) -> None:
+    assert RestartIntent(1, None, "in-process", "", 1_000_000).is_fresh(1_000_000 + age_ms) is fresh
+
+
+def test_this_process_is_alive_and_a_reused_pid_is_not() -> None:
+    started = start_time(os.getpid())
+    assert is_alive(os.getpid(), started)
+    assert started is not None
+    assert not is_alive(os.getpid(), started + 1)
+
+
+def test_a_dead_process_and_a_zombie_are_not_alive() -> None:
+    child = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert not is_alive(child.pid, None)
+    child.wait()
+    assert not is_alive(child.pid, None)
+    assert start_time(child.pid) is None
+
+
+def test_the_start_time_is_found_behind_any_program_name(tmp_path: Path) -> None:
+    program = tmp_path / "a) R (b"
+    program.symlink_to("/bin/sleep")
+    child = subprocess.Popen([str(program), "10"])
+    try:
+        assert is_alive(child.pid, start_time(child.pid))
+    finally:
+        child.kill()
+        child.wait()
+
+
+@pytest.mark.parametrize(
+    ("value", "truth"),
+    [("1", True), ("TRUE", True), (" yes ", True), ("on", True), ("0", False), ("", False), (None, False)],
+)
+def test_a_switch_reads_as_the_documents_say(value: str | None, truth: bool) -> None:
+    assert is_truthy(value) is truth

@@ -1,0 +1,49 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from xopc_supervisor.log import Log, say
+
+
+def test_a_line_is_json_in_the_file_of_the_day_and_readable_on_the_terminal(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Log(str(tmp_path / "logs")).write("warn", "Something.")
+    (file,) = (tmp_path / "logs").glob("app-????-??-??.log")
+    line = json.loads(file.read_text())
+    assert (line["level"], line["message"], line["module"]) == ("warn", "Something.", "xopc.supervisor")
+    assert line["timestamp"].endswith("Z")
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "warn  Something." in capfd.readouterr().err
+
+
+def test_a_silent_console_still_shows_errors(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XOPC_LOG_CONSOLE", "false")
+    log = Log(str(tmp_path))
+    log.write("info", "quiet")
+    log.write("error", "loud")
+    shown = capfd.readouterr().err
+    assert "quiet" not in shown
+    assert "loud" in shown
+
+
+def test_the_file_can_be_turned_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XOPC_LOG_FILE", "false")
+    Log(str(tmp_path / "logs")).write("info", "x")
+    assert not (tmp_path / "logs").exists()
+
+
+def test_a_directory_that_cannot_be_made_is_survived(tmp_path: Path) -> None:
+    (tmp_path / "logs").write_text("a file")
+    Log(str(tmp_path / "logs")).write("info", "x")
+
+
+def test_a_vanished_terminal_is_survived() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    say("to nobody", to=writer)
+    os.close(writer)

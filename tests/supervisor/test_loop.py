@@ -1,0 +1,260 @@
+"""The supervisor's process with a child that is a fake: signals, exits, restarts and the lock file."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xopc_supervisor import contract
+from xopc_supervisor.contract import Address, Launch, LockInfo, RestartIntent
+from xopc_supervisor.loop import installed_version
+
+FAKE = Path(__file__).parents[1] / "fakes" / "supervised_child.py"
+
+
+class Supervised:
+    """One supervisor process and what its children noted."""
+
+    def __init__(self, tmp_path: Path, script: str, **environ: str) -> None:
+        self.notes_path = tmp_path / "notes.jsonl"
+        self.intent_path = tmp_path / "intent.json"
+        self.version_path = tmp_path / "version.py"
+        self.version_path.write_text('__version__ = "0.1.0"\n')
+        self.launch = Launch(
+            config_path=str(tmp_path / "xopc.json"),
+            state_dir=str(tmp_path),
+            lock_path=str(tmp_path / "locks" / "gateway.lock"),
+            intent_path=str(self.intent_path),
+            log_dir=str(tmp_path / "logs"),
+            listen=(Address("127.0.0.1", 0),),
+            command=(sys.executable, str(FAKE)),
+            explain_port=(sys.executable, "-c", "print('explained')"),
+            version_file=str(self.version_path),
+            ready_text="READY AT {port}",
+            flags={},
+        )
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "xopc_supervisor", "gateway"],
+            env={
+                **os.environ,
+                **environ,
+                contract.LAUNCH_VARIABLE: self.launch.to_json(),
+                "FAKE_CHILD": script,
+                "FAKE_CHILD_LOG": str(self.notes_path),
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def notes(self, event: str) -> list[dict[str, Any]]:
+        text = self.notes_path.read_text() if self.notes_path.exists() else ""
+        notes = [json.loads(line) for line in text.splitlines()]
+        return [note for note in notes if note["event"] == event]
+
+    def wait_for(self, event: str, count: int = 1) -> list[dict[str, Any]]:
+        """The first `count` notes of this event."""
+        return until(lambda: notes if len(notes := self.notes(event)) >= count else None)
+
+    def lock(self) -> LockInfo | None:
+        path = Path(self.launch.lock_path)
+        return LockInfo.from_json(path.read_text()) if path.exists() else None
+
+    def wait_for_state(self, state: str) -> LockInfo:
+        return until(lambda: info if (info := self.lock()) and info.state == state else None)
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def end(self) -> tuple[int, str]:
+        """Exit code and output, once it has ended."""
+        output, _ = self.process.communicate(timeout=20)
+        return self.process.returncode, output
+
+
+def until(found: Callable[[], Any]) -> Any:  # noqa: ANN401 - gives back what `found` finds
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        value = found()
+        if value is not None:
+            return value
+        time.sleep(0.01)
+    raise TimeoutError
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Supervised]]:
+    started: list[Supervised] = []
+
+    def start(script: str, **environ: str) -> Supervised:
+        started.append(Supervised(tmp_path, script, **environ))
+        return started[-1]
+
+    yield start
+    for supervised in started:
+        if supervised.process.poll() is None:
+            supervised.process.kill()
+            supervised.process.communicate()
+
+
+def test_a_ready_child_is_announced_with_the_real_port(start: Callable[..., Supervised]) -> None:
+    supervised = start("ready,hang")
+    info = supervised.wait_for_state("serving")
+    (born,) = supervised.wait_for("born")
+    assert info.port == born["ports"][0]
+    assert (info.pid, info.child_pid, info.boot_id) == (supervised.process.pid, born["pid"], born["boot"])
+    assert (info.host, info.version) == ("127.0.0.1", "0.1.0")
+    supervised.signal(signal.SIGTERM)
+    assert supervised.end() == (0, f"READY AT {info.port}\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_reaches_the_child_and_leaves_no_lock(start: Callable[..., Supervised], number: int) -> None:
+    supervised = start("ready,hang")
+    supervised.wait_for_state("serving")
+    supervised.signal(number)
+    code, _ = supervised.end()
+    assert code == 0
+    assert len(supervised.notes("SIGTERM")) == 1
+    assert supervised.lock() is None
+
+
+def test_the_second_stop_kills(start: Callable[..., Supervised]) -> None:
+    supervised = start("ignore-term,ready,hang")
+    supervised.wait_for_state("serving")
+    supervised.signal(signal.SIGINT)
+    supervised.wait_for("SIGTERM ignored")
+    began = time.monotonic()
+    supervised.signal(signal.SIGINT)
+    assert supervised.end()[0] == 0
+    assert time.monotonic() - began < 3
+
+
+def test_a_crash_is_followed_by_a_new_child_on_the_same_sockets(start: Callable[..., Supervised]) -> None:
+    supervised = start("ready,wait:0.1,kill:9|ready,hang")
+    first, second = supervised.wait_for("born", 2)
+    assert (second["kind"], second["reason"]) == ("crash", "killed by SIGKILL")
+    assert first["ports"] == second["ports"]
+    assert first["boot"] != second["boot"]
+    supervised.signal(signal.SIGTERM)
+    assert "The gateway crashed: killed by SIGKILL" in supervised.end()[1]
+
+
+def test_connections_made_while_no_child_runs_are_not_refused(start: Callable[..., Supervised]) -> None:
+    supervised = start("ready,exit:1|exit:1|exit:1|ready,hang")
+    info = supervised.wait_for_state("backing-off")
+    assert info.port is not None
+    with socket.create_connection(("127.0.0.1", info.port), timeout=5):
+        pass
+
+
+def test_a_refused_configuration_stays_down_with_78(start: Callable[..., Supervised]) -> None:
+    supervised = start("exit:78")
+    assert supervised.end()[0] == contract.EXIT_CONFIG
+    assert len(supervised.notes("born")) == 1
+    assert supervised.lock() is None
+
+
+def test_under_launchd_it_stays_down_with_0(start: Callable[..., Supervised]) -> None:
+    assert start("exit:78", XOPC_SERVICE_MARKER="launchd").end()[0] == 0
+
+
+def test_exit_75_is_followed_at_once_and_is_no_crash(start: Callable[..., Supervised]) -> None:
+    supervised = start("ready,wait:0.1,exit:75|ready,hang")
+    _, second = supervised.wait_for("born", 2)
+    assert second["kind"] == "respawn"
+
+
+def test_without_respawn_a_crash_ends_it_with_the_childs_code(start: Callable[..., Supervised]) -> None:
+    supervised = start("ready,exit:3", XOPC_NO_RESPAWN="1")
+    assert supervised.end()[0] == 3
+    assert len(supervised.notes("born")) == 1
+
+
+def test_sigusr1_asks_the_child_for_a_restart_in_its_process(start: Callable[..., Supervised]) -> None:
+    supervised = start("ready,hang")
+    supervised.wait_for_state("serving")
+    supervised.signal(signal.SIGUSR1)
+    heard = supervised.wait_for("heard", 2)
+    assert [note["words"] for note in heard] == ["go", "restart in-process SIGUSR1"]
+
+
+def test_an_intent_says_what_sigusr1_means_and_is_consumed(start: Callable[..., Supervised]) -> None:
+    supervised = start("ready,hang")
+    info = supervised.wait_for_state("serving")
+    now_ms = int(time.time() * 1000)
+    intent = RestartIntent(supervised.process.pid, info.boot_id, "respawn", "by hand", now_ms)
+    supervised.intent_path.write_text(intent.to_json())
+    supervised.signal(signal.SIGUSR1)
+    _, second = supervised.wait_for("born", 2)
+    assert (second["kind"], second["reason"]) == ("respawn", "by hand")
+    assert not supervised.intent_path.exists()
+
+
+def test_a_newer_installed_version_turns_a_restart_into_a_respawn(start: Callable[..., Supervised]) -> None:
+    supervised = start("ready,hang")
+    supervised.wait_for_state("serving")
+    supervised.version_path.write_text('__version__ = "0.2.0"\n')
+    supervised.signal(signal.SIGUSR1)
+    _, second = supervised.wait_for("born", 2)
+    assert second["reason"] == "SIGUSR1, version 0.1.0 to 0.2.0"
+
+
+def test_sighup_reloads_where_there_is_no_terminal(start: Callable[..., Supervised]) -> None:
+    supervised = start("ready,hang")
+    supervised.wait_for_state("serving")
+    supervised.signal(signal.SIGHUP)
+    heard = supervised.wait_for("heard", 2)
+    assert heard[1]["words"] == "restart reload configuration reload (SIGHUP)"
+
+
+def test_the_child_of_a_killed_supervisor_sees_its_lifeline_end(start: Callable[..., Supervised]) -> None:
+    supervised = start("ready,hang")
+    supervised.wait_for_state("serving")
+    supervised.process.kill()
+    supervised.process.communicate()
+    supervised.wait_for("lifeline ended")
+
+
+def test_processes_that_a_child_leaves_behind_are_killed(start: Callable[..., Supervised]) -> None:
+    supervised = start("leave-orphan,ready,exit:1|ready,hang")
+    (note,) = supervised.wait_for("orphan")
+    supervised.wait_for("born", 2)
+    until(lambda: True if not contract.is_alive(note["orphan"], None) else None)
+
+
+def test_readiness_reaches_the_service_manager(start: Callable[..., Supervised], tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(20)
+        supervised = start("ready,hang", NOTIFY_SOCKET=str(tmp_path / "notify"))
+        assert manager.recv(100) == b"READY=1"
+        (born,) = supervised.wait_for("born")
+        assert "NOTIFY_SOCKET" not in born["environment"]
+        supervised.signal(signal.SIGTERM)
+        assert manager.recv(100) == b"STOPPING=1"
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [('__version__ = "1.2.3"\n', "1.2.3"), ("x = 1\n__version__='2'", "2"), ("", None), ("version = 1", None)],
+)
+def test_the_installed_version_is_read_from_the_file(tmp_path: Path, text: str, version: str | None) -> None:
+    (tmp_path / "file.py").write_text(text)
+    assert installed_version(str(tmp_path / "file.py")) == version
+
+
+def test_a_missing_version_file_tells_nothing(tmp_path: Path) -> None:
+    assert installed_version(str(tmp_path / "missing.py")) is None

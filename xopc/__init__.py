@@ -1,0 +1,3 @@
+"""xopc, a personal-assistant gateway."""
+
+__version__ = "0.1.0"

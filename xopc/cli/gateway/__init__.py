@@ -1,0 +1,19 @@
+"""`xopc gateway`: run the gateway, or talk to the one that runs."""
+
+from __future__ import annotations
+
+from cyclopts import App
+
+from xopc.cli.gateway.run import run
+
+app = App(
+    name="gateway",
+    help="Run the gateway in the foreground, or, with a command, look after the one that runs.",
+)
+app.default(run)
+app.command("xopc.cli.gateway.status:status", name="status")
+app.command("xopc.cli.gateway.stop:stop", name="stop")
+app.command("xopc.cli.gateway.restart:restart", name="restart")
+app.command("xopc.cli.gateway.logs:logs", name="logs")
+app.command("xopc.cli.gateway.token:token", name="token")
+app.command("xopc.cli.gateway.tree:tree", name="tree")

@@ -1,0 +1,116 @@
+"""`xopc gateway stop`."""
+
+from __future__ import annotations
+
+import signal
+
+from attrs import frozen
+
+from xopc.cli.gateway.target import Target, find_target
+from xopc.cli.options import ConfigOption, JsonOption
+from xopc.cli.output import fail, print_json
+from xopc.contracts.errors import Failure, XopcError
+from xopc_supervisor import contract
+from xopc_supervisor.contract import EXIT_OK
+
+STOP_SECONDS = 8.0
+"""A gateway drains for 5 s and is killed by its supervisor after 6."""
+
+
+@frozen
+class Stopping:
+    """One process of a gateway that has to end."""
+
+    pid: int
+    start_time: int | None
+
+
+def stop(*, as_json: JsonOption = False, config: ConfigOption = None) -> int:
+    """Stop the running gateway, and wait until it has ended.
+
+    What is in flight may finish, for 5 seconds at most. Without a lock, the verified gateways that listen at the
+    configured port are stopped; another program there is never touched.
+    """
+    try:
+        return _stop(find_target(config), as_json=as_json)
+    except XopcError as error:
+        return fail(f"Gateway stop failed: {error.message}", as_json=as_json)
+
+
+def _stop(target: Target, *, as_json: bool) -> int:
+    from xopc.service.identity import send
+    from xopc.service.poll import attempts
+
+    pids = _whom_to_signal(target)
+    if not pids:
+        return _tell_not_running(as_json=as_json)
+    ending = [Stopping(pid, contract.start_time(pid)) for pid in pids]
+    if target.lock.info is not None and target.lock.info.child_pid is not None:
+        ending.append(Stopping(target.lock.info.child_pid, target.lock.info.child_start_time))
+    for pid in pids:
+        send(pid, signal.SIGTERM)
+    noun = "process" if len(pids) == 1 else "processes"
+    place = f" on port {target.port}" if target.port else ""
+    message = f"Gateway stop signal sent to unmanaged {noun}{place}: {', '.join(map(str, pids))}."
+    if not as_json:
+        print(f"✅ {message}", flush=True)
+    for _ in attempts(STOP_SECONDS, first=0.02, longest=0.2):
+        ending = [process for process in ending if contract.is_alive(process.pid, process.start_time)]
+        if not ending:
+            break
+    warnings = _left_behind(target, ending)
+    if as_json:
+        result = "stopping" if ending else "stopped"
+        print_json({"ok": True, "result": result, "message": message, "warnings": warnings})
+    else:
+        for warning in warnings:
+            print(f"⚠️  {warning}")
+        if not ending:
+            print("✅ Gateway stopped.")
+    return EXIT_OK
+
+
+def _whom_to_signal(target: Target) -> tuple[int, ...]:
+    """The supervisor that holds the lock; else the gateways at the port.
+
+    Raises:
+        XopcError: only somebody else listens there, or the port is not known.
+    """
+    from xopc.service.ports import PortStatus, inspect
+
+    info = target.lock.info
+    if info is not None and target.lock.is_alive:
+        return (info.pid,)
+    if info is not None and info.child_pid is not None and target.lock.is_orphaned:
+        return (info.child_pid,)
+    if target.port is None:
+        raise target.config_error or XopcError(Failure.NOT_FOUND, "no gateway runs, and gateway.port is not known")
+    use = inspect(target.port)
+    if use.gateways or use.status is not PortStatus.BUSY:
+        return use.gateways
+    pids = sorted({listener.pid for listener in use.strangers if listener.pid is not None})
+    if not pids:
+        raise XopcError(Failure.FORBIDDEN, f"port {use.port} is used by a process that this user may not see")
+    names = ", ".join(map(str, pids))
+    raise XopcError(Failure.CONFLICT, f"refusing to signal non-gateway process pid {names}")
+
+
+def _left_behind(target: Target, ending: list[Stopping]) -> list[str]:
+    if ending:
+        pids = ", ".join(str(process.pid) for process in ending)
+        return [f"Gateway is still stopping after {STOP_SECONDS:g} s (pid {pids}). See `xopc gateway logs`."]
+    if target.port is None:
+        return []
+    from xopc.service.ports import inspect
+
+    return [f"Port {target.port} is now used by pid {one.pid}." for one in inspect(target.port).listeners]
+
+
+def _tell_not_running(*, as_json: bool) -> int:
+    hints = ["xopc gateway"]
+    if as_json:
+        print_json({"ok": True, "result": "not-loaded", "hints": hints})
+    else:
+        print("✅ Gateway service not loaded.")
+        print("💡 Start with: xopc gateway")
+    return EXIT_OK

@@ -1,0 +1,116 @@
+"""Which gateway a command is about: its files, its lock, where it listens, and what opens it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+from attrs import frozen
+
+from xopc.client.http import Client
+from xopc.config.paths import Paths, resolve_paths
+from xopc.config.resolve import Flags, Resolved, resolve
+from xopc.contracts.errors import ConfigError, Failure, XopcError
+from xopc.service.lockfile import Lock, read_lock
+from xopc_supervisor.contract import LockInfo
+
+DOT_ENV = Path(".env")
+_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+
+
+@frozen
+class Target:
+    """One gateway as it stands when the command looks."""
+
+    environ: Mapping[str, str]
+    paths: Paths
+    lock: Lock
+
+    @property
+    def owner(self) -> LockInfo | None:
+        """What the lock says, while the supervisor that wrote it lives."""
+        return self.lock.info if self.lock.is_alive else None
+
+    @property
+    def resolved(self) -> Resolved | None:
+        """The configuration as this command sees it; None where it does not validate."""
+        return None if isinstance(self._resolution, ConfigError) else self._resolution
+
+    @property
+    def config_error(self) -> ConfigError | None:
+        """What is wrong with the configuration. The running gateway may see another environment, and know better."""
+        return self._resolution if isinstance(self._resolution, ConfigError) else None
+
+    @cached_property
+    def _resolution(self) -> Resolved | ConfigError:
+        try:
+            return resolve(self.environ, Flags())
+        except ConfigError as error:
+            return error
+
+    @property
+    def host(self) -> str:
+        """Where to connect: an address that a gateway which listens at all of them has, too."""
+        recorded = self.lock.info.host if self.lock.info and self._lock_counts else None
+        host = recorded or (self.resolved.binding.hosts[0] if self.resolved else "127.0.0.1")
+        return _EVERY_ADDRESS.get(host, host)
+
+    @property
+    def port(self) -> int | None:
+        """The port of the running gateway, else that of the configuration; None where neither is known."""
+        recorded = self.lock.info.port if self.lock.info and self._lock_counts else None
+        return recorded or (self.resolved.port if self.resolved else None)
+
+    @property
+    def _lock_counts(self) -> bool:
+        return self.lock.is_alive or self.lock.is_orphaned
+
+    @property
+    def url(self) -> str | None:
+        """Base URL of its API."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}" if self.port else None
+
+    @property
+    def credential(self) -> str | None:
+        """What the configuration says, which the running gateway may have been started without."""
+        return self.resolved.auth.secret if self.resolved else None
+
+    def client(self, timeout_seconds: float) -> Client:
+        """A client with the credential, for the gateway that holds the lock.
+
+        Raises:
+            XopcError: none does, or it does not listen yet. A stranger at its port must not see the credential.
+        """
+        if self.owner is None:
+            raise XopcError(Failure.UNAVAILABLE, "Gateway is not running. Start it with: xopc gateway")
+        if self.owner.port is None or self.url is None:
+            raise XopcError(Failure.UNAVAILABLE, f"Gateway (pid {self.owner.pid}) is still starting. Try again.")
+        return Client(self.url, self.credential, timeout_seconds)
+
+
+def find_target(config: Path | None) -> Target:
+    """The gateway of a configuration file: of the one given, else of the environment's, else the default one.
+
+    Raises:
+        ConfigError: the environment names no usable place.
+    """
+    environ = read_environment(config)
+    paths = resolve_paths(environ)
+    return Target(environ, paths, read_lock(paths.lock_path))
+
+
+def read_environment(config: Path | None) -> dict[str, str]:
+    """The environment, with what `.env` in the working directory adds, and with the given configuration file."""
+    environ = dict(os.environ)
+    if DOT_ENV.is_file():
+        from dotenv import dotenv_values
+
+        for name, value in dotenv_values(DOT_ENV).items():
+            if value is not None:
+                environ.setdefault(name, value)
+    if config is not None:
+        environ["XOPC_CONFIG_PATH"] = str(config.absolute())
+    return environ

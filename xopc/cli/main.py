@@ -1,0 +1,119 @@
+"""The console script `xopc`: finds the command, and turns whatever goes wrong into a sentence and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from io import TextIOWrapper
+from typing import TYPE_CHECKING
+
+import xopc
+
+if TYPE_CHECKING:
+    from cyclopts import App, CycloptsError
+
+EXIT_INTERRUPTED = 130
+"""Ctrl+C: 128 and the number of SIGINT, as shells count."""
+
+
+def main() -> int:
+    """Run the command that the process was started with, and return its exit code."""
+    arguments = sys.argv[1:]
+    _accept_any_terminal()
+    try:
+        code = _run(arguments)
+        if sys.stdout:
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has seen enough (`xopc gateway logs | head`). What is still buffered goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    if arguments in (["--version"], ["-V"]):
+        print(xopc.__version__)
+        return 0
+    from cyclopts import CycloptsError
+
+    from xopc.cli.output import fail
+    from xopc.contracts.errors import XopcError
+
+    as_json = "--json" in arguments
+    try:
+        code: object = build_app()(arguments, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        return _explain_usage(error)
+    except XopcError as error:
+        return fail(error.message, as_json=as_json)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        return fail(_sentence(error), as_json=as_json)
+    return code if isinstance(code, int) else 0
+
+
+def build_app() -> App:
+    """All commands. Their modules are imported when they are run, or asked for help."""
+    from cyclopts import App, Parameter
+
+    app = App(
+        name="xopc",
+        help="A personal-assistant gateway: chat channels and API clients on one side, AI agents on the other.",
+        version=xopc.__version__,
+        version_flags=["--version", "-V"],
+        help_formatter="plain",
+        help_epilogue="`xopc COMMAND --help` tells more. The gateway starts with `xopc gateway`.",
+        default_parameter=Parameter(negative=()),
+        result_action="return_value",
+    )
+    app.command("xopc.cli.gateway:app", name="gateway")
+    app.register_install_completion_command(help="Make Tab complete xopc's commands and options in this shell.")
+    return app
+
+
+def _explain_usage(error: CycloptsError) -> int:
+    from xopc_supervisor.contract import EXIT_USAGE
+
+    error.verbose = False
+    command = " ".join(["xopc", *(error.command_chain or ())])
+    print(f"{command}: {_usage_problem(error, command)}", file=sys.stderr)
+    print(f"See: {command} --help", file=sys.stderr)
+    return EXIT_USAGE
+
+
+def _usage_problem(error: CycloptsError, command: str) -> str:
+    from cyclopts import UnknownCommandError, UnusedCliTokensError
+
+    if not isinstance(error, UnknownCommandError | UnusedCliTokensError) or not error.unused_tokens:
+        return str(error)
+    word = error.unused_tokens[0]
+    names = sorted(name for name in (error.app or ()) if not name.startswith("-"))
+    if not names:
+        return f'"{word}" is one argument too many.'
+    if word in names:
+        return f"options go behind the command: {command} {word} [OPTIONS]"
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, names, n=1)
+    question = f" Did you mean {near[0]}?" if near else ""
+    return f'Unknown command "{word}".{question}\nCommands: {", ".join(names)}.'
+
+
+def _sentence(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}"
+
+
+def _accept_any_terminal() -> None:
+    """A terminal that lacks a sign gets a question mark, not a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,29 @@
+"""Options that several commands have, with their texts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from cyclopts import Parameter, Token
+
+UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "": 1.0}
+
+
+def _read_duration(_type: object, tokens: Sequence[Token]) -> float:
+    """`30s`, `500ms`, `1m`; a bare number is seconds."""
+    text = tokens[0].value
+    match = re.fullmatch(r"([0-9]{1,9})(ms|s|m|)", text)
+    if match is None or int(match[1]) == 0:
+        raise ValueError(f"{text!r} is not a duration: write 30s, 500ms or 1m")
+    return int(match[1]) * UNIT_SECONDS[match[2]]
+
+
+JsonOption: TypeAlias = Annotated[bool, Parameter(name="--json", help="Print JSON.")]
+ConfigOption: TypeAlias = Annotated[
+    Path | None, Parameter(name="--config", help="The configuration file, instead of ~/.xopc/xopc.json.")
+]
+Seconds: TypeAlias = Annotated[float, Parameter(converter=_read_duration, n_tokens=1)]
+"""A duration as the user writes it, in seconds; use it inside another `Annotated` with a name and a help text."""

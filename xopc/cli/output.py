@@ -1,0 +1,52 @@
+"""How commands speak: text for people, JSON for programs, times and secrets in short."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+from xopc_supervisor.contract import EXIT_FAILURE
+
+
+def print_json(value: Mapping[str, object]) -> None:
+    """Print an object with an indent of two, in ASCII."""
+    print(json.dumps(value, indent=2))
+
+
+def fail(message: str, *, as_json: bool, hints: Iterable[str] = (), **more: object) -> int:
+    """Tell of a failure: on standard error, or as `{ok, error, hints, …}` on standard output. Returns exit code 1."""
+    if as_json:
+        print_json({"ok": False, "error": message, "hints": list(hints), **more})
+    else:
+        print(f"❌ {message}", file=sys.stderr)
+        for hint in hints:
+            print(f"💡 {hint}", file=sys.stderr)
+    return EXIT_FAILURE
+
+
+def preview(secret: str) -> str:
+    """A secret in short: both ends of it, and of a short one never more than half.
+
+    >>> preview("abc12345defghijkxyz67890")
+    'abc12345...xyz67890'
+    """
+    shown = 8 if len(secret) >= 24 else min(4, len(secret) // 4)
+    return f"{secret[:shown]}...{secret[len(secret) - shown :]}"
+
+
+def duration(seconds: float) -> str:
+    """A span of time in its largest unit: `12 s`, `3 min`, `5 h`, `2 d`."""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{max(0, int(seconds))} s"
+
+
+def seconds_since(timestamp: object) -> float | None:
+    """Seconds from an ISO 8601 time until now; None where it is none."""
+    try:
+        return (datetime.now(UTC) - datetime.fromisoformat(str(timestamp))).total_seconds()
+    except (ValueError, TypeError):
+        return None

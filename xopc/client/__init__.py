@@ -1,0 +1,1 @@
+"""A client of the gateway's own protocols; the CLI uses it. Imports `contracts` alone."""

@@ -1,0 +1,1 @@
+"""The configuration: where it lies, what it says, and what of it takes effect."""

@@ -1,0 +1,101 @@
+"""Reads `xopc.json`, from the disk to typed settings."""
+
+from __future__ import annotations
+
+import errno
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from attrs import frozen
+
+from xopc.config.findings import Findings
+from xopc.config.parse import NotJsonError, parse, position
+from xopc.config.substitute import substitute
+from xopc.contracts.convert import JsonObject, structure_known
+from xopc.contracts.errors import ConfigError, InvalidValueError, Problem
+from xopc.contracts.settings import Settings
+
+MAX_BYTES = 4 * 1024 * 1024
+
+
+@frozen
+class Document:
+    """The configuration as it stands in its file: references not replaced, unknown keys kept."""
+
+    values: JsonObject
+    plain: bool
+    """Whether it is plain JSON. Writing `values` back drops the comments of one that is not."""
+
+
+def load_settings(path: Path, environ: Mapping[str, str], findings: Findings) -> Settings:
+    """The settings in the file, with their references replaced; the defaults where there is no file.
+
+    Problems and warnings with the values go to `findings`; the defaults come back where there are problems.
+
+    Raises:
+        ConfigError: it cannot be read, or is no JSON object.
+        OSError: the disk fails; it may work later.
+    """
+    document = load_document(path)
+    if document is None:
+        return Settings()
+    values = substitute(document.values, environ, findings)
+    try:
+        settings, unknown = structure_known(values, Settings)
+    except InvalidValueError as error:
+        findings.problems += error.problems
+        return Settings()
+    for problem in unknown:
+        findings.warn(problem.path, problem.what)
+    return settings
+
+
+def load_document(path: Path) -> Document | None:
+    """The file's content, or None where there is no file.
+
+    Raises:
+        ConfigError: it cannot be read, or is no JSON object; with line and column where they are known.
+        OSError: the disk fails; it may work later.
+    """
+    content = _read(path)
+    if content is None:
+        return None
+    try:
+        return Document(*parse(_decode(content)))
+    except NotJsonError as error:
+        raise _refusal(path, str(error)) from None
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise _refusal(path, "is not a regular file: name another with XOPC_CONFIG_PATH")
+        if status.st_size > MAX_BYTES:
+            raise _refusal(path, f"is larger than {MAX_BYTES} bytes")
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno not in _LASTING:
+            raise
+        cure = "let the user that runs the gateway read it, or name another with XOPC_CONFIG_PATH"
+        raise _refusal(path, f"cannot be read ({error.strerror}): {cure}") from None
+
+
+_LASTING = {errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
+"""Errors that no later try mends."""
+
+
+def _decode(content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = error.object[: error.start].decode()
+        what = f"is not UTF-8: {position(before, len(before))}: save the file as UTF-8"
+        raise NotJsonError(what) from None
+
+
+def _refusal(path: Path, what: str) -> ConfigError:
+    return ConfigError(str(path), Problem(str(path), what))

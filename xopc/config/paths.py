@@ -1,0 +1,93 @@
+"""Where things stand on disk: the state directory, the configuration file, and what belongs to them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from attrs import frozen
+
+from xopc.contracts.errors import ConfigError, Problem
+from xopc_supervisor import contract
+
+CONFIG_NAME = "xopc.json"
+INTENT_NAME = "gateway-restart-intent.json"
+DATABASE_NAME = "xopc.db"
+
+
+@frozen
+class Paths:
+    """The files and directories of one gateway, absolute. None of them has to exist."""
+
+    state_dir: Path
+    config_path: Path
+    lock_path: Path
+    intent_path: Path
+    log_dir: Path
+    database: Path
+    workspace: Path
+
+
+def resolve_paths(environ: Mapping[str, str]) -> Paths:
+    """The paths that an environment asks for. Creates nothing.
+
+    Raises:
+        ConfigError: the environment names no usable place.
+    """
+    state_dir = _state_dir(environ)
+    default_config = state_dir / CONFIG_NAME
+    config_path = _path(environ, "XOPC_CONFIG_PATH") or _path(environ, "XOPC_CONFIG") or default_config
+    if os.path.realpath(config_path) == os.path.realpath(default_config):
+        database = state_dir / DATABASE_NAME
+    else:
+        database = state_dir / "db" / f"{contract.config_hash(str(config_path))}.db"
+    return Paths(
+        state_dir=state_dir,
+        config_path=config_path,
+        lock_path=Path(contract.lock_path(str(state_dir), str(config_path))),
+        intent_path=state_dir / INTENT_NAME,
+        log_dir=_path(environ, "XOPC_LOG_DIR") or state_dir / "logs",
+        database=database,
+        workspace=_path(environ, "XOPC_WORKSPACE") or state_dir / "workspace",
+    )
+
+
+def _state_dir(environ: Mapping[str, str]) -> Path:
+    named = _path(environ, "XOPC_STATE_DIR")
+    if named is not None:
+        return named
+    profile = environ.get("XOPC_PROFILE", "").strip()
+    if profile.lower() in ("", "default"):
+        return _home(environ) / ".xopc"
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", profile):
+        cure = "use up to 64 letters, digits, dots, dashes and underscores, and begin with a letter or a digit"
+        raise ConfigError("environment", Problem("XOPC_PROFILE", f"is not the name of a profile: {cure}"))
+    return _home(environ) / f".xopc-{profile}"
+
+
+def _path(environ: Mapping[str, str], name: str) -> Path | None:
+    """The absolute path in a variable; None where it is unset or empty."""
+    text = environ.get(name, "").strip()
+    return _expand(name, text, _home(environ)) if text else None
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    """The home directory that `~` and `~/.xopc` mean: XOPC_HOME, or else the user's own."""
+    home = environ.get("HOME", "").strip()
+    try:
+        own = Path(home).absolute() if home else Path.home()
+    except RuntimeError:
+        raise ConfigError("environment", Problem("HOME", "is not set, and the user has no other: set it")) from None
+    text = environ.get("XOPC_HOME", "").strip()
+    return _expand("XOPC_HOME", text, own) if text else own
+
+
+def _expand(name: str, text: str, home: Path) -> Path:
+    if text == "~" or text.startswith("~/"):
+        return home / text[1:].lstrip("/")
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError:
+        raise ConfigError("environment", Problem(name, "names the home of a user that does not exist")) from None

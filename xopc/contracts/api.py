@@ -1,0 +1,149 @@
+"""The bodies of the REST API. Attribute names go out in camel case (`boot_id` is `bootId`)."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from attrs import field, frozen
+from attrs.validators import max_len, optional
+
+
+class HealthStatus(Enum):
+    """How the gateway is, in one word."""
+
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    """It serves, but something that should run does not."""
+    RESTARTING = "restarting"
+    """It accepts, and answers once the restart is over."""
+    STOPPING = "stopping"
+
+
+@frozen
+class Health:
+    """`GET /health` and `GET /api/health`."""
+
+    status: HealthStatus
+    uptime: int
+    """Whole seconds since the running generation started."""
+    service: str
+    """Always `xopc-gateway`."""
+    version: str
+    boot_id: str
+    """New for each process."""
+    generation: int
+    """1 for the first of a process, one more after each in-process restart."""
+    pid: int
+    """The process to signal: the supervisor's."""
+    gateway_pid: int
+    started_at: str
+    """ISO 8601, UTC: when the running generation started."""
+
+
+class RestartKind(Enum):
+    """How a generation came to be."""
+
+    START = "start"
+    IN_PROCESS = "in-process"
+    RESPAWN = "respawn"
+    CRASH = "crash"
+
+
+@frozen
+class Restart:
+    """One start or restart, and its cause."""
+
+    kind: RestartKind
+    reason: str
+    boot_id: str
+    generation: int
+    at: str
+    """ISO 8601, UTC: when it was complete."""
+    duration_ms: int | None
+    """How long nobody was answered; None where the beginning is not known."""
+
+
+class TaskState(Enum):
+    """Where a task of the tree is in its life."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    BACKING_OFF = "backing-off"
+    """It failed and is started again after a pause."""
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+@frozen
+class TreeNode:
+    """One task of the gateway's nursery tree, and the tasks below it."""
+
+    name: str
+    state: TaskState
+    since: str
+    """ISO 8601, UTC: when it came into this state."""
+    restarts: int = 0
+    last_error: str | None = None
+    children: tuple[TreeNode, ...] = ()
+
+
+@frozen
+class MemoryUse:
+    """Memory of the gateway's process, in bytes."""
+
+    rss: int
+    pss: int | None
+    """Proportional set size; None where the system does not tell."""
+
+
+@frozen
+class Status:
+    """`GET /api/status`: health with what only a credential may see."""
+
+    health: Health
+    port: int
+    addresses: tuple[str, ...]
+    """`host:port` of each listening socket."""
+    auth_mode: str
+    config_path: str
+    state_dir: str
+    last_restart: Restart | None
+    restarts: int
+    """In-process restarts of this process."""
+    memory: MemoryUse
+    connections: int
+    """Open client connections."""
+    warnings: tuple[str, ...]
+    """What the configuration's reader had to say."""
+
+
+@frozen
+class RestartRequest:
+    """`POST /api/restart`."""
+
+    reason: str | None = field(default=None, validator=optional(max_len(200)))
+    """Recorded as the cause; at most 200 characters."""
+
+
+@frozen
+class RestartAccepted:
+    """The restart is under way: `/health` shows it, and `generation` counts it."""
+
+    status: str
+    """Always `restarting`."""
+    boot_id: str
+    generation: int
+    """The generation that will be replaced."""
+
+
+@frozen
+class ErrorDetail:
+    code: str
+    message: str
+
+
+@frozen
+class ErrorBody:
+    """Every answer that is not a success."""
+
+    error: ErrorDetail

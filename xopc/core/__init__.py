@@ -1,0 +1,1 @@
+"""The parts of the message path, without HTTP and without vendors."""

@@ -1,0 +1,47 @@
+"""A generation: all that depends on the configuration. An in-process restart replaces it whole."""
+
+from __future__ import annotations
+
+import trio
+from attrs import define, field
+
+from xopc.config.resolve import Resolved
+from xopc.core.tasks import Branch, utc_now
+
+
+@define(eq=False)
+class Generation:
+    """One running generation."""
+
+    number: int
+    """1 for the first of a process."""
+    resolved: Resolved
+    started: float = field(factory=trio.current_time)
+    """Of trio's clock, seconds."""
+    started_at: str = field(factory=utc_now)
+    _scope: trio.CancelScope = field(factory=trio.CancelScope, repr=False)
+    _ended: trio.Event = field(factory=trio.Event, repr=False)
+
+    async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
+        """Live until ended: the parts of the generation are tasks below this one."""
+        try:
+            with self._scope:
+                task_status.started()
+                await trio.sleep_forever()
+        finally:
+            self._ended.set()
+
+    async def end(self, linger_seconds: float) -> bool:
+        """Cancel all of it; False when something of it still runs after `linger_seconds`."""
+        self._scope.cancel()
+        with trio.move_on_after(linger_seconds):
+            await self._ended.wait()
+        return self._ended.is_set()
+
+
+async def start_generation(branch: Branch, number: int, resolved: Resolved) -> Generation:
+    """Start a generation in `branch`, and return it when its first phase is done."""
+    generation = Generation(number, resolved)
+    await branch.start("generation", generation.run)
+    branch.node.children[-1].restarts = number - 1
+    return generation

@@ -1,0 +1,188 @@
+"""The gateway's log: structlog and the standard library's `logging`, through one pipe to file and console.
+
+    log = structlog.get_logger("xopc.server")
+    log.info("A connection was refused.", peer="192.0.2.7")
+
+`configure` is called once a process, first thing. The methods are synchronous: a line is some fifty microseconds of
+work, and structlog's asynchronous ones need asyncio.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import threading
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partialmethod
+from pathlib import Path
+from types import TracebackType
+from typing import cast
+
+import structlog
+
+from xopc.core.redact import Plain, redact_value
+from xopc.gateway.log_console import Console
+from xopc.gateway.log_file import LogFile
+from xopc.gateway.log_line import LEVELS, compose
+
+RETENTION_DAYS = 14
+_STDERR = 2
+_LOCK_SECONDS = 1
+
+
+def configure(log_dir: Path, environ: Mapping[str, str]) -> LogWriter:
+    """Send all logging of this process to `log_dir` and to standard error, as the `XOPC_LOG_*` variables say.
+
+    Raises nothing: what cannot be written is counted, and a variable that makes no sense is itself a warning.
+
+    Ownership: the caller closes the writer; lines after that go to standard error alone.
+    """
+    level = environ.get("XOPC_LOG_LEVEL", "").strip().lower() or "info"
+    retention = environ.get("XOPC_LOG_RETENTION_DAYS", "").strip() or str(RETENTION_DAYS)
+    retention_days = int(retention) if re.fullmatch(r"[0-9]{1,5}", retention) else 0
+    writer = LogWriter(
+        level=level if level in LEVELS else "info",
+        file=None if _is_off(environ, "XOPC_LOG_FILE") else LogFile(log_dir, retention_days or RETENTION_DAYS),
+        console=None if _is_off(environ, "XOPC_LOG_CONSOLE") else Console(_STDERR, environ),
+        redacts=not _is_off(environ, "XOPC_LOG_REDACTION"),
+    )
+    structlog.configure(processors=[], wrapper_class=Log, logger_factory=writer.module, cache_logger_on_first_use=False)
+    logging.getLogger().addHandler(writer.library_handler)
+    logging.captureWarnings(True)
+
+    log = structlog.get_logger("xopc.log")
+    if level not in LEVELS:
+        log.warn(f"XOPC_LOG_LEVEL is not a level, so it is info. Use one of {', '.join(LEVELS)}.", value=level)
+    if not retention_days:
+        log.warn(
+            f"XOPC_LOG_RETENTION_DAYS is not a number of days, 1 to 99999, so it is {RETENTION_DAYS}.", value=retention
+        )
+    return writer
+
+
+class LogWriter:
+    """Where all lines of the process come together. May be used from any thread."""
+
+    def __init__(self, *, level: str, file: LogFile | None, console: Console | None, redacts: bool) -> None:
+        self._threshold = LEVELS.index(level)
+        self._file = file
+        self._console = console
+        self._redacts = redacts
+        self._lock = threading.RLock()
+        self.library_handler = _LibraryHandler(self)
+
+    def __enter__(self) -> LogWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take libraries off the pipe and close the file."""
+        logging.captureWarnings(False)
+        logging.getLogger().removeHandler(self.library_handler)
+        with self._turn() as mine:
+            file, self._file = self._file, None
+            if file is not None and mine:  # a descriptor that another thread hangs in is left to it
+                file.close()
+
+    def module(self, name: str = "xopc") -> Module:
+        """What structlog wraps for `get_logger(name)`."""
+        return Module(self, name)
+
+    def write(self, level: str, module: str, message: str, fields: Mapping[str, object]) -> None:
+        """Write one line to file and console, if its level is high enough.
+
+        Never raises. Waits a second at most for another thread's line.
+        """
+        if LEVELS.index(level) < self._threshold:
+            return
+        now = datetime.now(UTC)
+        line = compose(now, level, module, message, fields)
+        if self._redacts:
+            line = cast("dict[str, Plain]", redact_value(line))
+        with self._turn() as mine:
+            if mine:
+                self._write(now, line)
+            elif self._file is not None:
+                self._file.lost += 1
+
+    @contextmanager
+    def _turn(self) -> Generator[bool]:
+        # Entered twice by one thread when a warning is caught in the midst of `_write` itself.
+        mine = self._lock.acquire(timeout=_LOCK_SECONDS)
+        try:
+            yield mine
+        finally:
+            if mine:
+                self._lock.release()
+
+    def _write(self, now: datetime, line: dict[str, Plain]) -> None:
+        if self._file is not None:
+            error = self._file.write(now, line)
+            if error is not None and self._file.lost == 1 and self._console is not None:
+                fields = {"error": str(error), "cure": "free the disk, or mend the directory's permissions"}
+                self._console.write(compose(now, "error", "xopc.log", "The log file cannot be written.", fields))
+        if self._console is not None:
+            self._console.write(line)
+
+
+class Module:
+    """A name at the writer: what structlog's loggers wrap."""
+
+    def __init__(self, writer: LogWriter, name: str) -> None:
+        self._writer = writer
+        self._name = name
+
+    def write(self, level: str, message: str, fields: Mapping[str, object]) -> None:
+        self._writer.write(level, self._name, message, fields)
+
+
+class Log(structlog.BoundLoggerBase):
+    """What `structlog.get_logger` gives: a method a level, and `bind` for fields that many lines share.
+
+    It passes by structlog's processors, whose keyword arguments keep names such as `event` from being fields.
+    """
+
+    def _write(self, level: str, message: str, /, **fields: object) -> None:
+        self._logger.write(level, message, {**self._context, **fields})
+
+    def exception(self, message: str, /, **fields: object) -> None:
+        """`error`, with the traceback of the exception being handled."""
+        self._write("error", message, **{"exc_info": sys.exc_info(), **fields})
+
+    trace = partialmethod(_write, "trace")
+    debug = partialmethod(_write, "debug")
+    info = partialmethod(_write, "info")
+    warn = warning = partialmethod(_write, "warn")
+    error = partialmethod(_write, "error")
+    fatal = critical = partialmethod(_write, "fatal")
+
+
+class _LibraryHandler(logging.Handler):
+    """Takes what libraries log with the standard library, from warning on."""
+
+    def __init__(self, writer: LogWriter) -> None:
+        super().__init__(logging.WARNING)
+        self._writer = writer
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError):  # arguments that do not fit the text
+            message = f"{record.msg} {record.args}"
+        fields = {"exc_info": record.exc_info} if record.exc_info else {}
+        self._writer.write(_level_of(record.levelno), record.name, message, fields)
+
+
+def _level_of(number: int) -> str:
+    if number >= logging.CRITICAL:
+        return "fatal"
+    return "error" if number >= logging.ERROR else "warn"
+
+
+def _is_off(environ: Mapping[str, str], name: str) -> bool:
+    return environ.get(name, "").strip().lower() in {"0", "false", "no", "off"}

@@ -1,0 +1,102 @@
+"""The files that log lines are appended to, one a day.
+
+Several processes append to one file (the supervisor, an old and a new gateway), so a line is one `write` to a
+descriptor opened with O_APPEND, and nobody renames or truncates. A full or broken disk costs lines, never the caller.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from xopc.core.redact import Plain
+from xopc.gateway.log_line import encode
+
+_NAME = re.compile(r"app-(\d{4}-\d{2}-\d{2})\.log(\.gz)?")
+
+
+class LogFile:
+    """Appends to `<directory>/app-YYYY-MM-DD.log`, the date being local, and removes files past their retention.
+
+    Ownership: holds one descriptor; `close` gives it back.
+    """
+
+    def __init__(self, directory: Path, retention_days: int) -> None:
+        """Open nothing yet. Files of the last `retention_days` dates are kept, today's counted."""
+        self._directory = directory
+        self._retention_days = retention_days
+        self._date: date | None = None
+        self._fd = -1
+        self._identity = (0, 0)
+        self._torn = False
+        self.lost = 0
+        """Lines that could not be written since one could."""
+
+    def write(self, now: datetime, line: Mapping[str, Plain]) -> OSError | None:
+        """Append `line`, with a field `lost` where lines before it could not be written.
+
+        Returns the error that made it another lost one.
+        """
+        today = now.astimezone().date()
+        try:
+            if today != self._date:
+                self.close()
+                self._open(today)
+                self._remove_expired(today)
+            elif self._is_gone(today):
+                self.close()
+                self._open(today)
+            lost = self.lost
+            self._append(encode({**line, "lost": lost} if lost else line))
+        except OSError as error:
+            self.lost += 1
+            return error
+        self.lost -= lost  # not 0: a thread that gave up waiting may have counted its own meanwhile
+        return None
+
+    def close(self) -> None:
+        """Give the descriptor back. A later `write` opens the file again."""
+        fd, self._fd, self._date = self._fd, -1, None
+        if fd >= 0:
+            with suppress(OSError):  # what a network file system did not take in time
+                os.close(fd)
+
+    def _open(self, today: date) -> None:
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._fd = os.open(self._path(today), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        stat = os.fstat(self._fd)
+        self._identity = (stat.st_dev, stat.st_ino)
+        self._date = today
+        self._torn = False
+
+    def _is_gone(self, today: date) -> bool:
+        """Whether the name no longer leads to the open file: somebody removed it, or moved it away."""
+        try:
+            stat = self._path(today).stat()
+        except FileNotFoundError:
+            return True
+        return (stat.st_dev, stat.st_ino) != self._identity
+
+    def _append(self, data: bytes) -> None:
+        if self._torn:
+            data = b"\n" + data
+        written = os.write(self._fd, data)
+        self._torn = written < len(data)
+        if self._torn:
+            raise OSError(f"{written} of {len(data)} bytes written")
+
+    def _remove_expired(self, today: date) -> None:
+        oldest = today - timedelta(days=self._retention_days - 1)
+        with suppress(OSError):  # a directory that may be written but not read
+            for path in [*self._directory.iterdir()]:
+                match = _NAME.fullmatch(path.name)
+                with suppress(OSError, ValueError):  # somebody else's, or a date such as 2026-02-31
+                    if match and date.fromisoformat(match[1]) < oldest:
+                        path.unlink()
+
+    def _path(self, day: date) -> Path:
+        return self._directory / f"app-{day.isoformat()}.log"

@@ -1,0 +1,23 @@
+"""How much memory this process uses."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from pathlib import Path
+
+from xopc.contracts.api import MemoryUse
+
+ROLLUP = Path("/proc/self/smaps_rollup")
+"""Linux 4.14 and later: sums over all mappings (proc(5))."""
+
+
+def memory_use() -> MemoryUse:
+    """Resident and proportional set size, in bytes. Where the system tells only the peak, that is the resident size."""
+    try:
+        lines = ROLLUP.read_text().splitlines()
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return MemoryUse(rss=peak if sys.platform == "darwin" else peak * 1024, pss=None)
+    kilobytes = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines[1:])}
+    return MemoryUse(rss=kilobytes["Rss"] * 1024, pss=kilobytes["Pss"] * 1024)

@@ -1,0 +1,93 @@
+"""What the gateway is told from outside, by signals and by its supervisor's words, as values in one channel."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from typing import TypeAlias
+
+import trio
+from attrs import frozen
+
+from xopc.gateway.line import Line
+from xopc_supervisor import contract
+
+
+@frozen
+class Stop:
+    """Drain and exit."""
+
+    reason: str
+
+
+@frozen
+class Restart:
+    """Load the configuration again and replace what depends on it, or the whole process."""
+
+    mode: str
+    """`in-process`, `respawn` or `reload` (see `xopc_supervisor.contract`)."""
+    reason: str
+
+
+Order: TypeAlias = Stop | Restart
+
+SIGNALS: dict[int, Order] = {
+    signal.SIGTERM: Stop("SIGTERM"),
+    signal.SIGINT: Stop("SIGINT"),
+    signal.SIGUSR1: Restart(contract.IN_PROCESS, "SIGUSR1"),
+    signal.SIGHUP: Restart(contract.RELOAD, "configuration reload (SIGHUP)"),
+}
+"""What a signal to the gateway itself means: the same as to its supervisor."""
+
+
+async def receive_orders(line: Line, give: Callable[[Order], None], *, task_status: trio.TaskStatus[None]) -> None:
+    """Hand each order to `give` as it comes. Started when signals are caught; ends when cancelled."""
+    with trio.open_signal_receiver(*SIGNALS) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_from_line, line, give)
+            task_status.started()
+            async for number in signals:
+                give(SIGNALS[number])
+
+
+async def _from_line(line: Line, give: Callable[[Order], None]) -> None:
+    while (words := await line.hear()) is not None:
+        for word, detail in words:
+            if word == contract.STOP:
+                give(Stop(detail or "the supervisor asked"))
+            elif word == contract.RESTART:
+                mode, _, reason = detail.partition(" ")
+                give(Restart(mode, reason))
+    give(Stop("the supervisor is gone"))
+
+
+class Orders:
+    """The orders that wait. A stop goes before all restarts, and restarts that wait together are one."""
+
+    def __init__(self) -> None:
+        self.stop_given = trio.Event()
+        """Set once a stop was given; what is under way may cut itself short."""
+        self._waiting: list[Order] = []
+        self._arrived = trio.Event()
+
+    def give(self, order: Order) -> None:
+        self._waiting.append(order)
+        self._arrived.set()
+        if isinstance(order, Stop):
+            self.stop_given.set()
+
+    async def take(self) -> Order:
+        """The next order; waits for one."""
+        await self._arrived.wait()
+        orders, self._waiting = self._waiting, []
+        self._arrived = trio.Event()
+        stops = [order for order in orders if isinstance(order, Stop)]
+        respawns = [order for order in orders if isinstance(order, Restart) and order.mode == contract.RESPAWN]
+        return (stops or respawns or orders)[0]
+
+    async def stop(self) -> Stop:
+        """The next stop, whatever else arrives."""
+        while True:
+            order = await self.take()
+            if isinstance(order, Stop):
+                return order

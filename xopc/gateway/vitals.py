@@ -1,0 +1,101 @@
+"""What the gateway says of itself: health for everybody, status for those with a credential."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from http import HTTPStatus
+from pathlib import Path
+
+import trio
+from attrs import define, field, frozen
+
+import xopc
+from xopc.contracts.api import Health, HealthStatus, Restart, Status
+from xopc.contracts.convert import unstructure
+from xopc.core.tasks import utc_now
+from xopc.gateway.generation import Generation
+from xopc.gateway.memory import memory_use
+
+SERVICE = "xopc-gateway"
+
+
+@frozen
+class Identity:
+    """What does not change while the process lives."""
+
+    boot_id: str
+    supervisor_pid: int
+    gateway_pid: int
+    addresses: tuple[str, ...]
+    """`host:port` of each listening socket."""
+    port: int
+
+
+@define(eq=False)
+class Vitals:
+    """The state of the gateway, from which health and status are read."""
+
+    identity: Identity
+    connections: Callable[[], int]
+    status: HealthStatus = HealthStatus.HEALTHY
+    generation: Generation | None = None
+    _cached: tuple[object, bytes] = field(default=(None, b""), init=False)
+
+    def health(self) -> Health:
+        """The body of `/health`."""
+        generation = self.generation
+        return Health(
+            status=self.status,
+            uptime=int(trio.current_time() - generation.started) if generation else 0,
+            service=SERVICE,
+            version=xopc.__version__,
+            boot_id=self.identity.boot_id,
+            generation=generation.number if generation else 0,
+            pid=self.identity.supervisor_pid,
+            gateway_pid=self.identity.gateway_pid,
+            started_at=generation.started_at if generation else utc_now(),
+        )
+
+    def answer(self) -> tuple[int, bytes]:
+        """HTTP status and body of `/health`, encoded once a second at most."""
+        generation = self.generation
+        key = (
+            self.status,
+            generation.number if generation else 0,
+            int(trio.current_time() - generation.started) if generation else 0,
+        )
+        if self._cached[0] != key:
+            self._cached = (key, json.dumps(unstructure(self.health())).encode())
+        code = HTTPStatus.SERVICE_UNAVAILABLE if self.status is HealthStatus.STOPPING else HTTPStatus.OK
+        return code, self._cached[1]
+
+    def full(self, generation: Generation, last_restart: Restart | None) -> Status:
+        """The body of `/api/status`, of the generation that serves the request."""
+        paths = generation.resolved.paths
+        return Status(
+            health=self.health(),
+            port=self.identity.port,
+            addresses=self.identity.addresses,
+            auth_mode=generation.resolved.auth.mode.value,
+            config_path=_from_home(paths.config_path),
+            state_dir=_from_home(paths.state_dir),
+            last_restart=last_restart,
+            restarts=generation.number - 1,
+            memory=memory_use(),
+            connections=self.connections(),
+            warnings=generation.resolved.warnings,
+        )
+
+
+def addresses_of(listeners: list[socket.socket]) -> tuple[str, ...]:
+    """`127.0.0.1:18790`, `[::1]:18790`."""
+    names = [listener.getsockname()[:2] for listener in listeners]
+    return tuple(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in names)
+
+
+def _from_home(path: Path) -> str:
+    """As a person writes it: `~/.xopc/xopc.json`."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)

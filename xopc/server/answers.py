@@ -1,0 +1,71 @@
+"""What goes out: a value as JSON, an error as its envelope."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import cast
+
+import structlog
+from quart_trio.wrappers import TrioResponse
+from structlog.typing import FilteringBoundLogger
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from xopc.contracts.api import ErrorBody, ErrorDetail
+from xopc.contracts.convert import unstructure
+from xopc.contracts.errors import Failure, XopcError
+from xopc.server.body import BODY_SECONDS, MAX_BODY_BYTES
+
+_log: FilteringBoundLogger = structlog.get_logger("xopc.server")
+
+_BY_STATUS: Mapping[int | None, tuple[Failure, str]] = {
+    400: (Failure.INVALID_REQUEST, "The request is malformed."),
+    404: (Failure.NOT_FOUND, "Nothing is served at this path. GET /openapi.json lists what is."),
+    405: (Failure.METHOD_NOT_ALLOWED, "This path does not take this method."),
+    408: (Failure.BODY_TIMEOUT, f"The body did not arrive within {BODY_SECONDS} seconds."),
+    413: (Failure.BODY_TOO_LARGE, f"The body is larger than {MAX_BODY_BYTES // 1024} KiB."),
+}
+_UNFORESEEN = (Failure.INTERNAL_ERROR, "The gateway failed to answer this request. Its log tells more.")
+_HEADERS: Mapping[Failure, Mapping[str, str]] = {
+    Failure.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
+    # The rest of the body is not read, so nothing can follow it on this connection.
+    Failure.BODY_TIMEOUT: {"Connection": "close"},
+    Failure.BODY_TOO_LARGE: {"Connection": "close"},
+}
+
+
+def answered(status: HTTPStatus, value: object) -> TrioResponse:
+    """A value of the contracts as a JSON response."""
+    text = json.dumps(unstructure(value), ensure_ascii=False, separators=(",", ":"))
+    # Half a surrogate pair has no UTF-8; the escape that stands in for it is JSON.
+    return TrioResponse(text.encode(errors="backslashreplace"), status, content_type="application/json")
+
+
+def failed(error: Exception, place: str) -> TrioResponse:
+    """Any error as its envelope. One that nobody foresaw is logged, with `place`, and tells the client nothing."""
+    cause = _unwrap(error)
+    headers: dict[str, str] = {}
+    match cause:
+        case XopcError():
+            failure, message = cause.failure, cause.message
+        case HTTPException():
+            failure, message = _BY_STATUS.get(cause.code, _UNFORESEEN)
+            if isinstance(cause, MethodNotAllowed):
+                headers["Allow"] = ", ".join(sorted(cause.valid_methods or ()))
+        case _:
+            failure, message = _UNFORESEEN
+    if failure is Failure.INTERNAL_ERROR:
+        _log.error("request failed", request=place, exc_info=error)
+    response = answered(failure.http, ErrorBody(ErrorDetail(failure.code, message)))
+    response.headers.extend({**headers, **_HEADERS.get(failure, {})})
+    return response
+
+
+def _unwrap(error: Exception) -> Exception:
+    """What a nursery wrapped: the only exception in a group, or the first where the client is told of all."""
+    if not isinstance(error, ExceptionGroup):
+        return error
+    group = cast("ExceptionGroup[Exception]", error)
+    causes = [_unwrap(inner) for inner in group.exceptions]
+    return causes[0] if len(causes) == 1 or all(isinstance(cause, XopcError) for cause in causes) else group

@@ -1,0 +1,21 @@
+"""The live nursery tree."""
+
+from __future__ import annotations
+
+from xopc.contracts.api import TreeNode
+from xopc.contracts.auth import Scope
+from xopc.server.routes import Call, Route
+
+
+async def _tree(call: Call[None]) -> TreeNode:
+    return call.services.tree()
+
+
+TREE = Route(
+    method="GET",
+    path="/api/tree",
+    summary="The gateway's tasks: their states, restarts and last errors.",
+    scope=Scope.READ,
+    handler=_tree,
+    response=TreeNode,
+)

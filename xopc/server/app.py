@@ -1,0 +1,161 @@
+"""The one application: a request finds its route, passes the gate and the door, and comes out as JSON.
+
+A trailing slash makes no difference; nothing is ever redirected.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, cast
+from urllib.parse import parse_qsl
+
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope as AsgiScope
+from quart import (
+    Request,
+    Response,
+    Websocket,
+    has_request_context,
+    request as current_request,
+    websocket as current_websocket,
+)
+from quart_trio import QuartTrio
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from xopc.contracts.errors import Failure, XopcError
+from xopc.server.answers import answered, failed
+from xopc.server.api import ROUTES
+from xopc.server.auth import Denial, Principal, decide
+from xopc.server.body import BODY_SECONDS, MAX_BODY_BYTES, read_body
+from xopc.server.gate import Gate
+from xopc.server.headers import SECURITY_HEADERS
+from xopc.server.routes import Call, Route, check
+from xopc.server.services import Services
+
+_QUART_CONFIG: Mapping[str, object] = {
+    "BODY_TIMEOUT": BODY_SECONDS,
+    "DEBUG": False,  # else the environment decides
+    "MAX_CONTENT_LENGTH": MAX_BODY_BYTES,
+    "PROVIDE_AUTOMATIC_OPTIONS": False,
+    "RESPONSE_TIMEOUT": None,  # it would cut event streams
+}
+_UNREADABLE = re.compile(r"[\x00-\x1f\x7f\ufffd]")
+"""In a decoded path: control characters, and what stands for bytes that are not UTF-8."""
+
+
+def build_app(gate: Gate, routes: Sequence[Route] = ROUTES) -> QuartTrio:
+    """The application that serves these routes, to whom the gate lets in.
+
+    Raises:
+        ValueError: a route without a summary, or declared twice; it is named.
+    """
+    check(routes)
+    app = _App(gate)
+    for route in routes:
+        rule = route.path.replace("{", "<").replace("}", ">")
+        app.add_url_rule(rule, str(route), _view(gate, route), methods=[route.method])
+    return app
+
+
+def _view(gate: Gate, route: Route) -> Callable[..., Awaitable[Response]]:
+    async def view(**path: str) -> Response:
+        return answered(route.status, await _serve(gate, route, current_request, path))
+
+    return view
+
+
+async def _serve(gate: Gate, route: Route, request: Request, path: Mapping[str, str]) -> object:
+    """What the route's handler gives for a request.
+
+    Raises:
+        XopcError: the path, the door, the body or the handler refused it, or there is no generation.
+    """
+    if any(_UNREADABLE.search(value) for value in path.values()):
+        raise XopcError(Failure.INVALID_REQUEST, "The path holds control characters, or bytes that are not UTF-8.")
+    query = _query(request)
+    body = None
+    if route.request is not None:
+        # A slow body must not hold a restart up, so it is read between two visits, and the door asks twice.
+        async with gate.enter() as services:
+            _admit(services, route, request, query)
+        body = await read_body(request, route.request)
+    async with gate.enter() as services:
+        principal = _admit(services, route, request, query)
+        return await route.handler(Call(services=services, principal=principal, body=body, path=path, query=query))
+
+
+def _admit(services: Services, route: Route, request: Request, query: Mapping[str, str]) -> Principal | None:
+    decision = decide(services.credentials, request.scope["headers"], query, route.scope)
+    if isinstance(decision, Denial):
+        raise XopcError(decision.failure, decision.message)
+    return decision
+
+
+def _query(request: Request) -> Mapping[str, str]:
+    """The query's parameters; of one that is given twice, the first."""
+    pairs = parse_qsl(request.query_string.decode(), keep_blank_values=True)
+    return dict(reversed(pairs))
+
+
+class _App(QuartTrio):
+    """Quart with our own end to every error, and the headers that everything carries."""
+
+    def __init__(self, gate: Gate) -> None:
+        super().__init__(__name__, static_folder=None, template_folder=None)
+        self._gate = gate
+        self.url_map.strict_slashes = False
+        self.url_map.merge_slashes = False
+        for name, value in _QUART_CONFIG.items():
+            self.config[name] = value
+
+    async def asgi_app(self, scope: AsgiScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        if scope["type"] != "lifespan":
+            scope = cast("AsgiScope", {**scope, "path": _origin_form(scope["path"])})
+        await super().asgi_app(scope, receive, send)
+
+    async def handle_request(self, request: Request) -> Response | WerkzeugResponse:
+        try:
+            response = await super().handle_request(request)
+        except Exception as error:
+            response = _unread(request, error)
+        return self._seal(response)
+
+    async def handle_websocket(self, websocket: Websocket) -> Response | WerkzeugResponse | None:
+        try:
+            response = await super().handle_websocket(websocket)
+        except Exception as error:
+            response = _unread(websocket, error)
+        return response and self._seal(response)
+
+    async def handle_user_exception(self, error: Exception | BaseExceptionGroup[Any]) -> Response:
+        """Whatever the routing, a view or a handler raised."""
+        if not isinstance(error, Exception):
+            raise error  # cancellation is in it
+        return failed(error, _place(current_request if has_request_context() else current_websocket))
+
+    def _seal(self, response: Response | WerkzeugResponse) -> Response | WerkzeugResponse:
+        for name, value in SECURITY_HEADERS.items():
+            response.headers.setdefault(name, value)
+        if self._gate.is_shut:
+            response.headers["Connection"] = "close"
+        return response
+
+
+def _unread(request: Request | Websocket, error: Exception) -> Response:
+    """The answer where Quart gave up before anybody could answer: it decodes the query and the host first."""
+    if isinstance(error, UnicodeDecodeError):
+        error = XopcError(Failure.INVALID_REQUEST, "The query is not UTF-8.")
+    return failed(error, _place(request))
+
+
+def _place(request: Request | Websocket) -> str:
+    # Without the query, which may hold what belongs in no log.
+    return f"{request.method} {request.path}"
+
+
+def _origin_form(target: str) -> str:
+    """The path of a request target that may also be a whole URL, `*`, or nothing."""
+    if target.startswith("/"):
+        return target
+    _, scheme, rest = target.partition("://")
+    return "/" + rest.partition("/")[2] if scheme else f"/{target}"

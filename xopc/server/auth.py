@@ -1,0 +1,125 @@
+"""The door: whether a caller may pass, as one pure function of what the gateway knows and what the caller shows.
+
+HTTP requests and WebSocket handshakes come through the same function. Secrets are kept as digests only, and
+compared in constant time, whatever their lengths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
+from hmac import compare_digest
+
+from attrs import field, frozen
+
+from xopc.contracts.auth import Auth, Scope
+from xopc.contracts.errors import Failure
+from xopc.contracts.settings import AuthMode
+
+Headers = Iterable[tuple[bytes, bytes]]
+"""Name and value as they came over the wire: any bytes, any case, any number of times."""
+
+_HOW = "as 'Authorization: Bearer <token>' or as 'X-Api-Key: <token>'"
+
+
+@frozen
+class Principal:
+    """Who calls."""
+
+    name: str
+    scope: Scope
+
+
+@frozen
+class Denial:
+    """Why somebody does not pass. The message is for the caller."""
+
+    failure: Failure
+    message: str
+
+
+@frozen
+class Key:
+    """One secret that opens the door, and how far."""
+
+    name: str
+    """Names the caller, in the log and towards the services."""
+    digest: bytes = field(repr=False)
+    scope: Scope
+
+    @classmethod
+    def of(cls, name: str, secret: str, scope: Scope) -> Key:
+        # HTTP strips the blanks around a header's value, so nobody could ever present them.
+        return cls(name, _digest(secret.strip().encode()), scope)
+
+
+@frozen
+class Credentials:
+    """What a generation accepts at the door."""
+
+    keys: tuple[Key, ...] = ()
+    """With none, and no `everybody`, nobody passes."""
+    everybody: Principal | None = None
+    """Who any caller is, where no secret is asked for."""
+
+    @classmethod
+    def of(cls, auth: Auth) -> Credentials:
+        """The door for the authentication in force.
+
+        Raises:
+            ValueError: a mode that needs a secret came without one.
+        """
+        if auth.mode is AuthMode.NONE:
+            return cls(everybody=Principal("everybody", Scope.ADMIN))
+        if not (auth.secret or "").strip():
+            raise ValueError(f"auth mode {auth.mode.value} has no secret")
+        return cls(keys=(Key.of(auth.mode.value, auth.secret or "", Scope.ADMIN),))
+
+
+def decide(
+    credentials: Credentials, headers: Headers, query: Mapping[str, str], required: Scope | None
+) -> Principal | Denial | None:
+    """Who the caller is, or why not. None where nobody is asked (`required` is None)."""
+    if required is None:
+        return None
+    caller = credentials.everybody or _identify(credentials.keys, headers, query)
+    if isinstance(caller, Denial) or caller.scope.includes(required):
+        return caller
+    return Denial(Failure.FORBIDDEN, f"Missing required scope: {required.value}")
+
+
+def _identify(keys: tuple[Key, ...], headers: Headers, query: Mapping[str, str]) -> Principal | Denial:
+    if "token" in query:
+        return _unauthorized(f"A token in the URL is not accepted, since URLs end up in logs. Send it {_HOW}.")
+    presented = set(_presented(headers))
+    if not presented:
+        return _unauthorized(f"Missing credential. Send it {_HOW}.")
+    if len(presented) > 1:
+        return _unauthorized("The headers hold different credentials. Send one.")
+    digest = _digest(presented.pop())
+    # All keys are compared, so that the time tells nothing about which one was nearly right.
+    matching = [key for key in keys if compare_digest(key.digest, digest)]
+    return Principal(matching[0].name, matching[0].scope) if matching else _unauthorized("Wrong credential.")
+
+
+def _presented(headers: Headers) -> Iterator[bytes]:
+    """Every credential in the headers. `Authorization` holds it bare or behind `Bearer`, in any case."""
+    for name, value in headers:
+        match name.lower():
+            case b"authorization":
+                scheme, *rest = value.split(maxsplit=1)[:2] or [b""]
+                credential = b"".join(rest) if scheme.lower() == b"bearer" else value
+            case b"x-api-key":
+                credential = value
+            case _:
+                continue
+        if credential.strip():
+            yield credential.strip()
+
+
+def _digest(secret: bytes) -> bytes:
+    return sha256(secret).digest()
+
+
+def _unauthorized(message: str) -> Denial:
+    return Denial(Failure.UNAUTHORIZED, message)

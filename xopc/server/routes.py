@@ -1,0 +1,97 @@
+"""How a route is declared: what it needs, what it gives, and what can go wrong, beside the code that does it.
+
+A declaration without its scope or its response does not build. The server and the OpenAPI document are both
+made of these declarations, so neither can say what the other does not do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from http import HTTPStatus
+from typing import Any, Generic, TypeVar
+
+from attrs import Factory, frozen
+
+from xopc.contracts.auth import Scope
+from xopc.contracts.errors import Failure
+from xopc.server.auth import Principal
+from xopc.server.services import Services
+
+Body = TypeVar("Body")
+
+
+@frozen
+class Call(Generic[Body]):
+    """One authenticated request on its way to its handler."""
+
+    services: Services
+    principal: Principal | None
+    """None on a route without a scope."""
+    body: Body
+    """The request class of the route; None where it takes none."""
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+
+
+Handler = Callable[[Call[Any]], Awaitable[object]]
+
+
+@frozen(kw_only=True)
+class Route:
+    """One method of one path."""
+
+    method: str
+    path: str
+    """Parameters in braces: `/api/sessions/{key}`."""
+    summary: str
+    scope: Scope | None
+    """None: needs no credential."""
+    handler: Handler
+    response: type[object]
+    status: HTTPStatus = HTTPStatus.OK
+    request: type[object] | None = None
+    """Class of the JSON body. A route without one ignores the body."""
+    also: Mapping[HTTPStatus, type[object]] = Factory(dict[HTTPStatus, type[object]])
+    """Answers that are no failures, under another status."""
+    errors: tuple[Failure, ...] = ()
+    """Failures of its own, beyond those that follow from the declaration."""
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """All that can be answered in place of the response: those of every route of its kind, and its own."""
+        common = [Failure.INVALID_REQUEST, Failure.METHOD_NOT_ALLOWED, Failure.UNAVAILABLE, Failure.INTERNAL_ERROR]
+        if self.scope is not None:
+            common += [Failure.UNAUTHORIZED, Failure.FORBIDDEN]
+        if self.request is not None:
+            common += [Failure.BODY_TIMEOUT, Failure.BODY_TOO_LARGE, Failure.NOT_JSON]
+        return tuple(dict.fromkeys([*common, *self.errors]))
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+def check(routes: Iterable[Route]) -> None:
+    """Refuse declarations that no application can be built of.
+
+    Raises:
+        ValueError: it names the route: no summary, a path or method that is not well-formed, or declared twice.
+    """
+    places: Counter[tuple[str, str]] = Counter()
+    for route in routes:
+        if not route.summary.strip():
+            raise ValueError(f"{route} has no summary")
+        if not _PATH.fullmatch(route.path):
+            raise ValueError(f"{route} has a malformed path: it is made of /words and /{{parameters}}")
+        if route.method not in _METHODS:
+            raise ValueError(f"{route} has an unknown method: it is one of {', '.join(_METHODS)}")
+        place = (route.method, _PARAMETER.sub("{}", route.path))
+        places[place] += 1
+        if places[place] > 1:
+            raise ValueError(f"{route} is declared twice")
+
+
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_PARAMETER = re.compile(r"\{[a-z][a-z0-9_]*\}")
+_PATH = re.compile(rf"/|(/([A-Za-z0-9._-]+|{_PARAMETER.pattern}))+")

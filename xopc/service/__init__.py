@@ -1,0 +1,1 @@
+"""The gateway as the operating system sees it: processes, ports, service managers."""

@@ -1,0 +1,52 @@
+"""The restart intent, written beside the signal that announces it, and taken back when nobody wants it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from xopc_supervisor.contract import RestartIntent
+
+
+class PendingIntent:
+    """An intent that was left at `path`. `withdraw` it in any case: the next restart must not find it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+
+    def __init__(self, path: Path, intent: RestartIntent) -> None:
+        self._path = path
+        self._text = _fitting(intent).to_json().encode()
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(fd, "wb") as file:
+                file.write(self._text)
+            draft.replace(path)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+
+    def is_consumed(self) -> bool:
+        """Whether the gateway took it, or another command put its own in its place."""
+        try:
+            return self._path.read_bytes() != self._text
+        except FileNotFoundError:
+            return True
+
+    def withdraw(self) -> None:
+        """Remove it, unless it was consumed."""
+        with suppress(OSError):
+            if not self.is_consumed():
+                self._path.unlink()
+
+
+def _fitting(intent: RestartIntent) -> RestartIntent:
+    """The intent with its reason cut to what the reader accepts; in JSON a sign takes up to twelve bytes."""
+    intent = intent._replace(reason=" ".join(intent.reason.split())[: RestartIntent.MAX_REASON_CHARS])
+    while len(intent.to_json()) > RestartIntent.MAX_BYTES:
+        intent = intent._replace(reason=intent.reason[:-1])
+    return intent

@@ -1,0 +1,197 @@
+"""Who listens at a TCP port. `python -m xopc.service.ports PORT` tells a person."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import socket
+import subprocess  # noqa: TID251 - lsof, for commands alone; no event loop waits for it
+import sys
+from enum import Enum
+
+import psutil
+from attrs import evolve, frozen
+
+from xopc.service.identity import command_line, runs_gateway, signal_target
+
+TOOL_SECONDS = 5
+MAX_COMMAND_CHARS = 200
+
+
+class PortStatus(Enum):
+    """Whether somebody listens."""
+
+    FREE = "free"
+    BUSY = "busy"
+    UNKNOWN = "unknown"
+
+
+@frozen
+class Listener:
+    """One process at one address. Several may hold one socket, of which the system names one."""
+
+    pid: int | None
+    """None where the process belongs to another user."""
+    address: str
+    command: str | None = None
+    """Its arguments, joined by spaces."""
+    gateway_pid: int | None = None
+    """The process to signal, where this is a verified gateway."""
+
+    def to_json(self) -> dict[str, object]:
+        kind = "gateway" if self.gateway_pid else "other" if self.pid else "unknown"
+        return {"pid": self.pid, "address": self.address, "commandLine": self.command, "kind": kind}
+
+
+@frozen
+class PortUse:
+    """What was found at a port."""
+
+    port: int
+    status: PortStatus
+    listeners: tuple[Listener, ...] = ()
+    errors: tuple[str, ...] = ()
+    """What could not be looked at."""
+
+    @property
+    def gateways(self) -> tuple[int, ...]:
+        """The processes to signal of the gateways that listen, each once."""
+        return tuple(dict.fromkeys(one.gateway_pid for one in self.listeners if one.gateway_pid is not None))
+
+    @property
+    def strangers(self) -> tuple[Listener, ...]:
+        """The listeners that are not known to be gateways."""
+        return tuple(one for one in self.listeners if one.gateway_pid is None)
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        """A sentence for each who listens, and what can be done."""
+        hints = [
+            f"xopc gateway is already running (pid {pid}). It has another configuration: stop it with "
+            f"`kill {pid}`, or start this one with another --port."
+            for pid in self.gateways
+        ]
+        hints += [
+            f"Port {self.port} is used by pid {pid}: {command}. Stop that process, or choose another --port."
+            for pid, command in {one.pid: one.command or "?" for one in self.strangers if one.pid}.items()
+        ]
+        if self.status is PortStatus.BUSY and not hints:
+            hints.append(
+                f"Port {self.port} is used by a process that this user may not see: "
+                f"`sudo lsof -nP -iTCP:{self.port} -sTCP:LISTEN` names it. Or choose another --port."
+            )
+        return tuple(hints)
+
+    def to_text(self) -> list[str]:
+        """The diagnostics for a person, line by line."""
+        lines = [f"Port {self.port}: {self.status.value}"]
+        lines += [
+            f"  Listener: pid={one.pid or '?'} cmd={one.command or '?'} addr={one.address}" for one in self.listeners
+        ]
+        if self.errors:
+            lines.append(f"Port diagnostics errors: {'; '.join(self.errors)}")
+        return lines
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "port": self.port,
+            "status": self.status.value,
+            "listeners": [one.to_json() for one in self.listeners],
+            "hints": list(self.hints),
+            "errors": list(self.errors),
+        }
+
+
+def inspect(port: int) -> PortUse:
+    """Look who listens at `port`, at any address. Blocks for some milliseconds, or seconds where lsof is needed."""
+    try:
+        found = _ask_system(port)
+        return PortUse(port, PortStatus.BUSY if found else PortStatus.FREE, _identified(found))
+    except (psutil.Error, OSError) as error:
+        errors = [str(error)]
+    try:
+        found = _ask_lsof(port)
+    except (subprocess.SubprocessError, OSError) as error:
+        found = []
+        errors.append(str(error))
+    return PortUse(port, PortStatus.BUSY if found else _try_to_bind(port), _identified(found), tuple(errors))
+
+
+def _ask_system(port: int) -> list[Listener]:
+    return [
+        Listener(connection.pid, _join(connection.laddr.ip, port))
+        for connection in psutil.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port
+    ]
+
+
+def _ask_lsof(port: int) -> list[Listener]:
+    """macOS shows the sockets of other processes to root alone, but to lsof those of the same user."""
+    done = subprocess.run(  # noqa: S603 - fixed arguments and a number
+        ["lsof", "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-F", "pcn"],  # noqa: S607 - where it lies differs by system
+        capture_output=True,
+        text=True,
+        timeout=TOOL_SECONDS,
+        check=False,  # 1 means that nobody listens
+    )
+    return parse_lsof(done.stdout)
+
+
+def parse_lsof(text: str) -> list[Listener]:
+    """The listeners in the output of `lsof -F pcn`: one field a line, its first letter names it."""
+    listeners: list[Listener] = []
+    pid: int | None = None
+    for line in text.splitlines():
+        if line.startswith("p"):
+            pid = int(line[1:])
+        elif line.startswith("n"):
+            listeners.append(Listener(pid, line[1:]))
+    return listeners
+
+
+def _identified(listeners: list[Listener]) -> tuple[Listener, ...]:
+    return tuple(_identify(one) for one in dict.fromkeys(listeners))
+
+
+def _identify(listener: Listener) -> Listener:
+    argv = command_line(listener.pid) if listener.pid else None
+    if listener.pid is None or not argv:
+        return listener
+    # Whoever starts a process chooses its arguments; none of them may move a terminal's cursor.
+    command = "".join(sign if sign.isprintable() else "?" for sign in " ".join(argv))
+    if len(command) > MAX_COMMAND_CHARS:
+        command = f"{command[:MAX_COMMAND_CHARS]}…"
+    gateway_pid = signal_target(listener.pid) if runs_gateway(argv) else None
+    return evolve(listener, command=command, gateway_pid=gateway_pid)
+
+
+def _try_to_bind(port: int) -> PortStatus:
+    for host in ("127.0.0.1", "0.0.0.0"):
+        with socket.socket() as candidate:
+            candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                candidate.bind((host, port))
+            except OSError as error:
+                return PortStatus.BUSY if error.errno == errno.EADDRINUSE else PortStatus.UNKNOWN
+    return PortStatus.FREE
+
+
+def _join(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def main(arguments: list[str]) -> int:
+    """Print what a person should know about a port, on standard output."""
+    if len(arguments) != 1 or not arguments[0].isdecimal():
+        sys.stderr.write("usage: python -m xopc.service.ports PORT\n")
+        return 2
+    # The supervisor waits for this process without a limit of its own.
+    signal.alarm(TOOL_SECONDS)
+    use = inspect(int(arguments[0]))
+    hints = use.hints or (f"Port {use.port} is free by now: try again.",)
+    sys.stdout.write("".join(f"   {hint}\n" for hint in hints))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""What outlives a restart. No SQL leaves this package."""

@@ -1,0 +1,101 @@
+"""Connections to the database file, and what it means when there is none to be had."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from xopc.contracts.errors import Failure, XopcError
+
+WRITER_BUSY_SECONDS = 5.0
+"""How long a commit waits for another program that writes, such as a `sqlite3` shell."""
+READER_BUSY_SECONDS = 0.1
+"""Short, because reads run on the event loop. In WAL mode a reader waits for next to nothing."""
+
+_UNSOUND = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_PASSING = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_READONLY,
+}
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """A connection for writing, in autocommit; creates the file, readable by its owner alone.
+
+    Durable: a COMMIT that has returned survives the loss of power, if the disk does what it says.
+
+    Raises:
+        sqlite3.Error, OSError: see `explained`.
+
+    Ownership: the caller's to close. May move to another thread, but serves one at a time.
+    """
+    if not path.exists():
+        # Not left to sqlite, which goes by the umask. It gives the -wal and -shm files the mode of this one.
+        path.touch(mode=0o600)
+    connection = sqlite3.connect(path, timeout=WRITER_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA fullfsync = ON")  # macOS, where fsync leaves the data in the drive's cache
+        connection.execute("PRAGMA checkpoint_fullfsync = ON")
+        connection.execute("PRAGMA foreign_keys = ON")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write, to a file that is there.
+
+    Raises:
+        sqlite3.Error: see `explained`.
+
+    Ownership: the caller's to close, in the thread that opened it.
+    """
+    location = f"{path.absolute().as_uri()}?mode=ro"
+    return sqlite3.connect(location, uri=True, timeout=READER_BUSY_SECONDS, isolation_level=None)
+
+
+@contextmanager
+def explained(path: Path) -> Generator[None]:
+    """Say in a sentence, to whoever starts the gateway, why the database cannot be used.
+
+    Raises:
+        XopcError: `BAD_CONFIG` for what no retry can mend, `UNAVAILABLE` for what may pass: a full disk,
+            missing permissions, another program that holds the file. Instead of sqlite3.Error and OSError.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        what = " ".join([str(error), *getattr(error, "__notes__", ())])
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # without the extended part
+        if code in _UNSOUND:
+            message = (
+                f"{path} is damaged, or not a database of xopc ({what}). Restore a backup of it; or, to start with "
+                f"an empty one, move it away together with {path.name}-wal and {path.name}-shm."
+            )
+            raise XopcError(Failure.BAD_CONFIG, message) from error
+        if code in _PASSING:
+            raise _unavailable(path, what) from error
+        message = (
+            f"{path} cannot be used: {what}. It was left as it was. Install the version of xopc that "
+            "used it last, and report this."
+        )
+        raise XopcError(Failure.BAD_CONFIG, message) from error
+    except OSError as error:
+        raise _unavailable(path, str(error)) from error
+
+
+def _unavailable(path: Path, what: str) -> XopcError:
+    cure = "Look for a full disk, for missing permissions on it and its directory, and for programs that hold it."
+    return XopcError(Failure.UNAVAILABLE, f"{path} cannot be opened: {what}. {cure}")

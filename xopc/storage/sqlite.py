@@ -1,0 +1,60 @@
+"""The storage in one SQLite file: each transaction is a function of a connection, in the module of its subject."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import trio
+
+from xopc.contracts.api import Restart
+from xopc.storage.base import Boot
+from xopc.storage.boots import insert_boot
+from xopc.storage.connect import explained
+from xopc.storage.engine import Engine, open_engine
+from xopc.storage.lock import hold_lock
+from xopc.storage.migrate import prepare
+from xopc.storage.restarts import insert_restart, select_last_restart
+
+
+@asynccontextmanager
+async def open_storage(path: Path, *, wait_seconds: float = 8.0) -> AsyncGenerator[SqliteStorage]:
+    """Own the database at `path` while the block runs: locked, at the newest schema, created if it is not there.
+
+    Waits up to `wait_seconds` for an owner that is about to end. At the end of the block, what was submitted is
+    finished first, and the lock is given up last.
+
+    Raises:
+        XopcError: on entry alone, with a sentence for whoever starts the gateway. `CONFLICT`: somebody else owns it.
+            `BAD_CONFIG`: no retry mends it (a newer schema, a damaged file). `UNAVAILABLE`: it may pass (a full disk).
+    """
+    with explained(path):
+        _make_folder(path.parent)
+    async with hold_lock(path, wait_seconds):
+        await trio.to_thread.run_sync(prepare, path)
+        async with open_engine(path) as engine:
+            yield SqliteStorage(engine)
+
+
+class SqliteStorage:
+    """`storage.base.Storage` over one engine. Opened by `open_storage`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def record_boot(self, boot: Boot) -> None:
+        await self._engine.write(insert_boot, boot)
+
+    async def record_restart(self, restart: Restart) -> None:
+        await self._engine.write(insert_restart, restart)
+
+    async def last_restart(self) -> Restart | None:
+        return await self._engine.read(select_last_restart)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make it, and what is missing above it, for the owner alone."""
+    # Not mkdir(parents=True), which applies the mode to the last only.
+    for missing in [parent for parent in (*reversed(folder.parents), folder) if not parent.exists()]:
+        missing.mkdir(mode=0o700, exist_ok=True)
