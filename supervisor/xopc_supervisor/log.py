@@ -19,26 +19,27 @@ class Log:
 
     def __init__(self, log_dir: str) -> None:
         self._log_dir = log_dir
-        self._to_terminal = os.environ.get("XOPC_LOG_CONSOLE", "").lower() != "false"
+        self._to_console = os.environ.get("XOPC_LOG_CONSOLE", "").lower() != "false"
         self._to_file = os.environ.get("XOPC_LOG_FILE", "").lower() != "false"
 
     def write(self, level: str, message: str) -> None:
         """Write one line. Errors are shown on standard error even when the console is off."""
         now = time.time()
-        if self._to_terminal or level in ("error", "fatal"):
-            say(f"{time.strftime('%H:%M:%S', time.localtime(now))} {level:5} {message}", to=2)
-        if self._to_file:
-            self._append(now, {"level": level, "message": message, "module": MODULE, "pid": os.getpid()})
-
-    def _append(self, now: float, fields: dict[str, object]) -> None:
         stamp = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now % 1 * 1000):03}Z"
-        line = json.dumps({"timestamp": stamp, **fields}) + "\n"
-        name = f"app-{time.strftime('%Y-%m-%d', time.localtime(now))}.log"
+        fields = {"timestamp": stamp, "level": level, "message": message, "module": MODULE, "pid": os.getpid()}
+        line = json.dumps(fields)
+        if self._to_console or level in ("error", "fatal"):
+            readable = f"{time.strftime('%H:%M:%S', time.localtime(now))} {level:5} {message}"
+            say(readable if os.isatty(2) else line, to=2)
+        if self._to_file:
+            self._append(f"app-{time.strftime('%Y-%m-%d', time.localtime(now))}.log", line)
+
+    def _append(self, name: str, line: str) -> None:
         try:
             os.makedirs(self._log_dir, mode=0o700, exist_ok=True)
             descriptor = os.open(os.path.join(self._log_dir, name), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             try:
-                os.write(descriptor, line.encode())
+                os.write(descriptor, f"{line}\n".encode())
             finally:
                 os.close(descriptor)
         except OSError:

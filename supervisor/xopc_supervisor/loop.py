@@ -10,8 +10,7 @@ import time
 import uuid
 from collections.abc import Iterator
 
-from xopc_supervisor import child as children
-from xopc_supervisor import contract, intent, states
+from xopc_supervisor import child as children, contract, intent, states
 from xopc_supervisor.child import Child
 from xopc_supervisor.contract import Launch
 from xopc_supervisor.lock import Lock

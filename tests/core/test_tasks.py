@@ -40,7 +40,7 @@ async def test_a_failed_task_ends_its_branch_and_leaves_its_error_in_the_tree() 
         task_status.started()
         await trio.sleep_forever()
 
-    with pytest.RaisesGroup(RuntimeError):
+    with pytest.RaisesGroup(RuntimeError, flatten_subgroups=True):
         async with open_branch(root) as branch:
             await branch.start("neighbour", forever)
             await branch.start("failing", fail)
@@ -54,7 +54,7 @@ async def test_a_task_that_fails_before_it_is_ready_fails_its_start() -> None:
     async def fail(*, task_status: trio.TaskStatus[None]) -> None:
         raise OSError("no such thing")
 
-    with pytest.RaisesGroup(OSError):
+    with pytest.RaisesGroup(OSError, flatten_subgroups=True):
         async with open_branch(Node("root")) as branch:
             await branch.start("failing", fail)
 

@@ -103,9 +103,12 @@ def test_an_exception_is_logged_with_its_traceback(configured: Configure, log_di
     except ValueError as error:
         log.exception("It failed.")
         log.warn("It failed.", exc_info=error)
-    first, second = lines(log_dir)
-    assert first["level"] == "error"
-    for line in (first, second):
+        log.warn("It failed.", exc_info=True)
+    log.warn("It did not fail.", exc_info=True)
+    *failures, other = lines(log_dir)
+    assert [line["level"] for line in failures] == ["error", "warn", "warn"]
+    assert "traceback" not in other
+    for line in failures:
         assert line["traceback"].startswith("Traceback")
         assert "ValueError: invalid literal" in line["traceback"]
 

@@ -2,24 +2,19 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-import threading
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import outcome
 import pytest
 import trio
 import trio.testing
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
+from tests.storage.groups import stalled, write_as_group
 from xopc.storage.base import StorageError
 from xopc.storage.engine import MAX_GROUP, Engine, open_engine
-
-Transaction = Callable[[sqlite3.Connection], Any]
 
 
 def insert(note: int, connection: sqlite3.Connection) -> int:
@@ -34,38 +29,6 @@ def insert_then_raise(note: int, error: BaseException, connection: sqlite3.Conne
 
 def stored(connection: sqlite3.Connection) -> list[int]:
     return [note for (note,) in connection.execute("SELECT id FROM notes ORDER BY id")]
-
-
-@asynccontextmanager
-async def stalled(engine: Engine) -> AsyncIterator[threading.Event]:
-    """The writer is busy with a group of one until the event is set: what is submitted meanwhile forms the next."""
-    began, go_on = threading.Event(), threading.Event()
-
-    def stall(_: sqlite3.Connection) -> None:
-        began.set()
-        assert go_on.wait(10)
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(engine.write, stall)
-        await trio.to_thread.run_sync(began.wait)
-        try:
-            yield go_on
-        finally:
-            go_on.set()
-
-
-async def write_as_group(engine: Engine, transactions: Sequence[Transaction]) -> list[outcome.Outcome[Any]]:
-    """What each caller got, of transactions that waited together."""
-    outcomes: dict[int, outcome.Outcome[Any]] = {}
-
-    async def write(number: int) -> None:
-        outcomes[number] = await outcome.acapture(engine.write, transactions[number])
-
-    async with trio.open_nursery() as nursery, stalled(engine):
-        for number in range(len(transactions)):
-            nursery.start_soon(write, number)
-        await trio.testing.wait_all_tasks_blocked()
-    return [outcomes[number] for number in range(len(transactions))]
 
 
 async def trace(engine: Engine) -> list[str]:
@@ -120,7 +83,9 @@ async def test_callers_are_answered_after_the_commit(engine: Engine, path: Path)
 
 async def test_a_failing_transaction_takes_only_itself_back(engine: Engine) -> None:
     bad = ValueError("no")
-    outcomes = await write_as_group(engine, [partial(insert, 1), partial(insert_then_raise, 2, bad), partial(insert, 3)])
+    outcomes = await write_as_group(
+        engine, [partial(insert, 1), partial(insert_then_raise, 2, bad), partial(insert, 3)]
+    )
     assert [each.unwrap() for each in (outcomes[0], outcomes[2])] == [1, 3]
     with pytest.raises(ValueError, match="no") as raised:
         outcomes[1].unwrap()
@@ -146,7 +111,7 @@ async def test_a_transaction_may_mend_an_error_of_sqlite_itself(engine: Engine) 
     assert [await engine.write(insert_once), await engine.write(insert_once)] == [True, False]
 
 
-@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()], ids=lambda error: repr(error))
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()], ids=repr)
 async def test_the_writer_outlives_whatever_a_transaction_raises(engine: Engine, error: BaseException) -> None:
     with pytest.raises(type(error)) as raised:
         await engine.write(partial(insert_then_raise, 1, error))
@@ -157,8 +122,8 @@ async def test_the_writer_outlives_whatever_a_transaction_raises(engine: Engine,
 
 async def test_a_cursor_left_half_read_by_an_error_harms_no_neighbour(engine: Engine) -> None:
     def fail_half_way(connection: sqlite3.Connection) -> None:
-        for (note,) in connection.execute("INSERT INTO notes (id) VALUES (1), (2), (3) RETURNING id"):
-            raise LookupError(note)
+        cursor = connection.execute("INSERT INTO notes (id) VALUES (1), (2), (3) RETURNING id")
+        raise LookupError(cursor.fetchone())
 
     failed, neighbour = await write_as_group(engine, [fail_half_way, partial(insert, 4)])
     with pytest.raises(LookupError):
@@ -286,13 +251,13 @@ async def test_closing_finishes_what_was_submitted(engine: Engine, path: Path) -
 
 
 async def test_a_closed_engine_takes_nothing_and_leaves_one_file(engine: Engine, path: Path) -> None:
+    assert await engine.read(stored) == []
     with trio.CancelScope() as scope:
         scope.cancel()
         await engine.aclose()
+    assert [file.name for file in path.parent.iterdir()] == ["xopc.db"]
     with pytest.raises(trio.ClosedResourceError):
         await engine.write(partial(insert, 1))
     with pytest.raises(trio.ClosedResourceError):
         await engine.read(stored)
     await engine.aclose()
-    assert [file.name for file in path.parent.iterdir()] == ["xopc.db"]
-

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.storage.groups import write_as_group
 from xopc.storage.base import StorageError
-from xopc.storage.engine import Engine, open_engine
+from xopc.storage.engine import Engine
 from xopc.storage.sqlite import open_storage
 
 MEGABYTE = 1024 * 1024
@@ -38,32 +39,22 @@ async def set_pragma(engine: Engine, name: str, value: int) -> None:
     await engine.write(lambda connection: connection.execute(f"PRAGMA {name} = {value}").fetchall())
 
 
-async def test_a_full_disk_refuses_the_group_and_is_survived(engine: Engine) -> None:
+async def test_a_full_disk_refuses_the_whole_group_and_is_survived(engine: Engine) -> None:
     await engine.write(insert, 1)
     await set_pragma(engine, "max_page_count", 20)
-    refused: list[int] = []
-    written: list[int] = []
+    sizes = {2: 10, 3: 100_000, 4: 10}
+    outcomes = await write_as_group(engine, [partial(insert, note=note, size=size) for note, size in sizes.items()])
+    for each in outcomes:
+        with pytest.raises(StorageError, match="Nothing was stored: database or disk is full") as raised:
+            each.unwrap()
+        assert isinstance(raised.value.__cause__, sqlite3.OperationalError)
+        assert raised.value.__cause__.sqlite_errorname == "SQLITE_FULL"
+    assert await engine.read(stored) == [1]
 
-    async def write(note: int, size: int) -> None:
-        try:
-            await engine.write(insert, note, size)
-        except StorageError as error:
-            assert isinstance(error.__cause__, sqlite3.OperationalError)
-            assert error.__cause__.sqlite_errorname == "SQLITE_FULL"
-            assert str(error) == "Nothing was stored: database or disk is full"
-            refused.append(note)
-        else:
-            written.append(note)
-
-    async with trio.open_nursery() as nursery:
-        for note in range(2, 30):
-            nursery.start_soon(write, note, 100_000 if note % 7 == 0 else 10)
-    assert {7, 14, 21, 28} <= set(refused)
-    assert await engine.read(stored) == sorted([1, *written])
-
+    await engine.write(insert, 2)
     await set_pragma(engine, "max_page_count", 10_000)
-    await engine.write(insert, 28, 100_000)
-    assert await engine.read(stored) == sorted([1, 28, *written])
+    await engine.write(insert, 3, 100_000)
+    assert await engine.read(stored) == [1, 2, 3]
 
 
 async def test_a_full_disk_in_mid_transaction_leaves_nothing_of_it(engine: Engine) -> None:
@@ -107,10 +98,64 @@ async def test_a_commit_that_sqlite_refuses_leaves_nothing_and_is_survived(engin
     assert await engine.read(stored) == [1]
 
 
-async def test_another_program_that_writes_is_waited_for_and_then_reported(engine: Engine, path: Path) -> None:
+async def test_another_program_that_keeps_writing_is_reported_and_survived(engine: Engine, path: Path) -> None:
+    await set_pragma(engine, "busy_timeout", 20)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        await set_pragma(engine, "busy_timeout", 20)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StorageError, match="database is locked"):
             await engine.write(insert, 1)
-        await set_busy_timeout_without_transaction(engine)
+        other.execute("ROLLBACK")
+    await engine.write(insert, 2)
+    assert await engine.read(stored) == [2]
+
+
+async def test_another_program_that_writes_for_a_moment_is_waited_for(engine: Engine, path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        insert(other, 1)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(engine.write, insert, 2)
+            await trio.sleep(0.05)
+            other.execute("COMMIT")
+    assert await engine.read(stored) == [1, 2]
+
+
+async def test_nobody_writes_between_the_reads_and_the_writes_of_a_transaction(engine: Engine, path: Path) -> None:
+    def copy_highest(connection: sqlite3.Connection) -> None:
+        (highest,) = connection.execute("SELECT max(id) FROM notes").fetchone()
+        with pytest.raises(sqlite3.OperationalError, match="database is locked"):
+            insert(other, highest + 1)
+        insert(connection, highest + 1)
+
+    await engine.write(insert, 1)
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)) as other:
+        await engine.write(copy_highest)
+    assert await engine.read(stored) == [1, 2]
+
+
+async def test_a_killed_process_has_stored_all_that_it_acknowledged(path: Path) -> None:
+    acknowledged: set[int] = set()
+    for _ in range(3):
+        acknowledged |= await acknowledged_until_killed(path, first=max(acknowledged, default=0) + 1000)
+        async with open_storage(path):
+            pass
+        with closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            assert acknowledged <= set(stored(connection))
+
+
+async def acknowledged_until_killed(path: Path, first: int) -> set[int]:
+    """The notes that a writing process acknowledged before SIGKILL hit it in the middle of its work."""
+    readable, writable = os.pipe()
+    program = Path(__file__).with_name("crashing_writer.py")
+    command = [sys.executable, str(program), str(path), str(writable), str(first)]
+    text = b""
+    async with trio.open_nursery() as nursery, trio.lowlevel.FdStream(readable) as acknowledgements:
+        process = await nursery.start(partial(trio.run_process, command, pass_fds=[writable], check=False))
+        os.close(writable)
+        async for chunk in acknowledgements:
+            text += chunk
+            if text.count(b"\n") > 300 and process.returncode is None:
+                process.kill()
+        assert await process.wait() == -signal.SIGKILL
+    return {int(line) for line in text.splitlines()}

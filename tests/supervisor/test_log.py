@@ -7,7 +7,7 @@ import pytest
 from xopc_supervisor.log import Log, say
 
 
-def test_a_line_is_json_in_the_file_of_the_day_and_readable_on_the_terminal(
+def test_a_line_is_json_in_the_file_of_the_day_and_on_a_console_that_is_no_terminal(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     Log(str(tmp_path / "logs")).write("warn", "Something.")
@@ -16,7 +16,21 @@ def test_a_line_is_json_in_the_file_of_the_day_and_readable_on_the_terminal(
     assert (line["level"], line["message"], line["module"]) == ("warn", "Something.", "xopc.supervisor")
     assert line["timestamp"].endswith("Z")
     assert file.stat().st_mode & 0o777 == 0o600
-    assert "warn  Something." in capfd.readouterr().err
+    assert json.loads(capfd.readouterr().err) == line
+
+
+def test_a_line_is_readable_on_a_terminal(tmp_path: Path) -> None:
+    ours, theirs = os.openpty()
+    kept = os.dup(2)
+    os.dup2(theirs, 2)
+    try:
+        Log(str(tmp_path)).write("warn", "Something.")
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+    assert b" warn  Something.\r\n" in os.read(ours, 200)
+    os.close(ours)
+    os.close(theirs)
 
 
 def test_a_silent_console_still_shows_errors(

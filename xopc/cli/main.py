@@ -39,12 +39,15 @@ def _run(arguments: list[str]) -> int:
         return 0
     from cyclopts import CycloptsError
 
-    from xopc.cli.output import fail
+    from xopc.cli.output import fail, sentence
     from xopc.contracts.errors import XopcError
 
     as_json = "--json" in arguments
     try:
-        code: object = build_app()(arguments, exit_on_error=False, print_error=False)
+        app = build_app()
+        if not arguments or not {"--help", "-h"}.isdisjoint(arguments):
+            import_commands(app)
+        code: object = app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         return _explain_usage(error)
     except XopcError as error:
@@ -52,12 +55,12 @@ def _run(arguments: list[str]) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
-        return fail(_sentence(error), as_json=as_json)
+        return fail(sentence(error), as_json=as_json)
     return code if isinstance(code, int) else 0
 
 
 def build_app() -> App:
-    """All commands. Their modules are imported when they are run, or asked for help."""
+    """All commands. Their modules are imported when they are run."""
     from cyclopts import App, Parameter
 
     app = App(
@@ -66,13 +69,20 @@ def build_app() -> App:
         version=xopc.__version__,
         version_flags=["--version", "-V"],
         help_formatter="plain",
-        help_epilogue="`xopc COMMAND --help` tells more. The gateway starts with `xopc gateway`.",
-        default_parameter=Parameter(negative=()),
+        default_parameter=Parameter(negative=(), show_default=False),
         result_action="return_value",
     )
     app.command("xopc.cli.gateway:app", name="gateway")
-    app.register_install_completion_command(help="Make Tab complete xopc's commands and options in this shell.")
+    app.register_install_completion_command(  # pyright: ignore[reportUnknownMemberType] - cyclopts leaves kwargs bare
+        help="Make Tab complete xopc's commands and options in this shell."
+    )
     return app
+
+
+def import_commands(app: App) -> None:
+    """Import what was left to be imported later, so that help can tell what each command is for."""
+    for name in app:
+        import_commands(app[name])
 
 
 def _explain_usage(error: CycloptsError) -> int:
@@ -98,14 +108,9 @@ def _usage_problem(error: CycloptsError, command: str) -> str:
         return f"options go behind the command: {command} {word} [OPTIONS]"
     from difflib import get_close_matches
 
-    near = get_close_matches(word, names, n=1)
+    near = get_close_matches(word, names, n=1, cutoff=0.7)
     question = f" Did you mean {near[0]}?" if near else ""
     return f'Unknown command "{word}".{question}\nCommands: {", ".join(names)}.'
-
-
-def _sentence(error: OSError) -> str:
-    where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{error.strerror or error}"
 
 
 def _accept_any_terminal() -> None:

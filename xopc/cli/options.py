@@ -9,6 +9,8 @@ from typing import Annotated, TypeAlias
 
 from cyclopts import Parameter, Token
 
+from xopc.client.http import split_base_url
+
 UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "": 1.0}
 
 
@@ -21,9 +23,21 @@ def _read_duration(_type: object, tokens: Sequence[Token]) -> float:
     return int(match[1]) * UNIT_SECONDS[match[2]]
 
 
+def _check_url(_type: object, value: str | None) -> None:
+    if value is not None:
+        split_base_url(value)
+
+
 JsonOption: TypeAlias = Annotated[bool, Parameter(name="--json", help="Print JSON.")]
 ConfigOption: TypeAlias = Annotated[
     Path | None, Parameter(name="--config", help="The configuration file, instead of ~/.xopc/xopc.json.")
 ]
 Seconds: TypeAlias = Annotated[float, Parameter(converter=_read_duration, n_tokens=1)]
 """A duration as the user writes it, in seconds; use it inside another `Annotated` with a name and a help text."""
+UrlOption: TypeAlias = Annotated[
+    str | None,
+    Parameter(name="--url", validator=_check_url, help="Ask the gateway at this URL instead."),
+]
+CredentialOption: TypeAlias = Annotated[
+    str | None, Parameter(name="--token", help="Token or password, where the configuration's is not the right one.")
+]

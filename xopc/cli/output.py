@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
-from xopc_supervisor.contract import EXIT_FAILURE
+from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK
 
 
 def print_json(value: Mapping[str, object]) -> None:
@@ -24,6 +24,16 @@ def fail(message: str, *, as_json: bool, hints: Iterable[str] = (), **more: obje
         for hint in hints:
             print(f"💡 {hint}", file=sys.stderr)
     return EXIT_FAILURE
+
+
+def tell_not_running(*, as_json: bool) -> int:
+    """Tell that there is nothing to stop or restart, which is no failure."""
+    if as_json:
+        print_json({"ok": True, "result": "not-loaded", "hints": ["xopc gateway"]})
+    else:
+        print("✅ Gateway service not loaded.")
+        print("💡 Start with: xopc gateway")
+    return EXIT_OK
 
 
 def preview(secret: str) -> str:
@@ -50,3 +60,9 @@ def seconds_since(timestamp: object) -> float | None:
         return (datetime.now(UTC) - datetime.fromisoformat(str(timestamp))).total_seconds()
     except (ValueError, TypeError):
         return None
+
+
+def sentence(error: OSError) -> str:
+    """What the system refused, and where."""
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}"

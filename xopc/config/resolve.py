@@ -6,8 +6,11 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
-from xopc.config.bind import Binding
-from xopc.config.paths import Paths
+from xopc.config.auth import resolve_auth
+from xopc.config.bind import Binding, resolve_binding, surroundings
+from xopc.config.findings import Findings
+from xopc.config.load import load_settings
+from xopc.config.paths import Paths, resolve_paths
 from xopc.contracts.auth import Auth
 from xopc.contracts.settings import Settings
 
@@ -33,12 +36,31 @@ class Resolved:
     port: int
     warnings: tuple[str, ...]
     """What was found odd but survivable, a sentence each."""
+    flags: Flags = Flags()
+    """Those that it was resolved with, and a generated token that no file could take: hand them on."""
+    first_run: bool = False
+    """Whether there was no configuration file before."""
 
 
 def resolve(environ: Mapping[str, str], flags: Flags) -> Resolved:
     """Read the file and weigh it against environment and flags. Changes nothing on disk.
 
+    In mode `token` without any token, `auth.secret` is None; `setup.prepare` generates one.
+
     Raises:
-        ConfigError: with a JSON path and a cure for each problem.
+        ConfigError: with a path and a cure for each problem: of the paths, else of the file, else of the rest.
+        OSError: the disk fails; it may work later.
     """
-    raise NotImplementedError
+    paths = resolve_paths(environ)
+    file = str(paths.config_path)
+    findings = Findings()
+    settings = load_settings(paths.config_path, environ, findings)
+    # What follows judges the settings together, and would misjudge those that could not be read.
+    findings.check(file)
+    auth = resolve_auth(settings.gateway.auth, environ, flags.token, findings)
+    binding = resolve_binding(settings.gateway, flags.bind, surroundings(environ), findings)
+    if flags.port is not None and not 0 <= flags.port <= 65535:
+        findings.refuse("--port", "must be 1 to 65535, or 0 for any free port")
+    findings.check(file)
+    port = settings.gateway.port if flags.port is None else flags.port
+    return Resolved(paths, settings, auth, binding, port, tuple(findings.warnings), flags)

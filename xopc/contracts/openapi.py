@@ -35,7 +35,7 @@ _MEANINGS: Mapping[Failure, str] = {
     Failure.FORBIDDEN: "The credential lacks the scope, or the configuration forbids it.",
     Failure.NOT_FOUND: "There is no such thing.",
     Failure.CONFLICT: "The state of things does not allow it now.",
-    Failure.UNAVAILABLE: "The gateway is stopping, or its restart takes too long. Nothing was done: try again.",
+    Failure.UNAVAILABLE: "The gateway is stopping, or a restart took too long, or ended the request. Try again.",
     Failure.INTERNAL_ERROR: "The gateway failed; its log tells more.",
     Failure.BAD_CONFIG: "The configuration cannot take effect.",
 }

@@ -31,12 +31,10 @@ class Generation:
         finally:
             self._ended.set()
 
-    async def end(self, linger_seconds: float) -> bool:
-        """Cancel all of it; False when something of it still runs after `linger_seconds`."""
+    async def end(self) -> None:
+        """Cancel all of it, and wait until it is gone."""
         self._scope.cancel()
-        with trio.move_on_after(linger_seconds):
-            await self._ended.wait()
-        return self._ended.is_set()
+        await self._ended.wait()
 
 
 async def start_generation(branch: Branch, number: int, resolved: Resolved) -> Generation:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import traceback
 from collections.abc import Mapping, Set
 from datetime import datetime
@@ -28,7 +29,8 @@ _COLOURS = {"trace": "2", "debug": "2", "info": "32", "warn": "33", "error": "31
 def compose(now: datetime, level: str, module: str, message: str, fields: Mapping[str, object]) -> dict[str, Plain]:
     """A line of plain values. A field called like one of the line's own keys gets a `_` behind its name.
 
-    `exc_info` (an exception, a triple of `sys.exc_info`) becomes the field `traceback`.
+    `exc_info` (an exception, a triple of `sys.exc_info`, or True for the one being handled) becomes the field
+    `traceback`.
     """
     line: dict[str, Plain] = {
         "timestamp": now.strftime("%Y-%m-%dT%H:%M:%S.") + f"{now.microsecond // 1000:03}Z",
@@ -107,6 +109,8 @@ def _plain(value: object, depth: int) -> Plain:
 
 
 def _traceback(value: object) -> dict[str, Plain]:
+    if value is True:
+        value = sys.exception()
     error = cast("tuple[object, ...]", value)[1] if isinstance(value, tuple) else value
     if not isinstance(error, BaseException):
         return {}

@@ -175,7 +175,7 @@ class Gateway:
         """
         try:
             resolved = await trio.to_thread.run_sync(prepare, self._home.environ, self._home.flags)
-        except ConfigError as error:
+        except (ConfigError, OSError) as error:
             log.error("The restart is refused; the gateway goes on as it is.", reason=order.reason, error=str(error))
             return True
         began = trio.current_time()
@@ -187,7 +187,7 @@ class Gateway:
         if self._orders.stop_given.is_set():
             return True
         self._gate.evict()
-        if not await self._generation.end(LINGER_SECONDS):
+        if not await self._end_generation():
             log.error("The old generation does not end (a stuck thread?); a new process takes over.")
             return False
         self._tell_of_moved_address(resolved)
@@ -197,6 +197,14 @@ class Gateway:
         self._home.line.say(contract.READY)
         log.info("Restarted.", reason=order.reason, duration_ms=duration_ms, generation=self._generation.number)
         return True
+
+    async def _end_generation(self) -> bool:
+        """Whether all of the old generation is gone within `LINGER_SECONDS`: its tasks, and the requests inside it."""
+        with trio.move_on_after(LINGER_SECONDS):
+            await self._generation.end()
+            await self._gate.idle()
+            return True
+        return False
 
     def _tell_of_moved_address(self, resolved: Resolved) -> None:
         before = self._home.resolved

@@ -134,8 +134,7 @@ class _App(QuartTrio):
         return failed(error, _place(current_request if has_request_context() else current_websocket))
 
     def _seal(self, response: Response | WerkzeugResponse) -> Response | WerkzeugResponse:
-        for name, value in SECURITY_HEADERS.items():
-            response.headers.setdefault(name, value)
+        response.headers.extend(SECURITY_HEADERS)
         if self._gate.is_shut:
             response.headers["Connection"] = "close"
         return response

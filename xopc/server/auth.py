@@ -50,7 +50,7 @@ class Key:
     @classmethod
     def of(cls, name: str, secret: str, scope: Scope) -> Key:
         # HTTP strips the blanks around a header's value, so nobody could ever present them.
-        return cls(name, _digest(secret.strip().encode()), scope)
+        return cls(name, _digest(secret.encode().strip()), scope)
 
 
 @frozen

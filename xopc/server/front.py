@@ -18,7 +18,15 @@ from hypercorn.typing import (
     Scope,
 )
 
+from xopc.server.headers import SECURITY_HEADERS
+
 HEALTH_PATHS = ("/health", "/api/health")
+
+_HEADERS = [
+    (b"content-type", b"application/json"),
+    (b"cache-control", b"no-store"),
+    *((name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()),
+]
 
 
 class Front:
@@ -40,11 +48,7 @@ class Front:
 
     async def _answer_health(self, scope: HTTPScope, send: ASGISendCallable) -> None:
         status, body = self._health()
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"cache-control", b"no-store"),
-        ]
+        headers = [(b"content-length", b"%d" % len(body)), *_HEADERS]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         body = b"" if scope["method"] == "HEAD" else body
         await send({"type": "http.response.body", "body": body, "more_body": False})

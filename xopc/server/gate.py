@@ -20,7 +20,7 @@ WAIT_SECONDS = 6
 
 _STOPPING = "The gateway is stopping."
 _STILL_CLOSED = f"The gateway is restarting, and was not back within {WAIT_SECONDS} seconds. Try again."
-_EVICTED = "The gateway restarted before this request was done. Try again."
+_EVICTED = "A restart of the gateway ended this request before it was done."
 
 
 @define(eq=False)
@@ -111,6 +111,13 @@ class Gate:
                     scope.cancel()
 
     async def _admit(self) -> _Opening:
+        if self._current is None and not self._is_shut:
+            await self._wait()
+        if self._current is None:
+            raise XopcError(Failure.UNAVAILABLE, _STOPPING if self._is_shut else _STILL_CLOSED)
+        return self._current
+
+    async def _wait(self) -> None:
         self._waiting += 1
         try:
             with trio.move_on_after(WAIT_SECONDS):
@@ -118,9 +125,6 @@ class Gate:
                     await self._changed.wait()
         finally:
             self._waiting -= 1
-        if self._current is None:
-            raise XopcError(Failure.UNAVAILABLE, _STOPPING if self._is_shut else _STILL_CLOSED)
-        return self._current
 
     def _retire(self) -> None:
         retired, self._current = self._current, None

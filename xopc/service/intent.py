@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from xopc_supervisor.contract import RestartIntent
 
 
-class PendingIntent:
-    """An intent that was left at `path`. `withdraw` it in any case: the next restart must not find it.
+@contextmanager
+def pending_intent(path: Path, intent: RestartIntent) -> Generator[PendingIntent, None, None]:
+    """Leave an intent at `path`. It is withdrawn at the end in any case: the next restart must not find it.
 
     Raises:
         OSError: it cannot be written.
     """
+    pending = PendingIntent(path, _fitting(intent).to_json().encode())
+    pending.write()
+    try:
+        yield pending
+    finally:
+        pending.withdraw()
 
-    def __init__(self, path: Path, intent: RestartIntent) -> None:
+
+class PendingIntent:
+    """An intent that waits for the gateway."""
+
+    def __init__(self, path: Path, text: bytes) -> None:
         self._path = path
-        self._text = _fitting(intent).to_json().encode()
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        self._text = text
+
+    def write(self) -> None:
+        """Put it there whole, for the owner alone to read."""
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         try:
             fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
             with os.fdopen(fd, "wb") as file:
                 file.write(self._text)
-            draft.replace(path)
+            draft.replace(self._path)
         except BaseException:
             draft.unlink(missing_ok=True)
             raise

@@ -10,18 +10,16 @@ from enum import Enum
 from attrs import evolve, frozen
 
 from xopc.client.http import Client, JsonObject, NoAnswerError, RefusedError
+from xopc.service.health import UNSETTLED, health_of
 from xopc.service.lockfile import Lock
 from xopc.service.poll import attempts
 from xopc.service.ports import PortUse, inspect
 
-SERVICE = "xopc-gateway"
-HEALTH_PATH = "/api/health"
 REQUEST_SECONDS = 3.0
 FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 0.5
 STOPPED_FREE_SECONDS = 5.0
 """With nobody running and nobody listening for so long, nothing will come any more."""
-UNSETTLED = frozenset({"restarting", "stopping"})
 
 
 class Outcome(Enum):
@@ -123,24 +121,6 @@ class Snapshot:
             "waitOutcome": self.outcome.value,
             "elapsedMs": self.elapsed_ms,
         }
-
-
-def health_of(client: Client) -> JsonObject:
-    """The body of `/api/health`; also that of a gateway which says, with an error status, that it restarts or stops.
-
-    Raises:
-        NoAnswerError: nobody answers, or what answers is not a gateway.
-        RefusedError: it answers with an error.
-    """
-    try:
-        body = client.get(HEALTH_PATH)
-    except RefusedError as error:
-        if error.body is None or error.body.get("status") not in UNSETTLED:
-            raise
-        body = error.body
-    if body.get("service") != SERVICE:
-        raise NoAnswerError(client.base_url, "what answers there is not an xopc gateway")
-    return body
 
 
 def await_restart(mark: Mark, look: Callable[[], Place], seconds: float, still_waiting: Callable[[], None]) -> Snapshot:

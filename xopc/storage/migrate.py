@@ -82,16 +82,11 @@ def _migrate(connection: sqlite3.Connection, missing: list[Migration]) -> None:
     # A table is rebuilt under its own name (https://sqlite.org/lang_altertable.html#otheralter), which enforcement
     # would take for the loss of every row that is referred to. So the references are checked at the end.
     connection.execute("PRAGMA foreign_keys = OFF")
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        for migration in missing:
-            _apply(connection, migration)
-        _check_references(connection)
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
+    connection.execute("BEGIN IMMEDIATE")  # taken back by closing the connection, unless it comes to the COMMIT
+    for migration in missing:
+        _apply(connection, migration)
+    _check_references(connection)
+    connection.execute("COMMIT")
 
 
 def _apply(connection: sqlite3.Connection, migration: Migration) -> None:

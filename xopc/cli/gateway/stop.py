@@ -8,7 +8,7 @@ from attrs import frozen
 
 from xopc.cli.gateway.target import Target, find_target
 from xopc.cli.options import ConfigOption, JsonOption
-from xopc.cli.output import fail, print_json
+from xopc.cli.output import fail, print_json, tell_not_running
 from xopc.contracts.errors import Failure, XopcError
 from xopc_supervisor import contract
 from xopc_supervisor.contract import EXIT_OK
@@ -43,10 +43,10 @@ def _stop(target: Target, *, as_json: bool) -> int:
 
     pids = _whom_to_signal(target)
     if not pids:
-        return _tell_not_running(as_json=as_json)
+        return tell_not_running(as_json=as_json)
     ending = [Stopping(pid, contract.start_time(pid)) for pid in pids]
-    if target.lock.info is not None and target.lock.info.child_pid is not None:
-        ending.append(Stopping(target.lock.info.child_pid, target.lock.info.child_start_time))
+    if target.owner is not None and target.owner.child_pid is not None:
+        ending.append(Stopping(target.owner.child_pid, target.owner.child_start_time))
     for pid in pids:
         send(pid, signal.SIGTERM)
     noun = "process" if len(pids) == 1 else "processes"
@@ -104,13 +104,3 @@ def _left_behind(target: Target, ending: list[Stopping]) -> list[str]:
     from xopc.service.ports import inspect
 
     return [f"Port {target.port} is now used by pid {one.pid}." for one in inspect(target.port).listeners]
-
-
-def _tell_not_running(*, as_json: bool) -> int:
-    hints = ["xopc gateway"]
-    if as_json:
-        print_json({"ok": True, "result": "not-loaded", "hints": hints})
-    else:
-        print("✅ Gateway service not loaded.")
-        print("💡 Start with: xopc gateway")
-    return EXIT_OK

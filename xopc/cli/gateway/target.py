@@ -55,7 +55,7 @@ class Target:
         """Where to connect: an address that a gateway which listens at all of them has, too."""
         recorded = self.lock.info.host if self.lock.info and self._lock_counts else None
         host = recorded or (self.resolved.binding.hosts[0] if self.resolved else "127.0.0.1")
-        return _EVERY_ADDRESS.get(host, host)
+        return connectable(host)
 
     @property
     def port(self) -> int | None:
@@ -89,6 +89,11 @@ class Target:
         if self.owner.port is None or self.url is None:
             raise XopcError(Failure.UNAVAILABLE, f"Gateway (pid {self.owner.pid}) is still starting. Try again.")
         return Client(self.url, self.credential, timeout_seconds)
+
+
+def connectable(host: str) -> str:
+    """An address to connect to where a gateway listens at `host`, which may stand for all addresses."""
+    return _EVERY_ADDRESS.get(host, host)
 
 
 def find_target(config: Path | None) -> Target:

@@ -6,7 +6,6 @@ No message holds a secret, only where it stands, what kind of mistake it is, and
 from __future__ import annotations
 
 from collections.abc import Mapping
-from secrets import token_hex
 
 from attrs import frozen
 
@@ -16,7 +15,6 @@ from xopc.contracts.settings import AuthMode, AuthSettings
 
 MIN_TOKEN_CHARS = 16
 MIN_PASSWORD_CHARS = 8
-GENERATED_TOKEN_BYTES = 24
 
 MODE_VARIABLE = "XOPC_GATEWAY_AUTH_MODE"
 
@@ -81,11 +79,6 @@ def resolve_auth(settings: AuthSettings, environ: Mapping[str, str], flag: str |
         case _:
             pass
     return Auth(mode)
-
-
-def generate_token() -> str:
-    """A token that nobody can guess: 48 hex digits."""
-    return token_hex(GENERATED_TOKEN_BYTES)
 
 
 def weakness(secret: str, kind: str, minimum: int) -> str | None:

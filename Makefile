@@ -1,0 +1,80 @@
+# Everything a developer runs. `make help` says what there is; CONTRIBUTING.md says when.
+
+SHELL = /bin/sh
+VENV = .venv
+BIN = $(VENV)/bin
+TESTS =
+ARGS =
+
+# Newest first. Set PYTHON to use another one: make PYTHON=/opt/python/bin/python3 run
+PYTHON =
+CANDIDATES = $(if $(PYTHON),$(PYTHON),python3.13 python3.12 python3.11 python3)
+
+# Of the interpreter that a shim, a link or a package manager gives, only running it tells what it can do.
+FIND_PYTHON = \
+	old=; bare=; found=; \
+	for python in $(CANDIDATES); do \
+		"$$python" -c '' 2>/dev/null || continue; \
+		if ! "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then old=$$python; \
+		elif ! "$$python" -c 'import venv, ensurepip' 2>/dev/null; then bare=$$python; \
+		else found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ] && [ -n "$$bare" ]; then \
+		echo "$$bare cannot make virtual environments: install its venv package (Debian, Ubuntu: sudo apt install python3-venv), or name another Python: make PYTHON=/path/to/python3" >&2; exit 1; \
+	elif [ -z "$$found" ] && [ -n "$$old" ]; then \
+		echo "$$old is Python $$("$$old" -c 'import platform; print(platform.python_version())'), and xopc needs 3.11 or newer: install one from your package manager or python.org, or name it: make PYTHON=/path/to/python3" >&2; exit 1; \
+	elif [ -z "$$found" ]; then \
+		echo "None of these is a Python that runs: $(CANDIDATES). Install Python 3.11 or newer from your package manager or python.org, or name it: make PYTHON=/path/to/python3" >&2; exit 1; \
+	fi
+
+# Byte-compiled whatever PYTHONDONTWRITEBYTECODE says: without it the gateway takes four times as long to start.
+# Some packages ship files that are not meant to compile, so the failures of theirs are not ours.
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+COMPILE = $(BIN)/python -m compileall -q
+COMPILE_ALL = $(COMPILE) xopc supervisor && { $(COMPILE)q $(VENV)/lib >/dev/null 2>&1 || true; }
+
+.PHONY: help run test check bench constraints clean
+
+help: ## what there is
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do \
+		printf 'make %-12s %s\n' "$$name" "$$what"; done
+
+run: $(VENV)/.installed ## start the gateway in the foreground; flags as ARGS="--port 18800"
+	@$(COMPILE) xopc supervisor && exec $(BIN)/xopc gateway $(ARGS)
+
+test: $(VENV)/.installed-dev ## run the tests; some of them as TESTS="tests/config -k port"
+	$(BIN)/pytest $(if $(TESTS),$(TESTS),--ignore=tests/benchmarks)
+
+check: $(VENV)/.installed-dev ## lint, format, types, import rule, and the checks on the repository itself
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+	$(BIN)/pytest tests/checks -q
+
+bench: $(VENV)/.installed-dev ## measure, and print JSON; the short way as ARGS=--quick
+	$(BIN)/python tests/benchmarks/run.py $(ARGS)
+
+constraints: ## write constraints.txt anew, from the newest versions that pyproject.toml allows
+	@$(FIND_PYTHON); set -e; fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
+	"$$found" -m venv "$$fresh"; \
+	"$$fresh/bin/python" -m pip install --quiet --disable-pip-version-check --editable '.[dev]'; \
+	"$$fresh/bin/python" -m pip freeze --disable-pip-version-check --exclude-editable >"$$fresh/constraints.txt"; \
+	LC_ALL=C sort -f "$$fresh/constraints.txt" >constraints.txt
+
+clean: ## remove the environment and everything that is made from the sources
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find xopc supervisor tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(FIND_PYTHON); echo "Making $(VENV) with $$("$$found" --version)"; "$$found" -m venv --clear $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing xopc"
+	@$(INSTALL) . && $(COMPILE_ALL)
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing xopc and its development tools"
+	@$(INSTALL) '.[dev]' && $(COMPILE_ALL)
+	@touch $@ $(VENV)/.installed

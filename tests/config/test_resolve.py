@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from xopc.config.resolve import Flags, Resolved, resolve
+from xopc.contracts.auth import Auth, SecretSource
+from xopc.contracts.errors import ConfigError
+from xopc.contracts.settings import AuthMode, BindMode
+
+TOKEN = "a-token-of-the-tests"
+NO_FLAGS = Flags()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    (tmp_path / ".xopc").mkdir()
+    return tmp_path / ".xopc" / "xopc.json"
+
+
+def resolved(file: Path, document: object, flags: Flags = NO_FLAGS, **environ: str) -> Resolved:
+    file.write_text(json.dumps(document))
+    return resolve({"HOME": str(file.parent.parent), **environ}, flags)
+
+
+def refused(file: Path, document: object, flags: Flags = NO_FLAGS, **environ: str) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        resolved(file, document, flags, **environ)
+    return caught.value
+
+
+def test_without_a_file_the_defaults_are_in_force_and_nothing_is_written(tmp_path: Path) -> None:
+    configuration = resolve({"HOME": str(tmp_path)}, Flags())
+    assert configuration.port == 18790
+    assert configuration.binding.hosts == ("127.0.0.1",)
+    assert configuration.auth == Auth(AuthMode.TOKEN)
+    assert configuration.warnings == ()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_file_is_in_force(file: Path) -> None:
+    document = {"gateway": {"port": 18791, "bind": "lan", "auth": {"token": TOKEN}}, "commands": {"restart": False}}
+    configuration = resolved(file, document)
+    assert configuration.port == 18791
+    assert configuration.binding.mode is BindMode.LAN
+    assert configuration.auth == Auth(AuthMode.TOKEN, TOKEN, SecretSource.CONFIG)
+    assert configuration.settings.commands.restart is False
+    assert not configuration.first_run
+
+
+def test_flags_outrank_the_file(file: Path) -> None:
+    document = {"gateway": {"port": 18791, "bind": "lan", "auth": {"token": TOKEN}}}
+    flags = Flags(port=18792, bind="loopback", token="another-token-of-the-tests")
+    configuration = resolved(file, document, flags)
+    assert configuration.port == 18792
+    assert configuration.binding.mode is BindMode.LOOPBACK
+    assert configuration.auth == Auth(AuthMode.TOKEN, "another-token-of-the-tests", SecretSource.FLAG)
+    assert configuration.flags == flags
+
+
+def test_port_zero_is_for_the_flag_alone(file: Path) -> None:
+    assert resolved(file, {}, Flags(port=0)).port == 0
+    assert "$.gateway.port: must be 1 to 65535" in refused(file, {"gateway": {"port": 0}}).message
+
+
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_a_port_flag_out_of_range_is_refused(file: Path, port: int) -> None:
+    error = refused(file, {}, Flags(port=port))
+    assert error.message == "--port\n  must be 1 to 65535, or 0 for any free port"
+
+
+def test_the_problems_of_flags_environment_and_file_are_told_together(file: Path) -> None:
+    document = {"gateway": {"bind": "custom", "auth": {"password": "open sesame"}}}
+    error = refused(file, document, Flags(port=99999), XOPC_GATEWAY_TOKEN=TOKEN)
+    assert error.source == str(file)
+    assert [problem.path for problem in error.problems] == [
+        "$.gateway.auth.password",
+        "$.gateway.customBindHost",
+        "--port",
+    ]
+
+
+def test_a_wrong_bind_flag_is_refused_with_its_own_source(file: Path) -> None:
+    error = refused(file, {}, Flags(bind="x"))
+    assert error.message == '--bind\n  Invalid --bind mode "x". Use: loopback, lan, auto, custom, tailnet.'
+
+
+def test_the_token_of_the_environment_works_and_the_literal_text_does_not(file: Path) -> None:
+    document = {"gateway": {"auth": {"token": "${XOPC_GATEWAY_TOKEN}"}}}
+    assert resolved(file, document, XOPC_GATEWAY_TOKEN=TOKEN).auth.secret == TOKEN
+    assert "$.gateway.auth.token: the environment variable" in refused(file, document).message
+
+
+def test_the_password_of_the_environment_works(file: Path) -> None:
+    document = {"gateway": {"auth": {"mode": "password", "password": "${XOPC_GATEWAY_PASSWORD}"}}}
+    assert resolved(file, document, XOPC_GATEWAY_PASSWORD="open sesame").auth.secret == "open sesame"
+
+
+def test_the_mode_of_the_environment_outranks_the_file(file: Path) -> None:
+    document = {"gateway": {"auth": {"mode": "none"}}}
+    auth = resolved(file, document, XOPC_GATEWAY_AUTH_MODE="token", XOPC_GATEWAY_TOKEN=TOKEN).auth
+    assert auth == Auth(AuthMode.TOKEN, TOKEN, SecretSource.ENVIRONMENT)
+
+
+def test_the_container_is_that_of_the_environment(file: Path) -> None:
+    configuration = resolved(file, {"gateway": {"bind": "auto"}}, XOPC_CONTAINER="1")
+    assert configuration.binding.hosts == ("0.0.0.0",)
+
+
+def test_warnings_of_all_sources_are_kept(file: Path) -> None:
+    document = {"gatway": {}, "gateway": {"bind": "loopback", "host": "0.0.0.0"}}
+    configuration = resolved(file, document, XOPC_GATEWAY_AUTH_MODE="off")
+    assert [warning.partition(":")[0] for warning in configuration.warnings] == [
+        "$.gatway",
+        "XOPC_GATEWAY_AUTH_MODE",
+        "$.gateway.host",
+    ]
+
+
+def test_a_secret_is_not_shown(file: Path) -> None:
+    configuration = resolved(file, {"gateway": {"auth": {"token": TOKEN}}}, Flags(token="another-token-of-the-tests"))
+    assert TOKEN not in repr(configuration)
+    assert "another-token-of-the-tests" not in repr(configuration)

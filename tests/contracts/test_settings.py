@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from xopc.contracts.settings import AuthSettings, BindMode, CommandSettings, GatewaySettings, Settings
+
+
+def test_the_defaults_are_those_of_the_contract() -> None:
+    settings = Settings()
+    assert settings.gateway == GatewaySettings(
+        bind=None, custom_bind_host=None, host=None, port=18790, auth=AuthSettings(mode=None, token=None, password=None)
+    )
+    assert settings.commands == CommandSettings(restart=True)
+
+
+def test_the_modes_to_bind_are_those_of_the_contract() -> None:
+    assert {mode.value for mode in BindMode} == {"loopback", "lan", "auto", "tailnet", "custom"}
+
+
+@pytest.mark.parametrize("port", [0, -1, 65536])
+def test_a_port_out_of_range_is_refused(port: int) -> None:
+    with pytest.raises(ValueError, match="must be 1 to 65535"):
+        GatewaySettings(port=port)
+
+
+@pytest.mark.parametrize("port", [1, 65535])
+def test_a_port_in_range_is_accepted(port: int) -> None:
+    assert GatewaySettings(port=port).port == port
+
+
+def test_secrets_are_not_shown() -> None:
+    settings = AuthSettings(token="a-token-of-the-tests", password="open sesame")
+    assert "a-token" not in repr(settings)
+    assert "sesame" not in repr(settings)

@@ -1,0 +1,91 @@
+"""A generation that answers from memory: services for the gate, and what they tell."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from attrs import define, field
+
+from xopc.contracts.api import (
+    Health,
+    HealthStatus,
+    MemoryUse,
+    Restart,
+    RestartAccepted,
+    RestartKind,
+    Status,
+    TaskState,
+    TreeNode,
+)
+from xopc.contracts.auth import Auth, SecretSource
+from xopc.contracts.settings import AuthMode
+from xopc.server.services import Services
+
+TOKEN = "an-invented-token-0123456789"
+BEARER = (b"authorization", f"Bearer {TOKEN}".encode())
+AT = "2026-11-20T10:00:00.000Z"
+
+
+@define
+class Generation:
+    """Counts itself, and remembers the restarts that it was asked for."""
+
+    number: int = 1
+    secret: str | None = field(default=TOKEN, repr=False)
+    mode: AuthMode = AuthMode.TOKEN
+    restarts: list[str] = field(factory=list[str])
+    on_status: Callable[[], Awaitable[None]] | None = None
+    """Awaited before the status is told."""
+    on_restart: Callable[[], None] | None = None
+    """Called before a restart is accepted."""
+
+    def services(self) -> Services:
+        source = None if self.secret is None else SecretSource.CONFIG
+        return Services(
+            auth=Auth(self.mode, self.secret, source),
+            health=self.health,
+            status=self.status,
+            tree=self.tree,
+            restart=self.restart,
+        )
+
+    def health(self) -> Health:
+        return Health(
+            status=HealthStatus.HEALTHY,
+            uptime=3600,
+            service="xopc-gateway",
+            version="0.1.0",
+            boot_id="b00t",
+            generation=self.number,
+            pid=100,
+            gateway_pid=101,
+            started_at=AT,
+        )
+
+    async def status(self) -> Status:
+        if self.on_status:
+            await self.on_status()
+        return Status(
+            health=self.health(),
+            port=18790,
+            addresses=("127.0.0.1:18790",),
+            auth_mode=self.mode.value,
+            config_path="/home/ann/.xopc/xopc.json",
+            state_dir="/home/ann/.xopc",
+            last_restart=Restart(RestartKind.IN_PROCESS, "a new configuration", "b00t", self.number, AT, 12),
+            restarts=self.number - 1,
+            memory=MemoryUse(rss=40_000_000, pss=None),
+            connections=1,
+            warnings=(),
+        )
+
+    def tree(self) -> TreeNode:
+        lane = TreeNode("lane", TaskState.BACKING_OFF, AT, restarts=2, last_error="refused")
+        outbox = TreeNode("outbox", TaskState.RUNNING, AT, children=(lane,))
+        return TreeNode("main", TaskState.RUNNING, AT, children=(outbox,))
+
+    def restart(self, reason: str) -> RestartAccepted:
+        if self.on_restart:
+            self.on_restart()
+        self.restarts.append(reason)
+        return RestartAccepted("restarting", "b00t", self.number)

@@ -1,0 +1,80 @@
+import json
+import socket
+from pathlib import Path
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from xopc.config.resolve import Flags, resolve
+from xopc.contracts.api import HealthStatus
+from xopc.gateway.generation import Generation
+from xopc.gateway.vitals import Identity, Vitals, addresses_of
+
+IDENTITY = Identity("boot", 4711, 4712, ("127.0.0.1:18790",), 18790)
+
+
+def vitals() -> Vitals:
+    return Vitals(IDENTITY, connections=lambda: 3)
+
+
+async def running(home: Path, number: int = 1) -> tuple[Vitals, Generation]:
+    generation = Generation(number, resolve({"XOPC_HOME": str(home)}, Flags()))
+    told = vitals()
+    told.generation = generation
+    return told, generation
+
+
+async def test_health_is_told_from_before_the_first_generation_on() -> None:
+    health = vitals().health()
+    assert (health.generation, health.uptime, health.pid, health.gateway_pid) == (0, 0, 4711, 4712)
+
+
+async def test_uptime_counts_whole_seconds_of_the_generation(home: Path, autojump_clock: MockClock) -> None:
+    told, generation = await running(home, number=2)
+    await trio.sleep(3.7)
+    code, body = told.answer()
+    health = json.loads(body)
+    assert code == 200
+    assert (health["status"], health["uptime"], health["generation"]) == ("healthy", 3, 2)
+    assert (health["bootId"], health["startedAt"]) == ("boot", generation.started_at)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (HealthStatus.HEALTHY, 200),
+        (HealthStatus.DEGRADED, 200),
+        (HealthStatus.RESTARTING, 200),
+        (HealthStatus.STOPPING, 503),
+    ],
+)
+async def test_only_a_stopping_gateway_is_unavailable(home: Path, status: HealthStatus, code: int) -> None:
+    told, _ = await running(home)
+    told.answer()
+    told.status = status
+    answered, body = told.answer()
+    assert (answered, json.loads(body)["status"]) == (code, status.value)
+
+
+async def test_the_answer_is_encoded_once_as_long_as_nothing_changes(home: Path) -> None:
+    told, _ = await running(home)
+    assert told.answer()[1] is told.answer()[1]
+
+
+async def test_the_status_tells_paths_as_a_person_writes_them_and_no_secret(
+    home: Path,
+) -> None:
+    told, generation = await running(home)
+    status = told.full(generation, None)
+    assert status.config_path == "~/.xopc/xopc.json"
+    assert (status.port, status.connections, status.restarts, status.auth_mode) == (18790, 3, 0, "token")
+
+
+def test_addresses_are_written_as_in_urls() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        assert addresses_of([listener]) == (f"127.0.0.1:{port}",)
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
+        port = listener.getsockname()[1]
+        assert addresses_of([listener]) == (f"[::1]:{port}",)

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from quart_trio import QuartTrio
+
+from tests.fakes.asgi import Answer, ask
+from tests.fakes.generation import BEARER
+from xopc import __version__
+from xopc.contracts.errors import Failure
+from xopc.server.api import ROUTES
+from xopc.server.gate import Gate
+from xopc.server.routes import Route
+
+REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "api.md"
+STRANGER = (b"x-api-key", b"an-invented-wrong-token")
+
+
+async def document(app: QuartTrio) -> dict[str, Any]:
+    answer = await ask(app, "GET", "/openapi.json")
+    assert answer.status == 200
+    return answer.json
+
+
+def response(described: dict[str, Any], route: Route, answer: Answer) -> Any:  # noqa: ANN401 - JSON is of any kind
+    """What the document says of this answer; fails if it says nothing."""
+    found = described["paths"][route.path][route.method.lower()]["responses"][str(answer.status)]
+    return resolve(described, found)["content"]["application/json"]["schema"]
+
+
+def resolve(described: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    for name in part.get("$ref", "#").split("/")[1:]:
+        described = described[name]
+    return described if "$ref" in part else part
+
+
+async def test_the_document_is_valid_openapi_3_1(app: QuartTrio) -> None:
+    described = await document(app)
+    assert described["openapi"].startswith("3.1.")
+    assert described["info"]["version"] == __version__
+    assert list(OpenAPIV31SpecValidator(described).iter_errors()) == []
+
+
+async def test_the_document_describes_exactly_the_routes_and_itself(app: QuartTrio) -> None:
+    paths = (await document(app))["paths"]
+    assert {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods} == set(
+        map(str, ROUTES)
+    )
+    for route in ROUTES:
+        operation = paths[route.path][route.method.lower()]
+        assert operation["summary"] == route.summary
+        assert operation.get("x-scope") == (route.scope and route.scope.value)
+        assert operation["security"] == ([{"bearer": []}, {"apiKey": []}] if route.scope else [])
+
+
+async def test_each_operation_has_a_name_of_its_own(app: QuartTrio) -> None:
+    names = [item["operationId"] for methods in (await document(app))["paths"].values() for item in methods.values()]
+    assert sorted(names) == [
+        "getApiHealth",
+        "getApiStatus",
+        "getApiTree",
+        "getHealth",
+        "getOpenapiJson",
+        "postApiRestart",
+    ]
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=str)
+async def test_what_a_route_answers_fits_what_the_document_says(route: Route, gate: Gate, app: QuartTrio) -> None:
+    described = await document(app)
+    hostile = [
+        await ask(app, route.method, f"{route.path}?\xff", [BEARER]),
+        await ask(app, route.method, route.path, [STRANGER]),
+        await ask(app, "PATCH", route.path, [BEARER]),
+        await ask(app, route.method, route.path, [BEARER], b"{"),
+        await ask(app, route.method, route.path, [BEARER, (b"content-type", b"text/plain")], b"{}"),
+        await ask(app, route.method, route.path, [BEARER], b" " * 2_000_000),
+    ]
+    good = await ask(app, route.method, route.path, [BEARER])
+    gate.shut()
+    hostile.append(await ask(app, route.method, route.path, [BEARER]))
+    assert good.status == route.status
+    for answer in (good, *hostile):
+        schema = response(described, route, answer)
+        if answer.status != 503 or not route.also:  # before a stopping gateway's application stands its health
+            whole = {**schema, "components": described["components"]}
+            cast("Any", Draft202012Validator(whole)).validate(answer.json)
+
+
+def test_the_reference_in_the_docs_names_every_route_scope_status_and_code() -> None:
+    sections = re.split(r"(?m)^## ", REFERENCE.read_text())
+    for route in ROUTES:
+        (section,) = [section for section in sections if section.startswith(f"`{route}`\n")]
+        assert f"Scope: {f'`{route.scope.value}`' if route.scope else 'none'}" in section
+        for status in {route.status, *(failure.http for failure in route.failures)}:
+            assert re.search(rf"\b{status.value}\b", section), (route, status)
+    codes = next(section for section in sections if section.startswith("Errors\n"))
+    for failure in Failure:
+        assert f"| `{failure.code}` | {failure.http.value} |" in codes

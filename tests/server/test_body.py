@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import pytest
+import trio
+from quart_trio import QuartTrio
+from trio.testing import MockClock
+
+from tests.fakes.asgi import ask
+from tests.fakes.generation import BEARER, Generation
+from xopc.server.body import BODY_SECONDS, MAX_BODY_BYTES
+
+JSON = (b"content-type", b"application/json")
+
+
+async def test_a_stranger_is_refused_before_the_body_is_looked_at(app: QuartTrio) -> None:
+    answer = await ask(app, "POST", "/api/restart", [(b"content-type", b"text/plain")], b"{", more=True)
+    assert answer.status == 401
+
+
+async def test_a_missing_body_counts_as_an_empty_object(app: QuartTrio, generation: Generation) -> None:
+    form = (b"content-type", b"application/x-www-form-urlencoded")
+    assert (await ask(app, "POST", "/api/restart", [BEARER])).status == 202
+    assert (await ask(app, "POST", "/api/restart", [BEARER, JSON])).status == 202
+    assert (await ask(app, "POST", "/api/restart", [BEARER, form], b"")).status == 202
+    assert generation.restarts == ["POST /api/restart"] * 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        (b"application/json", 202),
+        (b"Application/JSON; charset=utf-8", 202),
+        (b"application/problem+json", 202),
+        (b"", 202),
+        (b"text/plain", 415),
+        (b"application/x-www-form-urlencoded", 415),
+        (b"multipart/form-data; boundary=x", 415),
+        (b"\xff\xfe", 415),
+    ],
+)
+async def test_a_body_is_json_or_names_no_type(app: QuartTrio, kind: bytes, status: int) -> None:
+    answer = await ask(app, "POST", "/api/restart", [BEARER, (b"content-type", kind)], b"{}")
+    assert answer.status == status
+    if status == 415:
+        assert answer.error[0] == "INVALID_REQUEST"
+        assert "application/json" in answer.error[1]
+
+
+async def test_a_problem_in_the_body_is_named_with_its_path(app: QuartTrio, generation: Generation) -> None:
+    answer = await ask(app, "POST", "/api/restart", [BEARER], b'{"reason": 5, "reasn": 1}')
+    assert (answer.status, answer.error[0]) == (400, "INVALID_REQUEST")
+    assert "$.reason: " in answer.error[1]
+    assert "$.reasn: " in answer.error[1]
+    assert generation.restarts == []
+
+
+async def test_a_body_that_is_too_large_is_refused_at_once_when_it_says_so(app: QuartTrio) -> None:
+    size = (b"content-length", str(MAX_BODY_BYTES + 1).encode())
+    answer = await ask(app, "POST", "/api/restart", [BEARER, JSON, size], b"{", more=True)
+    assert (answer.status, answer.error[0]) == (413, "INVALID_REQUEST")
+    assert "1024 KiB" in answer.error[1]
+    assert answer.headers["connection"] == "close"
+
+
+async def test_a_body_that_grows_too_large_is_refused_while_it_comes(app: QuartTrio) -> None:
+    answer = await ask(app, "POST", "/api/restart", [BEARER, JSON], b" " * (MAX_BODY_BYTES + 1), more=True)
+    assert answer.status == 413
+
+
+async def test_a_body_of_the_largest_size_is_taken(app: QuartTrio) -> None:
+    answer = await ask(app, "POST", "/api/restart", [BEARER], b"{}" + b" " * (MAX_BODY_BYTES - 2))
+    assert answer.status == 202
+
+
+async def test_a_body_that_does_not_end_is_given_up(app: QuartTrio, autojump_clock: MockClock) -> None:
+    before = trio.current_time()
+    answer = await ask(app, "POST", "/api/restart", [BEARER], b"{", more=True)
+    assert trio.current_time() - before == pytest.approx(BODY_SECONDS)
+    assert (answer.status, answer.error[0]) == (408, "INVALID_REQUEST")
+    assert answer.headers["connection"] == "close"
+
+
+async def test_a_route_without_a_request_class_ignores_the_body(app: QuartTrio) -> None:
+    odd = (b"content-type", b"text/plain")
+    assert (await ask(app, "GET", "/api/status", [BEARER, odd], b"{" * MAX_BODY_BYTES * 2)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        (b"{", "The body is not JSON: Expecting property name"),
+        (b"{}{}", "The body is not JSON: Extra data"),
+        (b"\xff\xfe{\x00}\x00", "The body is not JSON: it is not UTF-8 from byte 0 on"),
+        (b"\xef\xbb\xbf{}", "The body is not JSON: Unexpected UTF-8 BOM"),
+        (b'{"reason": NaN}', "The body is not JSON: NaN is not a JSON number"),
+        (b"[-Infinity]", "The body is not JSON: -Infinity is not a JSON number"),
+        (b"[" * 200_000, "The body is not JSON: it is nested too deeply"),
+        (b'{"reason": ' * 50_000 + b"1" + b"}" * 50_000, "The body is not JSON: it is nested too deeply"),
+        (b"9" * 5000, "The body is not JSON: Exceeds the limit"),
+        (b"[]", "$: must be an object"),
+        (b"null", "$: must be an object"),
+        (b"1e999", "$: must be an object"),
+        (b'{"reason": "\\ud800"}', "$.reason: "),
+        (b'{"reason": "' + b"x" * 201 + b'"}', "$.reason: "),
+        (b'{"\\ud800": 1}', '$["\\ud800"]: unknown key'),
+    ],
+)
+async def test_what_is_wrong_with_a_body_is_said(
+    app: QuartTrio, generation: Generation, body: bytes, complaint: str
+) -> None:
+    answer = await ask(app, "POST", "/api/restart", [BEARER], body)
+    assert (answer.status, answer.error[0]) == (400, "INVALID_REQUEST")
+    assert answer.error[1].startswith(complaint)
+    assert generation.restarts == []
+
+
+async def test_of_a_key_given_twice_the_last_counts(app: QuartTrio, generation: Generation) -> None:
+    assert (await ask(app, "POST", "/api/restart", [BEARER], b'{"reason": "a", "reason": "b"}')).status == 202
+    assert generation.restarts == ["b"]

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import attrs
+import pytest
+
+from xopc.contracts.api import Health, RestartRequest
+from xopc.contracts.auth import Scope
+from xopc.contracts.errors import Failure
+from xopc.server.api import ROUTES
+from xopc.server.routes import Call, Route, check
+
+
+async def handler(call: Call[None]) -> Health:
+    return call.services.health()
+
+
+GOOD = Route(method="GET", path="/api/things/{key}", summary="A thing.", scope=None, handler=handler, response=Health)
+
+
+@pytest.mark.parametrize("missing", ["method", "path", "summary", "scope", "handler", "response"])
+def test_a_route_is_not_made_without_any_of_these(missing: str) -> None:
+    everything: dict[str, Any] = {name: getattr(GOOD, name) for name in attrs.fields_dict(Route)}
+    Route(**everything)
+    del everything[missing]
+    with pytest.raises(TypeError, match=missing):
+        Route(**everything)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"summary": " "}, "GET /api/things/{key} has no summary"),
+        ({"method": "FETCH"}, "FETCH /api/things/{key} has an unknown method"),
+        ({"method": "get"}, "get /api/things/{key} has an unknown method"),
+        ({"path": "api/things"}, "GET api/things has a malformed path"),
+        ({"path": "/api/things/"}, "GET /api/things/ has a malformed path"),
+        ({"path": "/api//things"}, "GET /api//things has a malformed path"),
+        ({"path": "/api/<key>"}, "GET /api/<key> has a malformed path"),
+        ({"path": "/api/{}"}, "GET /api/{} has a malformed path"),
+    ],
+)
+def test_a_route_that_cannot_be_served_is_named(changes: dict[str, str], complaint: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the text is compared below, not as a pattern
+        check([GOOD, attrs.evolve(GOOD, **changes)])
+    assert str(caught.value).startswith(complaint)
+
+
+@pytest.mark.parametrize("path", ["/api/things/{key}", "/api/things/{other}"])
+def test_the_same_place_twice_is_refused(path: str) -> None:
+    with pytest.raises(ValueError, match="is declared twice"):
+        check([GOOD, attrs.evolve(GOOD, path=path)])
+
+
+def test_one_path_may_have_several_methods() -> None:
+    check([GOOD, attrs.evolve(GOOD, method="DELETE"), attrs.evolve(GOOD, path="/")])
+
+
+def test_the_failures_of_a_route_follow_from_its_declaration() -> None:
+    common = {400, 405, 500, 503}
+    of_scope = {401, 403}
+    of_body = {408, 413, 415}
+    assert statuses(GOOD) == common
+    assert statuses(attrs.evolve(GOOD, scope=Scope.READ)) == common | of_scope
+    assert statuses(attrs.evolve(GOOD, request=RestartRequest)) == common | of_body
+    assert statuses(attrs.evolve(GOOD, errors=(Failure.NOT_FOUND, Failure.UNAVAILABLE))) == common | {404}
+
+
+def test_each_failure_is_listed_once() -> None:
+    failures = attrs.evolve(GOOD, errors=(Failure.UNAVAILABLE, Failure.CONFLICT)).failures
+    assert len(failures) == len(set(failures))
+
+
+def test_the_routes_of_the_api_are_these() -> None:
+    assert {(str(route), route.scope, route.status) for route in ROUTES} == {
+        ("GET /health", None, HTTPStatus.OK),
+        ("GET /api/health", None, HTTPStatus.OK),
+        ("GET /api/status", Scope.READ, HTTPStatus.OK),
+        ("GET /api/tree", Scope.READ, HTTPStatus.OK),
+        ("POST /api/restart", Scope.ADMIN, HTTPStatus.ACCEPTED),
+        ("GET /openapi.json", None, HTTPStatus.OK),
+    }
+    check(ROUTES)
+
+
+def statuses(route: Route) -> set[int]:
+    return {failure.http.value for failure in route.failures}

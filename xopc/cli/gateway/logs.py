@@ -1,0 +1,75 @@
+"""`xopc gateway logs`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter, validators
+
+from xopc.cli.options import ConfigOption
+from xopc_supervisor.contract import EXIT_OK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from xopc.core.redact import Plain
+
+MAX_LINES = 100_000
+
+
+def logs(
+    *,
+    lines: Annotated[
+        int,
+        Parameter(
+            name=["--lines", "-n"], validator=validators.Number(gte=1, lte=MAX_LINES), help="How many, 1 to 100000."
+        ),
+    ] = 50,
+    follow: Annotated[bool, Parameter(name=["--follow", "-f"], help="Go on with new lines until Ctrl+C.")] = False,
+    as_json: Annotated[bool, Parameter(name="--json", help="Print the lines as they stand in the file.")] = False,
+    config: ConfigOption = None,
+) -> int:
+    """Show the last lines of the gateway's log, also of one that does not run."""
+    from xopc.cli.gateway.target import read_environment
+    from xopc.config.paths import resolve_paths
+    from xopc.service.log_tail import Follower, last_lines
+
+    directory = resolve_paths(read_environment(config)).log_dir
+    follower = Follower(directory) if follow else None
+    shown = follower.start(lines) if follower else last_lines(directory, lines)
+    if follower is None and not shown:
+        print("No logs found", file=sys.stderr if as_json else sys.stdout)
+        return EXIT_OK
+    header = "Following gateway logs (Ctrl+C to exit)..." if follow else f"Last {lines} lines of gateway logs:"
+    if not as_json:
+        print(f"📜 {header}")
+    _print(shown, as_json=as_json)
+    if follower is not None:
+        try:
+            for more in follower.lines():
+                _print(more, as_json=as_json)
+        except KeyboardInterrupt:
+            return EXIT_OK
+    return EXIT_OK
+
+
+def _print(lines: Iterable[str], *, as_json: bool) -> None:
+    colour = sys.stdout.isatty()
+    for line in lines:
+        sys.stdout.write(f"{line}\n" if as_json else for_people(line, colour=colour))
+    sys.stdout.flush()
+
+
+def for_people(line: str, *, colour: bool = False) -> str:
+    """A line of the file as a person reads it, with date and time of the place; one that is no log line as it is."""
+    from xopc.gateway.log_line import readable
+
+    try:
+        fields: dict[str, Plain] = {"level": "info", "module": "-", **json.loads(line)}
+        day = datetime.fromisoformat(str(fields["timestamp"])).astimezone().date()
+        return f"{day} {readable(fields, colour=colour)}"
+    except (ValueError, TypeError, KeyError):
+        return "".join(sign if sign.isprintable() or sign == "\t" else "?" for sign in line) + "\n"

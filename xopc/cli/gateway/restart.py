@@ -1,0 +1,184 @@
+"""`xopc gateway restart`."""
+
+from __future__ import annotations
+
+import signal
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+from attrs import evolve, frozen
+from cyclopts import Parameter
+
+from xopc.cli.gateway.target import Target, find_target
+from xopc.cli.options import ConfigOption, JsonOption, Seconds
+from xopc.cli.output import fail, print_json, sentence, tell_not_running
+from xopc.client.http import Client
+from xopc.contracts.errors import Failure, XopcError
+from xopc_supervisor.contract import EXIT_OK, IN_PROCESS, RESPAWN, LockInfo, RestartIntent
+
+if TYPE_CHECKING:
+    from xopc.service.probe import Mark, Snapshot
+
+PICK_UP_SECONDS = 1.5
+MARK_SECONDS = 1.0
+"""How long the gateway may take to say which generation it is at; one that hangs is to be restarted all the same."""
+DISABLED = "Gateway restart is disabled in config (commands.restart=false); unmanaged SIGUSR1 restart would be ignored"
+LOGS = "xopc gateway logs"
+
+
+@frozen
+class Request:
+    """What was asked for."""
+
+    mode: str
+    reason: str
+    wait_seconds: float | None
+    as_json: bool
+
+
+def restart(
+    *,
+    wait: Annotated[Seconds | None, Parameter(help="Wait until it is healthy, at most 30s, 500ms, 1m.")] = None,
+    as_json: JsonOption = False,
+    reason: Annotated[str, Parameter(help="Recorded as the cause; at most 200 characters.")] = "xopc gateway restart",
+    respawn: Annotated[bool, Parameter(help="Replace the process too, not only what runs in it.")] = False,
+    config: ConfigOption = None,
+) -> int:
+    """Restart the running gateway, which reads its configuration again. No client is refused meanwhile.
+
+    Without --wait it returns as soon as the gateway has taken the request.
+    """
+    request = Request(RESPAWN if respawn else IN_PROCESS, reason, wait, as_json)
+    try:
+        return _restart(find_target(config), request)
+    except XopcError as error:
+        return fail(f"Gateway restart failed: {error.message}", as_json=as_json)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        return fail(f"Gateway restart failed: {sentence(error)}", as_json=as_json)
+
+
+def _restart(target: Target, request: Request) -> int:
+    if target.resolved is not None and not target.resolved.settings.commands.restart:
+        return fail(DISABLED, as_json=request.as_json)
+    owner = target.owner
+    if owner is None:
+        _refuse_what_listens(target)
+        return tell_not_running(as_json=request.as_json)
+    if owner.state is None:
+        # It does not handle SIGUSR1 yet, which would end it.
+        raise XopcError(Failure.UNAVAILABLE, f"the gateway (pid {owner.pid}) is still starting: try again")
+    if request.wait_seconds is None:
+        return _signal(target, owner, request)
+    return _signal_and_wait(target, owner, request, request.wait_seconds)
+
+
+def _refuse_what_listens(target: Target) -> None:
+    """Without a lock there is no gateway of this configuration; tell whose the port is, if it is somebody's.
+
+    Raises:
+        XopcError: somebody listens.
+    """
+    from xopc.service.ports import inspect
+
+    use = inspect(target.port) if target.port else None
+    if use is None or not use.listeners:
+        return
+    if use.gateways:
+        pids = ", ".join(map(str, use.gateways))
+        what = f"the gateway at port {use.port} (pid {pids}) has another configuration: name its file with --config"
+        raise XopcError(Failure.CONFLICT, f"{what}. See `xopc gateway status`.")
+    pids = ", ".join(str(listener.pid or "?") for listener in use.strangers)
+    raise XopcError(Failure.CONFLICT, f"refusing to signal non-gateway process pid {pids}")
+
+
+def _signal(target: Target, owner: LockInfo, request: Request) -> int:
+    from xopc.service.identity import send
+    from xopc.service.intent import pending_intent
+    from xopc.service.poll import attempts
+
+    with pending_intent(target.paths.intent_path, _intent(owner, request)) as intent:
+        send(owner.pid, signal.SIGUSR1)
+        taken = any(intent.is_consumed() for _ in attempts(PICK_UP_SECONDS, first=0.005, longest=0.05))
+    if not taken:
+        why = f"pid {owner.pid} has not picked the request up within {PICK_UP_SECONDS:g} s"
+        return fail(f"Gateway restart failed: {why}", as_json=request.as_json, hints=[LOGS])
+    message = f"Gateway restart signal sent to unmanaged process on port {target.port}: {owner.pid}."
+    return _tell(target, "restarted", message, as_json=request.as_json)
+
+
+def _signal_and_wait(target: Target, owner: LockInfo, request: Request, seconds: float) -> int:
+    from xopc.cli.gateway.diagnosis import diagnose
+    from xopc.service.identity import send
+    from xopc.service.intent import pending_intent
+    from xopc.service.probe import Outcome
+
+    mark = _mark(target, owner)
+    with pending_intent(target.paths.intent_path, _intent(owner, request)) as intent:
+        send(owner.pid, signal.SIGUSR1)
+        snapshot = _watch(target, mark, seconds, as_json=request.as_json)
+        picked_up = intent.is_consumed()
+    if snapshot.outcome is Outcome.HEALTHY:
+        message = f"Gateway restarted and healthy (pid {snapshot.last.pid}, {snapshot.elapsed_ms}ms)."
+        return _tell(target, "healthy", message, as_json=request.as_json, snapshot=snapshot.to_json())
+    message = f"Restart health check failed: {snapshot.outcome.value}"
+    seen = diagnose(target, mark, snapshot, picked_up=picked_up)
+    if request.as_json:
+        return fail(message, as_json=True, hints=[LOGS], diagnostics=seen, snapshot=snapshot.to_json())
+    return fail("\n".join([message, *(f"   {line}" for line in seen)]), as_json=False, hints=[LOGS])
+
+
+def _intent(owner: LockInfo, request: Request) -> RestartIntent:
+    now_ms = int(datetime.now(UTC).timestamp() * 1000)
+    return RestartIntent(owner.pid, owner.boot_id, request.mode, request.reason, now_ms)
+
+
+def _mark(target: Target, owner: LockInfo) -> Mark:
+    """What runs now, to tell what comes after it."""
+    from xopc.service.health import health_of
+    from xopc.service.probe import Mark
+
+    try:
+        found: object = health_of(Client(target.url or "", timeout_seconds=MARK_SECONDS)).get("generation")
+    except XopcError:
+        found = None  # there may be a reason why it is restarted
+    return Mark(owner.pid, owner.boot_id, found if isinstance(found, int) else None, datetime.now(UTC))
+
+
+def _watch(target: Target, mark: Mark, seconds: float, *, as_json: bool) -> Snapshot:
+    """Wait for the restart, with a dot for each look in vain."""
+    from xopc.service.lockfile import read_lock
+    from xopc.service.probe import Place, await_restart
+
+    dots = 0
+
+    def look() -> Place:
+        now = evolve(target, lock=read_lock(target.paths.lock_path))
+        known = now if now.owner and now.owner.port else target
+        return Place(now.lock, Client(known.url or ""), known.port or 0)
+
+    def still_waiting() -> None:
+        nonlocal dots
+        dots += 1
+        if not as_json:
+            print(".", end="", flush=True)
+
+    snapshot = await_restart(mark, look, seconds, still_waiting)
+    if dots and not as_json:
+        print()
+    return snapshot
+
+
+def _tell(target: Target, result: str, message: str, *, as_json: bool, **more: object) -> int:
+    warnings: list[str] = []
+    if target.config_error is not None:
+        # It may be good all the same in the gateway's own environment, which decides.
+        warnings.append(f"The configuration does not validate here: {target.config_error.message}")
+    if as_json:
+        print_json({"ok": True, "result": result, "message": message, "warnings": warnings, **more})
+    else:
+        print(f"✅ {message}")
+        for warning in warnings:
+            print(f"⚠️  {warning}")
+    return EXIT_OK

@@ -1,0 +1,150 @@
+"""`xopc gateway`: resolves the configuration, says what it is about to do, and becomes the supervisor."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias
+
+from cyclopts import Parameter, validators
+
+import xopc
+from xopc.cli.options import ConfigOption
+from xopc_supervisor import contract
+from xopc_supervisor.contract import EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, Address, Launch
+
+if TYPE_CHECKING:
+    from xopc.config.resolve import Resolved
+
+# -P: a module in the working directory must not stand in for one of ours.
+PYTHON = (sys.executable, "-P", "-m")
+
+
+PortOption: TypeAlias = Annotated[
+    int | None, Parameter(validator=validators.Number(gte=0, lte=65535), help="Port to listen at; 0 takes a free one.")
+]
+BindOption: TypeAlias = Annotated[
+    str | None, Parameter(help="Where to listen: loopback, lan, auto, tailnet or custom.")
+]
+TokenOption: TypeAlias = Annotated[str | None, Parameter(help="Token that clients have to present.")]
+
+
+def run(
+    *,
+    port: PortOption = None,
+    bind: BindOption = None,
+    token: TokenOption = None,
+    no_persist_token: Annotated[bool, Parameter(help="Keep a generated token out of the configuration file.")] = False,
+    foreground: Annotated[bool, Parameter(help="What it always does; accepted for older scripts.")] = False,
+    config: ConfigOption = None,
+) -> int:
+    """Run the gateway in the foreground, until Ctrl+C.
+
+    Options outrank the environment, which outranks the configuration file.
+    """
+    from xopc.cli.gateway.target import read_environment
+    from xopc.config.resolve import Flags
+    from xopc.config.setup import prepare
+    from xopc.contracts.errors import ConfigError
+
+    del foreground
+    environ = read_environment(config)
+    try:
+        resolved = prepare(environ, Flags(port, bind, token), persist=not no_persist_token)
+    except ConfigError as error:
+        print(f"Gateway refused to start: {error.message}", file=sys.stderr)
+        return refusal_exit(environ)
+    # Whoever reads the output may be gone; that must not keep a gateway from starting.
+    with contextlib.suppress(OSError):
+        print(first_block(resolved), flush=True)
+    return _become_supervisor(resolved, environ)
+
+
+def _become_supervisor(resolved: Resolved, environ: Mapping[str, str]) -> NoReturn:
+    given = {"--port": resolved.flags.port, "--bind": resolved.flags.bind}
+    # For whoever looks at the list of processes, so without the token. What counts stands in the environment.
+    shown = [word for name, value in given.items() if value is not None for word in (name, str(value))]
+    os.execve(  # noqa: S606 - there is no shell in it
+        sys.executable,
+        [*PYTHON, "xopc_supervisor", "gateway", *shown],
+        {**environ, contract.LAUNCH_VARIABLE: launch(resolved).to_json()},
+    )
+
+
+def refusal_exit(environ: Mapping[str, str]) -> int:
+    """The exit code for a configuration that cannot take effect: one that the service manager does not start again."""
+    match environ.get(contract.MARKER_VARIABLE, ""):
+        case "":
+            return EXIT_FAILURE
+        case "launchd":
+            return EXIT_OK  # launchd starts anew after every other code
+        case _:
+            return EXIT_CONFIG
+
+
+def launch(resolved: Resolved) -> Launch:
+    """What the supervisor has to know."""
+    paths, binding, flags = resolved.paths, resolved.binding, resolved.flags
+    return Launch(
+        config_path=str(paths.config_path),
+        state_dir=str(paths.state_dir),
+        lock_path=str(paths.lock_path),
+        intent_path=str(paths.intent_path),
+        log_dir=str(paths.log_dir),
+        listen=(
+            *(Address(host, resolved.port) for host in binding.hosts),
+            *(Address(host, resolved.port, required=False) for host in binding.optional_hosts),
+        ),
+        command=(*PYTHON, "xopc.gateway"),
+        explain_port=(*PYTHON, "xopc.service.ports"),
+        version_file=str(Path(xopc.__file__)),
+        ready_text=second_block(resolved),
+        flags={"port": flags.port, "bind": flags.bind, "token": flags.token},
+    )
+
+
+def first_block(resolved: Resolved) -> str:
+    """What is printed before the supervisor takes over."""
+    welcome = [
+        "👋 Welcome to xopc!",
+        f"   Wrote {resolved.paths.config_path}, the configuration.",
+        "   `xopc gateway token` prints the token that clients have to present.",
+        "",
+    ]
+    return "\n".join(
+        [
+            *(welcome if resolved.first_run else ()),
+            "🚀 Starting xopc gateway...",
+            f"   Bind: {resolved.binding.mode.value} ({resolved.binding.hosts[0]})",
+            f"   Port: {resolved.port or 'any free one'}",
+            *(f"⚠️  {warning}" for warning in resolved.warnings),
+            "",
+            "Press Ctrl+C to stop",
+            "",
+        ]
+    )
+
+
+def second_block(resolved: Resolved) -> str:
+    """What the supervisor prints once the gateway is ready, `{port}` standing for the port."""
+    from xopc.cli.gateway.target import connectable
+
+    url = f"http://{connectable(resolved.binding.hosts[0])}:{{port}}"
+    return f"✅ Gateway started\n   URL: {url}\n{_who_may_enter(resolved)}"
+
+
+def _who_may_enter(resolved: Resolved) -> str:
+    from xopc.cli.output import preview
+    from xopc.contracts.auth import SecretSource
+
+    secret, source = resolved.auth.secret, resolved.auth.source
+    if secret is None:
+        return "   Auth: none (whoever reaches the port may do everything)"
+    if resolved.auth.mode.value == "password":
+        return "   Auth: password"
+    if source is SecretSource.GENERATED and resolved.flags.token == secret:
+        return f"   Token: {secret} (kept in memory alone, and shown nowhere else)"
+    return f"   Token: {preview(secret)}"

@@ -1,0 +1,157 @@
+"""`xopc gateway status`."""
+
+from __future__ import annotations
+
+from typing import Annotated, cast
+
+from attrs import frozen
+from cyclopts import Parameter
+
+from xopc.cli.gateway.issues import Issue, find_issues
+from xopc.cli.gateway.target import Target, find_target
+from xopc.cli.options import ConfigOption, CredentialOption, JsonOption, Seconds, UrlOption
+from xopc.cli.output import duration, preview, print_json, seconds_since
+from xopc.client.http import Client, JsonObject, split_base_url
+from xopc.service.health import Answer, ask
+from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK
+
+LOCAL_HOSTS = {"127.0.0.1", "::1"}
+
+
+@frozen
+class Report:
+    """What was found out about one gateway."""
+
+    target: Target
+    running: bool
+    url: str | None
+    port: int | None
+    answer: Answer | None
+    """None where it was not asked."""
+    issues: tuple[Issue, ...]
+    credential: str | None
+
+    @property
+    def last_restart(self) -> JsonObject | None:
+        found: object = self.answer.details.get("lastRestart") if self.answer else None
+        return cast("JsonObject", found) if isinstance(found, dict) else None
+
+
+def status(
+    *,
+    as_json: JsonOption = False,
+    no_probe: Annotated[bool, Parameter(help="Do not ask it; look at the lock alone.")] = False,
+    url: UrlOption = None,
+    token: CredentialOption = None,
+    timeout: Annotated[Seconds, Parameter(help="How long an answer may take: 5s, 500ms.")] = 5.0,
+    config: ConfigOption = None,
+) -> int:
+    """Tell whether the gateway runs, where, and what is wrong with it. Exit code 1 when it does not run."""
+    target = find_target(config)
+    # A stranger at the port must not see the configuration's secret, only whoever holds its lock.
+    credential = token or (target.credential if target.owner and url is None else None)
+    asked = url or target.url
+    answer = None if no_probe or asked is None else ask(Client(asked, credential, timeout))
+    report = Report(
+        target=target,
+        running=(url is None and target.lock.is_alive) or (answer is not None and answer.reachable),
+        url=asked,
+        port=split_base_url(url)[2] if url else target.port,
+        answer=answer,
+        issues=find_issues(target, answer, elsewhere=url is not None),
+        credential=token or target.credential,
+    )
+    if as_json:
+        print_json(_to_json(report))
+    else:
+        print("\n".join(_running_text(report) if report.running else _not_running_text(report)))
+    return EXIT_OK if report.running else EXIT_FAILURE
+
+
+def _to_json(report: Report) -> JsonObject:
+    lock, info = report.target.lock, report.target.lock.info
+    return {
+        "running": report.running,
+        "service": None,
+        "lock": {
+            "alive": lock.is_alive,
+            "pid": info.pid if info else None,
+            "childPid": info.child_pid if info else None,
+            "bootId": info.boot_id if info else None,
+            "state": info.state if info else None,
+            "path": str(lock.path),
+        },
+        "probe": report.answer.to_json() if report.answer else None,
+        "url": report.url,
+        "port": report.port,
+        "lastRestart": report.last_restart,
+        "issues": [issue.to_json() for issue in report.issues],
+    }
+
+
+def _running_text(report: Report) -> list[str]:
+    return [
+        "✅ Gateway is running",
+        "",
+        f"   Port: {report.port or 'not known yet'}",
+        *_vitals(report),
+        "",
+        "🌐 Access:",
+        f"   URL: {_shown_url(report)}",
+        *_who_may_enter(report),
+        "",
+        "📝 Management:",
+        "   xopc gateway stop      # Stop gateway",
+        "   xopc gateway restart   # Restart gateway",
+        *_issues(report),
+    ]
+
+
+def _not_running_text(report: Report) -> list[str]:
+    return ["⚠️  Gateway is not running", "", "💡 Start with: xopc gateway", *_issues(report)]
+
+
+def _vitals(report: Report) -> list[str]:
+    lines: list[str] = []
+    health = report.answer.health if report.answer else None
+    if health is not None:
+        uptime = health.get("uptime")
+        up = f", up {duration(uptime)}" if isinstance(uptime, int | float) else ""
+        lines.append(f"   Version: {health.get('version')} (pid {health.get('pid')}{up})")
+    restart = report.last_restart
+    if restart is not None and restart.get("kind") != "start":
+        ago, took = seconds_since(restart.get("at")), restart.get("durationMs")
+        cause = restart.get("reason")
+        parts = [f"crash ({cause})" if restart.get("kind") == "crash" else str(cause)]
+        parts += [f"{duration(ago)} ago"] if ago is not None else []
+        parts += [f"{took} ms"] if took is not None else []
+        lines.append(f"   Last restart: {', '.join(parts)}")
+    return lines
+
+
+def _shown_url(report: Report) -> str:
+    target = report.target
+    if report.url is None:
+        return "not known yet"
+    if report.url == target.url and target.host in LOCAL_HOSTS:
+        return f"http://localhost:{target.port}"
+    return report.url
+
+
+def _who_may_enter(report: Report) -> list[str]:
+    if report.answer is not None and report.answer.is_unauthorized:
+        return []
+    if report.credential is None:
+        mode = report.target.resolved.auth.mode.value if report.target.resolved else None
+        return ["   Auth: none"] if mode == "none" else []
+    mode = report.answer.details.get("authMode") if report.answer else None
+    if mode is None and report.target.resolved is not None:
+        mode = report.target.resolved.auth.mode.value
+    return ["   Auth: password"] if mode == "password" else [f"   Token: {preview(report.credential)}"]
+
+
+def _issues(report: Report) -> list[str]:
+    lines = [""] if report.issues else []
+    for issue in report.issues:
+        lines += [f"⚠️  {issue.message}", *(f"   {row}" for row in issue.detail.splitlines()), f"💡 {issue.hint}"]
+    return lines

@@ -1,0 +1,116 @@
+"""What a start does before anything is served: make the directories, and see to it that there is a token."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping
+from pathlib import Path
+from secrets import token_hex
+
+from attrs import evolve
+
+from xopc.config.load import Document, load_document
+from xopc.config.resolve import Flags, Resolved, resolve
+from xopc.config.substitute import has_reference
+from xopc.config.write import create_document, is_read_only, replace_document
+from xopc.contracts.auth import Auth, SecretSource
+from xopc.contracts.convert import JsonObject
+from xopc.contracts.errors import ConfigError, Problem
+from xopc.contracts.settings import AuthMode
+
+GENERATED_TOKEN_BYTES = 24
+
+
+def prepare(environ: Mapping[str, str], flags: Flags, *, persist: bool = True) -> Resolved:
+    """The configuration in force, ready to serve with: as `resolve`, and what is missing is made.
+
+    That is the state directory and the workspace (mode 0700), the configuration file, and in mode `token` a token
+    where there is none. The token is written to the file, so that the next start finds it. Where that cannot be
+    done, or `persist` is off, it lives in `auth` and `flags` of the result alone, and a warning says so.
+
+    Raises:
+        ConfigError: as `resolve`, or one of the directories cannot be made.
+        OSError: the disk fails; it may work later.
+    """
+    resolved = resolve(environ, flags)
+    paths = resolved.paths
+    _make_directory(paths.state_dir, "XOPC_STATE_DIR")
+    _make_directory(paths.workspace, "XOPC_WORKSPACE")
+    first_run = not paths.config_path.exists()
+    lacking = resolved.auth.mode is AuthMode.TOKEN and resolved.auth.secret is None
+    token = generate_token() if lacking else None
+    warnings: list[str] = []
+    if persist and (first_run or lacking):
+        warnings += _save(paths.config_path, token)
+        # Read it back: another start may have written its own token first, and the file is what counts.
+        resolved = resolve(environ, flags)
+    resolved = evolve(resolved, first_run=first_run, warnings=(*resolved.warnings, *warnings))
+    return _with_token(resolved, token) if token else resolved
+
+
+def generate_token() -> str:
+    """A token that nobody can guess: 48 hex digits."""
+    return token_hex(GENERATED_TOKEN_BYTES)
+
+
+def _with_token(resolved: Resolved, token: str) -> Resolved:
+    generated = Auth(AuthMode.TOKEN, token, SecretSource.GENERATED)
+    if resolved.auth.secret == token:
+        return evolve(resolved, auth=generated)
+    if resolved.auth.secret is not None:
+        return resolved
+    warning = "the token is kept in memory alone: it is another one after the next start"
+    return evolve(
+        resolved,
+        auth=generated,
+        flags=evolve(resolved.flags, token=token),
+        warnings=(*resolved.warnings, warning),
+    )
+
+
+def _save(path: Path, token: str | None) -> list[str]:
+    """Write the token, or an empty configuration, and say what is odd about it. What fails is a warning."""
+    try:
+        if create_document(path, _with({}, token)):
+            return []
+        document = load_document(path)
+        if token is None or document is None:
+            return []
+        return _add_token(path, document, token)
+    except OSError as error:
+        return [f"{path} could not be written ({error.strerror})"] if token else []
+
+
+def _add_token(path: Path, document: Document, token: str) -> list[str]:
+    """Write the token into a file, unless another start has written one there in the meantime."""
+    before = document.values.get("gateway", {}).get("auth", {}).get("token")
+    if has_reference(before):
+        return [f"{path} takes its token from the environment, where it is empty"]
+    if before and before.strip():
+        return []
+    if is_read_only(path):
+        return [f"{path} is read-only"]
+    replace_document(path, _with(document.values, token))
+    return [] if document.plain else [f"{path} was written with a new token; its comments stand in {path.name}.bak"]
+
+
+def _with(values: JsonObject, token: str | None) -> JsonObject:
+    """The configuration with a token in its place."""
+    if token is None:
+        return values
+    gateway = values.get("gateway", {})
+    return {**values, "gateway": {**gateway, "auth": {**gateway.get("auth", {}), "token": token}}}
+
+
+def _make_directory(path: Path, variable: str) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno not in _LASTING:
+            raise
+        what = f"cannot make the directory {path} ({error.strerror}): name one where you may write"
+        raise ConfigError("environment", Problem(variable, what)) from None
+
+
+_LASTING = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
+"""Errors that no later try mends."""

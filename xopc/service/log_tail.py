@@ -1,0 +1,139 @@
+"""Reads the gateway's log files `app-YYYY-MM-DD.log`: the last lines, and those that come."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from xopc.service.poll import attempts
+
+BLOCK_BYTES = 64 * 1024
+FOLLOW_SECONDS = 0.25
+"""Between two looks; a new line is seen well within a second."""
+_NAME = re.compile(r"app-\d{4}-\d{2}-\d{2}\.log")
+
+
+def last_lines(directory: Path, count: int, *, before: Path | None = None) -> list[str]:
+    """The last `count` lines, oldest first, of as many days as it takes; none where there are no files.
+
+    With `before`, only the files of the days before that one are read.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    lines: list[str] = []
+    for path in reversed(log_files(directory)):
+        if before is not None and path >= before:
+            continue
+        with suppress(FileNotFoundError), path.open("rb") as file:  # its retention may have just ended
+            complete, started = _read_back(file, count - len(lines))
+            lines = [*complete, *([_text(started)] if started else []), *lines][-count:]
+        if len(lines) >= count:
+            break
+    return lines
+
+
+def log_files(directory: Path) -> list[Path]:
+    """The log files, oldest first."""
+    try:
+        return sorted(path for path in directory.iterdir() if _NAME.fullmatch(path.name))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+class Follower:
+    """Sees the lines that are written from now on, through midnight, truncation and removal of the file.
+
+    Ownership: holds one descriptor for the life of the process.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._file: BinaryIO | None = None
+        self._started = b""
+        """The beginning of a line whose end has not come yet."""
+
+    def start(self, count: int) -> list[str]:
+        """The last `count` lines of what is there; what comes after them is for `read`."""
+        files = log_files(self._directory)
+        self._open(files[-1] if files else None)
+        if self._file is None:
+            return []
+        lines, self._started = _read_back(self._file, count)
+        if len(lines) < count:
+            lines = [*last_lines(self._directory, count - len(lines), before=files[-1]), *lines]
+        return lines
+
+    def lines(self) -> Iterator[list[str]]:
+        """The new lines, as soon as there are some, without end."""
+        for _ in attempts(math.inf, first=FOLLOW_SECONDS, longest=FOLLOW_SECONDS):
+            lines = self.read()
+            if lines:
+                yield lines
+
+    def read(self) -> list[str]:
+        """The lines that have come since the last call; none if nothing has."""
+        lines: list[str] = []
+        while True:
+            # The newest file is found before the current one is read: what was written to that is all read then.
+            following = self._following()
+            lines += self._rest()
+            if following is None:
+                return lines
+            if self._started:
+                lines.append(_text(self._started))
+            self._open(following)
+
+    def _following(self) -> Path | None:
+        """The file to go on with, when the current one is complete or gone."""
+        files = log_files(self._directory)
+        if self._file is None:
+            return files[0] if files else None
+        current = Path(self._file.name)
+        later = [path for path in files if path.name > current.name]
+        if later:
+            return later[0]
+        try:
+            return None if os.path.samestat(current.stat(), os.fstat(self._file.fileno())) else current
+        except FileNotFoundError:
+            return None
+
+    def _open(self, path: Path | None) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._file, self._started = None, b""
+        if path is not None:
+            with suppress(FileNotFoundError):
+                self._file = path.open("rb")
+
+    def _rest(self) -> list[str]:
+        """The complete lines up to the end of the current file."""
+        if self._file is None:
+            return []
+        if os.fstat(self._file.fileno()).st_size < self._file.tell():
+            self._file.seek(0)
+            self._started = b""
+        *complete, self._started = (self._started + self._file.read()).split(b"\n")
+        return [_text(line) for line in complete]
+
+
+def _read_back(file: BinaryIO, count: int) -> tuple[list[str], bytes]:
+    """The last `count` complete lines, and what stands behind them; leaves the file where that ends."""
+    position = end = file.seek(0, os.SEEK_END)
+    data = b""
+    while position > 0 and data.count(b"\n") <= count:
+        size = min(BLOCK_BYTES, position)
+        position = file.seek(position - size)
+        data = file.read(size) + data
+    file.seek(end)
+    *lines, started = data.split(b"\n")
+    return [_text(line) for line in lines[max(0, len(lines) - count) :]], started
+
+
+def _text(line: bytes) -> str:
+    return line.decode("utf-8", "replace")
