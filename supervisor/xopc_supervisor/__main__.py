@@ -53,7 +53,7 @@ def _run(launch: Launch, marker: str) -> int:
         if listeners is None:
             return contract.EXIT_FAILURE
         try:
-            no_respawn = contract.is_truthy(os.environ.get(contract.NO_RESPAWN_VARIABLE))
+            no_respawn = contract.is_on(os.environ.get(contract.NO_RESPAWN_VARIABLE))
             policy = Policy(no_respawn=no_respawn, config_exit=config_exit)
             return Supervisor(launch, held, listeners, Log(launch.log_dir), policy).run()
         finally:

@@ -266,9 +266,14 @@ def _stat(pid: int) -> list[str] | None:
     return text.rpartition(b")")[2].decode("ascii", "replace").split()
 
 
-def is_truthy(value: str | None) -> bool:
-    """How a switch in the environment reads."""
+def is_on(value: str | None) -> bool:
+    """How a switch in the environment reads that is off unless it is turned on."""
     return (value or "").strip().lower() in {"1", "true", "yes", "on"}
+
+
+def is_off(value: str | None) -> bool:
+    """How a switch in the environment reads that is on unless it is turned off."""
+    return (value or "").strip().lower() in {"0", "false", "no", "off"}
 
 
 def _camel(name: str) -> str:

@@ -11,6 +11,8 @@ import json
 import os
 import time
 
+from xopc_supervisor.contract import is_off
+
 MODULE = "xopc.supervisor"
 
 
@@ -19,8 +21,8 @@ class Log:
 
     def __init__(self, log_dir: str) -> None:
         self._log_dir = log_dir
-        self._to_console = os.environ.get("XOPC_LOG_CONSOLE", "").lower() != "false"
-        self._to_file = os.environ.get("XOPC_LOG_FILE", "").lower() != "false"
+        self._to_console = not is_off(os.environ.get("XOPC_LOG_CONSOLE"))
+        self._to_file = not is_off(os.environ.get("XOPC_LOG_FILE"))
 
     def write(self, level: str, message: str) -> None:
         """Write one line. Errors are shown on standard error even when the console is off."""

@@ -16,7 +16,7 @@ SOURCES = {ROOT / "xopc": TESTS, ROOT / "supervisor" / "xopc_supervisor": TESTS 
 
 def files() -> Iterator[Path]:
     """Every file that is, or would be, under version control."""
-    yield from _below(ROOT, [".git", *(ROOT / ".gitignore").read_text().replace("/\n", "\n").splitlines()])
+    yield from _below(ROOT, [".git", *(ROOT / ".gitignore").read_text("utf-8").replace("/\n", "\n").splitlines()])
 
 
 def sources() -> Iterator[Path]:

@@ -46,7 +46,7 @@ def test_each_documented_route_exists() -> None:
 
 
 def test_each_command_and_each_of_its_options_is_documented() -> None:
-    text = (REFERENCE / "cli.md").read_text()
+    text = (REFERENCE / "cli.md").read_text("utf-8")
     missing: list[str] = []
     for command, options in _commands(build_app(), "xopc"):
         if command not in text:
@@ -57,13 +57,13 @@ def test_each_command_and_each_of_its_options_is_documented() -> None:
 
 @pytest.mark.parametrize("page", [path for path in files() if path.suffix == ".md"], ids=name_of)
 def test_each_link_leads_to_a_file(page: Path) -> None:
-    links = LINK.findall(page.read_text())
+    links = LINK.findall(page.read_text("utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
 def _documented(page: str, pattern: re.Pattern[str]) -> set[str]:
     """What the page names as code, whole: `GET /health`."""
-    spans = re.findall(r"`([^`\n]+)`", (REFERENCE / page).read_text())
+    spans = re.findall(r"`([^`\n]+)`", (REFERENCE / page).read_text("utf-8"))
     return {span for span in spans if pattern.fullmatch(span)}
 
 
@@ -71,7 +71,7 @@ def _variables_read() -> set[str]:
     return {
         node.value
         for source in sources()
-        for node in ast.walk(ast.parse(source.read_text()))
+        for node in ast.walk(ast.parse(source.read_text("utf-8")))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and VARIABLE.fullmatch(node.value)
     }
 

@@ -101,7 +101,7 @@ def _has_source(test: Path) -> bool:
 
 
 def _has_logic(source: Path) -> bool:
-    tree = ast.parse(source.read_text())
+    tree = ast.parse(source.read_text("utf-8"))
     nodes = [node for statement in tree.body if not _is_for_types(statement) for node in ast.walk(statement)]
     if any(isinstance(node, LOGIC) or _has_body(node) for node in nodes):
         return True

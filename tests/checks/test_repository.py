@@ -6,7 +6,9 @@ import ast
 import re
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
+from typing import Any
 
 from tests.checks.repository import ROOT, files, name_of, sources
 
@@ -22,6 +24,9 @@ MAX_SOURCE_LINES = 400
 
 UNFINISHED = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b|NotImplemented" + r"Error")
 MACHINE_PATH = re.compile(r"(?<![\w.$~%}-])/(?:root|work|workspace|builds)/\w")
+IGNORE = re.compile(
+    r"#\s*(?:noqa(?::\s*[A-Z]+\d+(?:,\s*[A-Z]+\d+)*)?|(?:type|pyright):\s*ignore(?:\[[\w, -]+\])?)(?P<reason>[^\n]*)"
+)
 PINNED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==[0-9][A-Za-z0-9.!+]*")
 
 
@@ -48,8 +53,19 @@ def test_no_path_of_a_developers_machine_is_named() -> None:
     assert _found(MACHINE_PATH) == []
 
 
+def test_each_ignored_rule_has_its_reason() -> None:
+    bare = [
+        f"{name}:{number}"
+        for name, text in _texts().items()
+        if name.endswith(".py")
+        for number, line in enumerate(text.splitlines(), 1)
+        if (match := IGNORE.search(line)) and not re.search(r"\w{3}", match["reason"])
+    ]
+    assert bare == []
+
+
 def test_no_source_is_too_long() -> None:
-    lengths = {name_of(source): len(source.read_text().splitlines()) for source in sources()}
+    lengths = {name_of(source): len(source.read_text("utf-8").splitlines()) for source in sources()}
     assert {name: length for name, length in lengths.items() if length > MAX_SOURCE_LINES} == {}
 
 
@@ -69,16 +85,28 @@ def test_the_script_of_the_ci_can_be_run() -> None:
 
 
 def test_constraints_are_versions_alone_in_order() -> None:
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
     assert [line for line in lines if not PINNED.fullmatch(line)] == []
     assert lines == sorted(lines, key=str.upper)
 
 
 def test_constraints_pin_every_dependency_that_is_asked_for() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    asked = [*project["dependencies"], *(name for extra in project["optional-dependencies"].values() for name in extra)]
-    pinned = {_canonical(line) for line in (ROOT / "constraints.txt").read_text().splitlines()}
+    extras = _project()["optional-dependencies"].values()
+    asked = [*_project()["dependencies"], *(requirement for extra in extras for requirement in extra)]
+    pinned = {_canonical(line) for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines()}
     assert {_canonical(requirement) for requirement in asked} - pinned == set()
+
+
+def test_what_is_imported_is_what_is_asked_for() -> None:
+    distributions = packages_distributions()
+    imported = {module.partition(".")[0] for source in sources() for module in _imports(source)}
+    foreign = imported - {*sys.stdlib_module_names, "xopc", "xopc_supervisor"}
+    used = {_canonical(distribution) for module in foreign for distribution in distributions[module]}
+    assert used == {_canonical(requirement) for requirement in _project()["dependencies"]}
+
+
+def _project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 
 def _texts() -> dict[str, str]:
@@ -95,7 +123,7 @@ def _found(pattern: re.Pattern[str]) -> list[str]:
 
 def _imports(source: Path) -> list[str]:
     names: list[str] = []
-    for node in ast.walk(ast.parse(source.read_text())):
+    for node in ast.walk(ast.parse(source.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -162,8 +163,19 @@ def test_a_file_that_cannot_be_reached_is_refused_with_the_reason(tmp_path: Path
         assert "XOPC_CONFIG_PATH" in str(caught.value)
 
 
-async def test_plain_json_is_read_without_the_weight_of_json5(file: Path) -> None:
+def test_a_failing_disk_is_no_mistake_in_the_configuration(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file.write_text("{}")
+
+    def fail(_: Path) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        load_document(file)
+
+
+async def test_plain_json_is_read_without_the_weight_of_json5(file: Path) -> None:
+    await trio.Path(file).write_text("{}")
     code = "import sys, pathlib, xopc.config.load as l; l.load_document(pathlib.Path(sys.argv[1])); print(*sys.modules)"
     process = await trio.run_process([sys.executable, "-c", code, str(file)], capture_stdout=True)
     assert "json5" not in process.stdout.decode().split()

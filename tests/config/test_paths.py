@@ -44,7 +44,7 @@ def test_a_profile_has_its_own_state_directory(tmp_path: Path) -> None:
     assert paths.config_path == tmp_path / ".xopc-work" / "xopc.json"
 
 
-@pytest.mark.parametrize("profile", ["../evil", "a/b", ".hidden", "with blank", "x" * 65, "line\n"[:-1] + "\nbreak"])
+@pytest.mark.parametrize("profile", ["../evil", "a/b", ".hidden", "with blank", "x" * 65, "line\nbreak"])
 def test_a_profile_that_is_no_plain_name_is_refused(tmp_path: Path, profile: str) -> None:
     with pytest.raises(ConfigError, match="XOPC_PROFILE: is not the name of a profile") as caught:
         resolve_paths({"HOME": str(tmp_path), "XOPC_PROFILE": profile})
@@ -95,6 +95,22 @@ def test_a_tilde_is_the_home_in_force(tmp_path: Path, text: str, expected: str) 
 def test_a_tilde_with_the_name_of_nobody_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="XOPC_STATE_DIR: names the home of a user that does not exist"):
         resolve_paths({"HOME": str(tmp_path), "XOPC_STATE_DIR": "~no-such-user/x"})
+
+
+def test_without_home_in_the_environment_the_user_s_own_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    assert resolve_paths({"HOME": ""}).state_dir == tmp_path / ".xopc"
+
+
+def test_a_user_without_a_home_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", fail)
+    with pytest.raises(ConfigError, match="HOME: is not set, and the user has no other: set it"):
+        resolve_paths({})
 
 
 def test_a_relative_path_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

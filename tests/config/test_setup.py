@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -122,7 +123,7 @@ def test_without_persisting_the_token_is_in_memory_alone(tmp_path: Path, environ
     configuration = prepare(environ, Flags(port=0), persist=False)
     assert in_memory(configuration)
     assert configuration.flags.port == 0
-    assert configuration.first_run
+    assert not configuration.first_run
     assert configuration.warnings == ("the token is kept in memory alone: it is another one after the next start",)
     assert not (tmp_path / ".xopc" / "xopc.json").exists()
     assert (tmp_path / ".xopc").is_dir()
@@ -156,6 +157,7 @@ def test_a_place_that_takes_no_file_leaves_the_token_in_memory(tmp_path: Path, e
     (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
     configuration = prepare({**environ, "XOPC_CONFIG_PATH": str(tmp_path / "gone" / "xopc.json")}, Flags())
     assert in_memory(configuration)
+    assert not configuration.first_run
     assert "could not be written" in configuration.warnings[0]
 
 
@@ -198,6 +200,7 @@ def test_starts_at_the_same_time_end_with_a_file_that_one_of_them_wrote(
     assert not list(file.parent.glob(".*.tmp"))
     if text is None:
         assert len(secrets) == 1
+        assert [configuration.first_run for configuration in results].count(True) == 1
 
 
 def test_a_refused_configuration_changes_nothing_on_disk(tmp_path: Path, environ: dict[str, str]) -> None:
@@ -213,6 +216,17 @@ def test_a_directory_that_cannot_be_made_is_refused_with_its_variable(
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=f"{variable}: cannot make the directory"):
         prepare({**environ, "XOPC_CONFIG_PATH": str(tmp_path / "xopc.json"), variable: str(tmp_path / place)}, Flags())
+
+
+def test_a_disk_without_room_for_a_directory_is_no_mistake_in_the_configuration(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "mkdir", fail)
+    with pytest.raises(OSError, match="No space left on device"):
+        prepare(environ, Flags())
 
 
 def test_generated_tokens_differ() -> None:

@@ -218,3 +218,8 @@ def test_another_answer_takes_the_place_of_the_failures_of_its_status() -> None:
     operation = Operation(also={HTTPStatus.BAD_REQUEST: Branch})
     answer = described(operation)["paths"]["/api/branches"]["post"]["responses"]["400"]
     assert answer["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Branch"}
+
+
+def test_a_class_that_goes_both_ways_may_be_taken_with_gaps() -> None:
+    result = described(Operation(request=None, response=Limited), Operation(method="PUT", request=Limited))
+    assert "required" not in result["components"]["schemas"]["Limited"]

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
 import pytest
 
+from xopc.contracts.convert import JsonObject, unstructure
 from xopc.contracts.settings import AuthSettings, BindMode, CommandSettings, GatewaySettings, Settings
 
 
@@ -32,3 +37,18 @@ def test_secrets_are_not_shown() -> None:
     settings = AuthSettings(token="a-token-of-the-tests", password="open sesame")
     assert "a-token" not in repr(settings)
     assert "sesame" not in repr(settings)
+
+
+def test_every_key_is_in_the_reference() -> None:
+    reference = (Path(__file__).parents[2] / "docs" / "reference" / "configuration.md").read_text()
+    keys = list(keys_of(unstructure(Settings())))
+    assert "gateway.auth.token" in keys
+    assert [key for key in keys if f"| `{key}` |" not in reference] == []
+
+
+def keys_of(section: JsonObject, above: str = "") -> Iterator[str]:
+    for key, value in section.items():
+        if isinstance(value, dict):
+            yield from keys_of(cast("JsonObject", value), f"{above}{key}.")
+        else:
+            yield above + key

@@ -87,10 +87,9 @@ class Gateway:
 
     @property
     def port(self) -> int:
-        info = self.lock()
-        assert info is not None
-        assert info.port is not None
-        return info.port
+        port = until(lambda: (info := self.lock()) and info.port, "the supervisor has its port")
+        assert port is not None
+        return port
 
     # ---------------------------------------------------------------- verbs
 

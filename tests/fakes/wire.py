@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import trio
 from attrs import frozen
-from hypercorn.typing import ASGIFramework as ASGIApp
+from hypercorn.typing import ASGIFramework as ASGIApp, ASGIReceiveCallable, ASGISendCallable, Scope
 
 from xopc.server.serve import Server
 
@@ -111,7 +111,7 @@ class Served:
 
     async def until_connections(self, count: int) -> None:
         """Wait until the server has so many open."""
-        while self.server.connections != count:
+        while self.server.connections != count:  # noqa: ASYNC110  the server announces no connection
             await trio.sleep(0.01)
 
 
@@ -124,3 +124,15 @@ async def serving(app: ASGIApp, **patience: float) -> AsyncGenerator[Served]:
             await nursery.start(server.run, [listener])
             yield Served(server, listener, listener.getsockname()[1], nursery)
             nursery.cancel_scope.cancel()
+
+
+async def hello(_scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    """An application that answers `hello` at once, whatever is asked."""
+    await answer(send, b"hello")
+
+
+async def answer(send: ASGISendCallable, body: bytes, status: int = 200) -> None:
+    """A response whose length is known, in two messages."""
+    headers = [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

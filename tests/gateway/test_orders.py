@@ -67,11 +67,20 @@ async def test_restarts_that_wait_together_are_one() -> None:
     assert await orders.take() == Restart("in-process", "third")
 
 
-async def test_a_respawn_covers_the_restarts_that_wait_with_it() -> None:
+async def test_restarts_of_another_mode_are_kept() -> None:
     orders = Orders()
-    orders.give(Restart("in-process", "first"))
-    orders.give(Restart("respawn", "second"))
-    assert await orders.take() == Restart("respawn", "second")
+    orders.give(Restart("in-process", "perhaps forbidden"))
+    orders.give(Restart("reload", "never forbidden"))
+    assert await orders.take() == Restart("in-process", "perhaps forbidden")
+    assert await orders.take() == Restart("reload", "never forbidden")
+
+
+async def test_two_stops_that_arrive_together_are_two() -> None:
+    orders = Orders()
+    orders.give(Stop("SIGINT"))
+    orders.give(Stop("SIGTERM"))
+    assert await orders.take() == Stop("SIGINT")
+    assert await orders.stop() == Stop("SIGTERM")
 
 
 async def test_a_stop_goes_before_all_restarts() -> None:

@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 import attrs
 import pytest
 import trio
+from hypothesis import given, strategies as st
 from quart_trio import QuartTrio
 
-from tests.fakes.asgi import Answer, ask
+from tests.fakes.asgi import ask
 from tests.fakes.generation import BEARER, TOKEN, Generation
 from xopc.contracts.api import Health, RestartRequest
 from xopc.contracts.auth import Scope
@@ -37,11 +38,6 @@ def route(
     handler: Callable[[Call[RestartRequest]], Awaitable[object]], path: str = "/api/test", **changes: object
 ) -> Route:
     return attrs.evolve(STATUS, path=path, handler=handler, scope=None, **changes)
-
-
-def lists(answer: Answer, request: Route) -> bool:
-    """Whether the route's declaration names the status that came."""
-    return answer.status in {request.status, *(failure.http for failure in request.failures)}
 
 
 # routing
@@ -266,6 +262,32 @@ async def test_every_answer_carries_the_security_headers(gate: Gate, app: QuartT
             assert answer.headers[name.lower()] == value
 
 
+LATIN = st.characters(max_codepoint=255)
+
+
+@given(
+    method=st.sampled_from(["GET", "HEAD", "POST", "OPTIONS"]),
+    path=st.sampled_from(["/health", "/api/status", "/api/restart", "/api/things/x", ""]),
+    tail=st.text(LATIN, max_size=12),
+    lines=st.lists(
+        st.tuples(
+            st.sampled_from([b"host", b"authorization", b"content-type", b"cookie", b"accept", b"range"]),
+            st.binary(max_size=20).map(lambda value: value.translate(None, b"\r\n\0")),  # HTTP lets none of these in
+        ),
+        max_size=4,
+    ),
+    body=st.none() | st.binary(max_size=20),
+)
+async def test_no_request_makes_the_gateway_fail(
+    method: str, path: str, tail: str, lines: list[tuple[bytes, bytes]], body: bytes | None
+) -> None:
+    app = build_app(open_gate(None, AuthMode.NONE), (*ROUTES, attrs.evolve(STATUS, path="/api/things/{key}")))
+    answer = await ask(app, method, path + tail, lines, body)
+    assert answer.status < 500
+    assert answer.status < 400 or answer.error[0] in ("INVALID_REQUEST", "NOT_FOUND")
+    assert answer.headers["x-frame-options"] == "DENY"
+
+
 # network
 
 
@@ -290,14 +312,14 @@ async def exchange(port: int, data: bytes) -> bytes:
     return received
 
 
-def lines(*parts: str) -> bytes:
+def message(*parts: str) -> bytes:
     return "\r\n".join((*parts, "", "")).encode()
 
 
 async def test_one_connection_carries_several_requests(app: QuartTrio) -> None:
-    get = lines("GET /api/status HTTP/1.1", "Host: x", f"X-Api-Key: {TOKEN}")
-    post = lines("POST /api/restart HTTP/1.1", "Host: x", f"Authorization: {TOKEN}", "Content-Length: 2") + b"{}"
-    last = lines("GET /api/status HTTP/1.1", "Host: x", "Connection: close")
+    get = message("GET /api/status HTTP/1.1", "Host: x", f"X-Api-Key: {TOKEN}")
+    post = message("POST /api/restart HTTP/1.1", "Host: x", f"Authorization: {TOKEN}", "Content-Length: 2") + b"{}"
+    last = message("GET /api/status HTTP/1.1", "Host: x", "Connection: close")
     async with listening(app) as port:
         received = await exchange(port, get + post + last)
     heads = [part.split(b"\r\n")[0] for part in received.split(b"HTTP/1.1 ")[1:]]
@@ -306,14 +328,14 @@ async def test_one_connection_carries_several_requests(app: QuartTrio) -> None:
 
 async def test_head_has_the_length_of_the_body_but_no_body(app: QuartTrio) -> None:
     async with listening(app) as port:
-        received = await exchange(port, lines("HEAD /openapi.json HTTP/1.1", "Host: x", "Connection: close"))
+        received = await exchange(port, message("HEAD /openapi.json HTTP/1.1", "Host: x", "Connection: close"))
     head, _, body = received.partition(b"\r\n\r\n")
     assert b"content-length: " in head.lower()
     assert body == b""
 
 
 async def test_a_chunked_body_that_grows_too_large_gets_its_answer(app: QuartTrio) -> None:
-    head = lines("POST /api/restart HTTP/1.1", "Host: x", f"X-Api-Key: {TOKEN}", "Transfer-Encoding: chunked")
+    head = message("POST /api/restart HTTP/1.1", "Host: x", f"X-Api-Key: {TOKEN}", "Transfer-Encoding: chunked")
     chunk = b"%x\r\n" % 65536 + b" " * 65536 + b"\r\n"
     async with listening(app) as port:
         received = await exchange(port, head + chunk * 17)

@@ -13,7 +13,8 @@ from xopc_supervisor.contract import (
     LockInfo,
     RestartIntent,
     is_alive,
-    is_truthy,
+    is_off,
+    is_on,
     lock_path,
     start_time,
 )
@@ -138,8 +139,20 @@ def test_the_start_time_is_found_behind_any_program_name(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("value", "truth"),
-    [("1", True), ("TRUE", True), (" yes ", True), ("on", True), ("0", False), ("", False), (None, False)],
+    ("value", "on", "off"),
+    [
+        ("1", True, False),
+        ("TRUE", True, False),
+        (" yes ", True, False),
+        ("on", True, False),
+        ("0", False, True),
+        ("False", False, True),
+        ("no", False, True),
+        ("off", False, True),
+        ("", False, False),
+        ("maybe", False, False),
+        (None, False, False),
+    ],
 )
-def test_a_switch_reads_as_the_documents_say(value: str | None, truth: bool) -> None:
-    assert is_truthy(value) is truth
+def test_a_switch_reads_as_the_documents_say(value: str | None, on: bool, off: bool) -> None:
+    assert (is_on(value), is_off(value)) == (on, off)

@@ -65,7 +65,7 @@ def build_app() -> App:
 
     app = App(
         name="xopc",
-        help="A personal-assistant gateway: chat channels and API clients on one side, AI agents on the other.",
+        help="A personal-assistant gateway: from chats and API clients to AI agents.",
         version=xopc.__version__,
         version_flags=["--version", "-V"],
         help_formatter="plain",
@@ -74,7 +74,7 @@ def build_app() -> App:
     )
     app.command("xopc.cli.gateway:app", name="gateway")
     app.register_install_completion_command(  # pyright: ignore[reportUnknownMemberType] - cyclopts leaves kwargs bare
-        help="Make Tab complete xopc's commands and options in this shell."
+        help="Let this shell complete xopc's commands."
     )
     return app
 

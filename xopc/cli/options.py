@@ -14,13 +14,16 @@ from xopc.client.http import split_base_url
 UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "": 1.0}
 
 
-def _read_duration(_type: object, tokens: Sequence[Token]) -> float:
-    """`30s`, `500ms`, `1m`; a bare number is seconds."""
+class Duration(float):
+    """A span of time in seconds, which a user writes as `30s`, `500ms` or `1m`; a bare number is seconds."""
+
+
+def _read_duration(_type: object, tokens: Sequence[Token]) -> Duration:
     text = tokens[0].value
     match = re.fullmatch(r"([0-9]{1,9})(ms|s|m|)", text)
     if match is None or int(match[1]) == 0:
         raise ValueError(f"{text!r} is not a duration: write 30s, 500ms or 1m")
-    return int(match[1]) * UNIT_SECONDS[match[2]]
+    return Duration(int(match[1]) * UNIT_SECONDS[match[2]])
 
 
 def _check_url(_type: object, value: str | None) -> None:
@@ -32,8 +35,8 @@ JsonOption: TypeAlias = Annotated[bool, Parameter(name="--json", help="Print JSO
 ConfigOption: TypeAlias = Annotated[
     Path | None, Parameter(name="--config", help="The configuration file, instead of ~/.xopc/xopc.json.")
 ]
-Seconds: TypeAlias = Annotated[float, Parameter(converter=_read_duration, n_tokens=1)]
-"""A duration as the user writes it, in seconds; use it inside another `Annotated` with a name and a help text."""
+DurationOption: TypeAlias = Annotated[Duration, Parameter(converter=_read_duration, n_tokens=1)]
+"""Use it inside another `Annotated`, with the help text."""
 UrlOption: TypeAlias = Annotated[
     str | None,
     Parameter(name="--url", validator=_check_url, help="Ask the gateway at this URL instead."),

@@ -39,7 +39,7 @@ class Resolved:
     flags: Flags = Flags()
     """Those that it was resolved with, and a generated token that no file could take: hand them on."""
     first_run: bool = False
-    """Whether there was no configuration file before."""
+    """Whether this start wrote the configuration file, because there was none."""
 
 
 def resolve(environ: Mapping[str, str], flags: Flags) -> Resolved:

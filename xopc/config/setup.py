@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from secrets import token_hex
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from xopc.config.load import Document, load_document
 from xopc.config.resolve import Flags, Resolved, resolve
@@ -36,15 +36,14 @@ def prepare(environ: Mapping[str, str], flags: Flags, *, persist: bool = True) -
     paths = resolved.paths
     _make_directory(paths.state_dir, "XOPC_STATE_DIR")
     _make_directory(paths.workspace, "XOPC_WORKSPACE")
-    first_run = not paths.config_path.exists()
     lacking = resolved.auth.mode is AuthMode.TOKEN and resolved.auth.secret is None
     token = generate_token() if lacking else None
-    warnings: list[str] = []
-    if persist and (first_run or lacking):
-        warnings += _save(paths.config_path, token)
+    saved = _Saved()
+    if persist and (lacking or not paths.config_path.exists()):
+        saved = _save(paths.config_path, token)
         # Read it back: another start may have written its own token first, and the file is what counts.
         resolved = resolve(environ, flags)
-    resolved = evolve(resolved, first_run=first_run, warnings=(*resolved.warnings, *warnings))
+    resolved = evolve(resolved, first_run=saved.created, warnings=(*resolved.warnings, *saved.warnings))
     return _with_token(resolved, token) if token else resolved
 
 
@@ -68,30 +67,37 @@ def _with_token(resolved: Resolved, token: str) -> Resolved:
     )
 
 
-def _save(path: Path, token: str | None) -> list[str]:
-    """Write the token, or an empty configuration, and say what is odd about it. What fails is a warning."""
+@frozen
+class _Saved:
+    """What came of writing the configuration."""
+
+    created: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+def _save(path: Path, token: str | None) -> _Saved:
+    """Write the token, or an empty configuration. What fails is a warning."""
     try:
         if create_document(path, _with({}, token)):
-            return []
+            return _Saved(created=True)
         document = load_document(path)
-        if token is None or document is None:
-            return []
-        return _add_token(path, document, token)
+        warning = _add_token(path, document, token) if token and document else None
     except OSError as error:
-        return [f"{path} could not be written ({error.strerror})"] if token else []
+        warning = f"{path} could not be written ({error.strerror})" if token else None
+    return _Saved(warnings=(warning,) if warning else ())
 
 
-def _add_token(path: Path, document: Document, token: str) -> list[str]:
+def _add_token(path: Path, document: Document, token: str) -> str | None:
     """Write the token into a file, unless another start has written one there in the meantime."""
     before = document.values.get("gateway", {}).get("auth", {}).get("token")
     if has_reference(before):
-        return [f"{path} takes its token from the environment, where it is empty"]
+        return f"{path} takes its token from the environment, where it is empty"
     if before and before.strip():
-        return []
+        return None
     if is_read_only(path):
-        return [f"{path} is read-only"]
+        return f"{path} is read-only"
     replace_document(path, _with(document.values, token))
-    return [] if document.plain else [f"{path} was written with a new token; its comments stand in {path.name}.bak"]
+    return None if document.plain else f"{path} was written with a new token; its comments stand in {path.name}.bak"
 
 
 def _with(values: JsonObject, token: str | None) -> JsonObject:

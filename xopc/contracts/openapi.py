@@ -72,7 +72,11 @@ def document(title: str, version: str, operations: Iterable[Operation]) -> JsonO
         TypeError: a class has an attribute that no schema is known for.
         ValueError: two classes have the same name.
     """
+    operations = tuple(operations)
     schemas = Schemas()
+    for operation in operations:
+        if operation.request:  # first, so that a class which goes both ways may be sent as it is taken: with gaps
+            schemas.refer(operation.request, sent=False)
     failures: JsonObject = {}
     paths: dict[str, JsonObject] = {}
     for operation in operations:
@@ -102,7 +106,7 @@ class Schemas:
         """The schema of a type: a reference for an attrs class or an enum, which becomes a component.
 
         `sent` means by the gateway: then every attribute is there. In what it takes, those with a default may be
-        missing, and unknown ones are refused.
+        missing, and unknown ones are refused. The first reference to a class decides.
         """
         if kind in _SCALARS:
             return {"type": _SCALARS[kind]}

@@ -62,7 +62,7 @@ async def _from_line(line: Line, give: Callable[[Order], None]) -> None:
 
 
 class Orders:
-    """The orders that wait. A stop goes before all restarts, and restarts that wait together are one."""
+    """The orders that wait. A stop goes before all restarts, and restarts of one mode that wait together are one."""
 
     def __init__(self) -> None:
         self.stop_given = trio.Event()
@@ -78,12 +78,12 @@ class Orders:
 
     async def take(self) -> Order:
         """The next order; waits for one."""
-        await self._arrived.wait()
-        orders, self._waiting = self._waiting, []
-        self._arrived = trio.Event()
-        stops = [order for order in orders if isinstance(order, Stop)]
-        respawns = [order for order in orders if isinstance(order, Restart) and order.mode == contract.RESPAWN]
-        return (stops or respawns or orders)[0]
+        while not self._waiting:
+            self._arrived = trio.Event()
+            await self._arrived.wait()
+        order = next((order for order in self._waiting if isinstance(order, Stop)), self._waiting[0])
+        self._waiting = [waiting for waiting in self._waiting if not _is_covered(waiting, order)]
+        return order
 
     async def stop(self) -> Stop:
         """The next stop, whatever else arrives."""
@@ -91,3 +91,10 @@ class Orders:
             order = await self.take()
             if isinstance(order, Stop):
                 return order
+
+
+def _is_covered(waiting: Order, order: Order) -> bool:
+    """Whether following `order` does what `waiting` asks for. A second stop is not covered: it asks for haste."""
+    if isinstance(order, Stop):
+        return waiting is order
+    return isinstance(waiting, Restart) and waiting.mode == order.mode

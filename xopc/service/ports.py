@@ -65,22 +65,27 @@ class PortUse:
 
     @property
     def hints(self) -> tuple[str, ...]:
-        """A sentence for each who listens, and what can be done."""
-        hints = [
-            f"xopc gateway is already running (pid {pid}). It has another configuration: stop it with "
-            f"`kill {pid}`, or start this one with another --port."
+        """A sentence for each process that listens."""
+        return tuple(hint for hint, _ in self.hints_and_cures)
+
+    @property
+    def hints_and_cures(self) -> tuple[tuple[str, str], ...]:
+        """Each hint with what somebody can do who wants to start a gateway at this port."""
+        found = [
+            (
+                f"xopc gateway is already running (pid {pid}).",
+                f"It has another configuration: stop it with `kill {pid}`, or choose another --port.",
+            )
             for pid in self.gateways
         ]
-        hints += [
-            f"Port {self.port} is used by pid {pid}: {command}. Stop that process, or choose another --port."
+        found += [
+            (f"Port {self.port} is used by pid {pid}: {command}.", "Stop that process, or choose another --port.")
             for pid, command in {one.pid: one.command or "?" for one in self.strangers if one.pid}.items()
         ]
-        if self.status is PortStatus.BUSY and not hints:
-            hints.append(
-                f"Port {self.port} is used by a process that this user may not see: "
-                f"`sudo lsof -nP -iTCP:{self.port} -sTCP:LISTEN` names it. Or choose another --port."
-            )
-        return tuple(hints)
+        if self.status is PortStatus.BUSY and not found:
+            what = f"Port {self.port} is used by a process that this user may not see."
+            found.append((what, f"`sudo lsof -nP -iTCP:{self.port} -sTCP:LISTEN` names it. Or choose another --port."))
+        return tuple(found)
 
     def to_text(self) -> list[str]:
         """The diagnostics for a person, line by line."""
@@ -188,8 +193,8 @@ def main(arguments: list[str]) -> int:
     # The supervisor waits for this process without a limit of its own.
     signal.alarm(TOOL_SECONDS)
     use = inspect(int(arguments[0]))
-    hints = use.hints or (f"Port {use.port} is free by now: try again.",)
-    sys.stdout.write("".join(f"   {hint}\n" for hint in hints))
+    found = use.hints_and_cures or ((f"Port {use.port} is free by now.", "Try again."),)
+    sys.stdout.write("".join(f"   {hint}\n   {cure}\n" for hint, cure in found))
     return 0
 
 

@@ -8,7 +8,7 @@ from xopc.cli.gateway.run import run
 
 app = App(
     name="gateway",
-    help="Run the gateway in the foreground, or, with a command, look after the one that runs.",
+    help="Run the gateway, or look after the one that runs.",
 )
 app.default(run)
 app.command("xopc.cli.gateway.status:status", name="status")

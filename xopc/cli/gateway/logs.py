@@ -25,14 +25,19 @@ def logs(
     lines: Annotated[
         int,
         Parameter(
-            name=["--lines", "-n"], validator=validators.Number(gte=1, lte=MAX_LINES), help="How many, 1 to 100000."
+            name=["--lines", "-n"],
+            validator=validators.Number(gte=1, lte=MAX_LINES),
+            help="How many lines, 1 to 100000 (default: 50).",
         ),
     ] = 50,
     follow: Annotated[bool, Parameter(name=["--follow", "-f"], help="Go on with new lines until Ctrl+C.")] = False,
     as_json: Annotated[bool, Parameter(name="--json", help="Print the lines as they stand in the file.")] = False,
     config: ConfigOption = None,
 ) -> int:
-    """Show the last lines of the gateway's log, also of one that does not run."""
+    """Show the last lines of the gateway's log.
+
+    A gateway does not have to run for it.
+    """
     from xopc.cli.gateway.target import read_environment
     from xopc.config.paths import resolve_paths
     from xopc.service.log_tail import Follower, last_lines

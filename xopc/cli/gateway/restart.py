@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 from cyclopts import Parameter
 
 from xopc.cli.gateway.target import Target, find_target
-from xopc.cli.options import ConfigOption, JsonOption, Seconds
+from xopc.cli.options import ConfigOption, DurationOption, JsonOption
 from xopc.cli.output import fail, print_json, sentence, tell_not_running
 from xopc.client.http import Client
 from xopc.contracts.errors import Failure, XopcError
@@ -38,15 +38,15 @@ class Request:
 
 def restart(
     *,
-    wait: Annotated[Seconds | None, Parameter(help="Wait until it is healthy, at most 30s, 500ms, 1m.")] = None,
+    wait: Annotated[DurationOption | None, Parameter(help="Wait until it is healthy, for so long: 30s.")] = None,
     as_json: JsonOption = False,
     reason: Annotated[str, Parameter(help="Recorded as the cause; at most 200 characters.")] = "xopc gateway restart",
     respawn: Annotated[bool, Parameter(help="Replace the process too, not only what runs in it.")] = False,
     config: ConfigOption = None,
 ) -> int:
-    """Restart the running gateway, which reads its configuration again. No client is refused meanwhile.
+    """Restart the running gateway; no client is refused meanwhile.
 
-    Without --wait it returns as soon as the gateway has taken the request.
+    It reads its configuration again. Without --wait the command returns as soon as the gateway has taken the request.
     """
     request = Request(RESPAWN if respawn else IN_PROCESS, reason, wait, as_json)
     try:

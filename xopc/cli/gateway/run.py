@@ -45,6 +45,7 @@ def run(
 
     Options outrank the environment, which outranks the configuration file.
     """
+    from xopc.cli.gateway.banner import first_block
     from xopc.cli.gateway.target import read_environment
     from xopc.config.resolve import Flags
     from xopc.config.setup import prepare
@@ -87,6 +88,8 @@ def refusal_exit(environ: Mapping[str, str]) -> int:
 
 def launch(resolved: Resolved) -> Launch:
     """What the supervisor has to know."""
+    from xopc.cli.gateway.banner import second_block
+
     paths, binding, flags = resolved.paths, resolved.binding, resolved.flags
     return Launch(
         config_path=str(paths.config_path),
@@ -104,47 +107,3 @@ def launch(resolved: Resolved) -> Launch:
         ready_text=second_block(resolved),
         flags={"port": flags.port, "bind": flags.bind, "token": flags.token},
     )
-
-
-def first_block(resolved: Resolved) -> str:
-    """What is printed before the supervisor takes over."""
-    welcome = [
-        "👋 Welcome to xopc!",
-        f"   Wrote {resolved.paths.config_path}, the configuration.",
-        "   `xopc gateway token` prints the token that clients have to present.",
-        "",
-    ]
-    return "\n".join(
-        [
-            *(welcome if resolved.first_run else ()),
-            "🚀 Starting xopc gateway...",
-            f"   Bind: {resolved.binding.mode.value} ({resolved.binding.hosts[0]})",
-            f"   Port: {resolved.port or 'any free one'}",
-            *(f"⚠️  {warning}" for warning in resolved.warnings),
-            "",
-            "Press Ctrl+C to stop",
-            "",
-        ]
-    )
-
-
-def second_block(resolved: Resolved) -> str:
-    """What the supervisor prints once the gateway is ready, `{port}` standing for the port."""
-    from xopc.cli.gateway.target import connectable
-
-    url = f"http://{connectable(resolved.binding.hosts[0])}:{{port}}"
-    return f"✅ Gateway started\n   URL: {url}\n{_who_may_enter(resolved)}"
-
-
-def _who_may_enter(resolved: Resolved) -> str:
-    from xopc.cli.output import preview
-    from xopc.contracts.auth import SecretSource
-
-    secret, source = resolved.auth.secret, resolved.auth.source
-    if secret is None:
-        return "   Auth: none (whoever reaches the port may do everything)"
-    if resolved.auth.mode.value == "password":
-        return "   Auth: password"
-    if source is SecretSource.GENERATED and resolved.flags.token == secret:
-        return f"   Token: {secret} (kept in memory alone, and shown nowhere else)"
-    return f"   Token: {preview(secret)}"

@@ -9,12 +9,13 @@ from cyclopts import Parameter
 
 from xopc.cli.gateway.issues import Issue, find_issues
 from xopc.cli.gateway.target import Target, find_target
-from xopc.cli.options import ConfigOption, CredentialOption, JsonOption, Seconds, UrlOption
+from xopc.cli.options import ConfigOption, CredentialOption, Duration, DurationOption, JsonOption, UrlOption
 from xopc.cli.output import duration, preview, print_json, seconds_since
 from xopc.client.http import Client, JsonObject, split_base_url
 from xopc.service.health import Answer, ask
 from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK
 
+DEFAULT_TIMEOUT = Duration(5)
 LOCAL_HOSTS = {"127.0.0.1", "::1"}
 
 
@@ -43,10 +44,13 @@ def status(
     no_probe: Annotated[bool, Parameter(help="Do not ask it; look at the lock alone.")] = False,
     url: UrlOption = None,
     token: CredentialOption = None,
-    timeout: Annotated[Seconds, Parameter(help="How long an answer may take: 5s, 500ms.")] = 5.0,
+    timeout: Annotated[DurationOption, Parameter(help="How long an answer may take (default: 5s).")] = DEFAULT_TIMEOUT,
     config: ConfigOption = None,
 ) -> int:
-    """Tell whether the gateway runs, where, and what is wrong with it. Exit code 1 when it does not run."""
+    """Tell whether the gateway runs, where, and what is wrong.
+
+    The exit code is 0 when it runs, and 1 when it does not.
+    """
     target = find_target(config)
     # A stranger at the port must not see the configuration's secret, only whoever holds its lock.
     credential = token or (target.credential if target.owner and url is None else None)

@@ -13,7 +13,10 @@ TIMEOUT_SECONDS = 10.0
 
 
 def tree(*, as_json: JsonOption = False, config: ConfigOption = None) -> int:
-    """Show the running tasks of the gateway as a tree: state, since when, restarts, last error."""
+    """Show the gateway's running tasks as a tree.
+
+    Each with its state, since when, how often it was restarted, and its last error.
+    """
     from xopc.contracts.convert import structure_known
 
     body = find_target(config).client(TIMEOUT_SECONDS).get(TREE_PATH)

@@ -1,0 +1,171 @@
+"""The synchronous client, against real sockets on loopback."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import pytest
+
+from xopc.client.http import Client, NoAnswerError, RefusedError, split_base_url
+from xopc.contracts.errors import Failure, XopcError
+
+
+@contextmanager
+def answering(answer: bytes | None, *, close: bool = True) -> Generator[tuple[str, list[bytes]]]:
+    """A server that gives every client the same bytes; None: it says nothing, and keeps the connection."""
+    received: list[bytes] = []
+    kept: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    client, _ = server.accept()
+                except OSError:
+                    return
+                received.append(client.recv(65536))
+                if answer is not None:
+                    client.sendall(answer)
+                if answer is None or not close:
+                    kept.append(client)
+                else:
+                    client.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}", received
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            for client in kept:
+                client.close()
+
+
+def reply(status: str, body: bytes) -> bytes:
+    return b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status.encode(), len(body), body)
+
+
+def test_a_json_object_is_the_answer_and_the_credential_goes_out() -> None:
+    with answering(reply("200 OK", b'{"a": 1}')) as (url, received):
+        assert Client(url, "s3cret").get("/api/status") == {"a": 1}
+    assert received[0].startswith(b"GET /api/status HTTP/1.1\r\n")
+    assert b"\r\nAuthorization: Bearer s3cret\r\n" in received[0]
+
+
+def test_without_a_credential_there_is_no_header_for_it() -> None:
+    with answering(reply("200 OK", b"{}")) as (url, received):
+        assert Client(url).get("/x") == {}
+    assert b"authorization" not in received[0].lower()
+
+
+def test_a_password_may_hold_any_letter() -> None:
+    with answering(reply("200 OK", b"{}")) as (url, received):
+        Client(url, "pässwort").get("/x")
+    assert "Bearer pässwort\r\n".encode() in received[0]
+
+
+def test_a_post_sends_json_below_the_path_of_the_base() -> None:
+    with answering(reply("202 Accepted", b'{"status": "restarting"}')) as (url, received):
+        assert Client(f"{url}/xopc/").post("/api/restart", {"reason": "a test"}) == {"status": "restarting"}
+    head, body = received[0].split(b"\r\n\r\n", 1)
+    assert head.startswith(b"POST /xopc/api/restart HTTP/1.1\r\n")
+    assert b"\r\nContent-Type: application/json\r\n" in head + b"\r\n"
+    assert json.loads(body) == {"reason": "a test"}
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "failure"),
+    [
+        ("401 Unauthorized", "UNAUTHORIZED", Failure.UNAUTHORIZED),
+        ("413 Too Large", "INVALID_REQUEST", Failure.BODY_TOO_LARGE),
+        ("418 Teapot", "TEAPOT", Failure.INVALID_REQUEST),
+        ("599 Odd", "ODD", Failure.INTERNAL_ERROR),
+    ],
+)
+def test_an_error_envelope_is_told_by_its_message(status: str, code: str, failure: Failure) -> None:
+    body = json.dumps({"error": {"code": code, "message": "It is so."}}).encode()
+    with answering(reply(status, body)) as (url, _), pytest.raises(RefusedError) as caught:
+        Client(url).get("/x")
+    assert caught.value.message == f"{url}/x: It is so."
+    assert caught.value.failure is failure
+    assert caught.value.status == int(status[:3])
+    assert caught.value.body is not None
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"error": "text"}', b""])
+def test_an_error_without_an_envelope_is_told_by_its_status(body: bytes) -> None:
+    with answering(reply("502 Bad Gateway", body)) as (url, _), pytest.raises(RefusedError, match="HTTP 502"):
+        Client(url).get("/x")
+
+
+def test_nobody_who_listens_is_no_answer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+    with pytest.raises(NoAnswerError, match=r"/x: connection refused$") as caught:
+        Client(url).get("/x")
+    assert caught.value.failure is Failure.UNAVAILABLE
+
+
+def test_a_server_that_says_nothing_is_given_up_in_time() -> None:
+    with answering(None) as (url, _), pytest.raises(NoAnswerError, match=r"no answer within 0\.2 s"):
+        Client(url, timeout_seconds=0.2).get("/x")
+
+
+def test_a_server_that_stops_in_the_middle_of_its_body_is_given_up_in_time() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"
+    with answering(head, close=False) as (url, _), pytest.raises(NoAnswerError, match=r"no answer within 0\.2 s"):
+        Client(url, timeout_seconds=0.2).get("/x")
+
+
+@pytest.mark.parametrize(
+    "answer", [b"SSH-2.0-OpenSSH_9.9\r\n", b"", reply("200 OK", b"hello"), reply("200 OK", b"[1]")]
+)
+def test_what_is_not_a_gateway_is_no_answer(answer: bytes) -> None:
+    with answering(answer) as (url, _), pytest.raises(NoAnswerError):
+        Client(url).get("/x")
+
+
+def test_a_redirect_is_not_followed() -> None:
+    moved = b"HTTP/1.1 302 Found\r\nLocation: http://example.com/\r\nContent-Length: 0\r\n\r\n"
+    with answering(moved) as (url, _), pytest.raises(RefusedError, match="HTTP 302"):
+        Client(url, "s3cret").get("/x")
+
+
+def test_a_token_with_a_line_break_never_goes_out() -> None:
+    with answering(reply("200 OK", b"{}")) as (url, received), pytest.raises(XopcError, match="line break"):
+        Client(url, "a\r\nX-Evil: 1").get("/x")
+    assert received == []
+
+
+def test_a_name_that_no_host_can_have_is_no_answer() -> None:
+    with pytest.raises(NoAnswerError, match="not the name of a host"):
+        Client(f"http://{'a' * 70}.example.com").get("/x")
+
+
+def test_a_credential_is_not_shown() -> None:
+    assert "s3cret" not in repr(Client("http://127.0.0.1:1", "s3cret"))
+
+
+@pytest.mark.parametrize(
+    ("url", "parts"),
+    [
+        ("http://127.0.0.1:18790", (False, "127.0.0.1", 18790, "")),
+        ("https://gateway.example.com/x/", (True, "gateway.example.com", 443, "/x")),
+        ("http://[::1]", (False, "::1", 80, "")),
+    ],
+)
+def test_a_base_url_is_read(url: str, parts: tuple[bool, str, int, str]) -> None:
+    assert split_base_url(url) == parts
+
+
+@pytest.mark.parametrize(
+    "url", ["", "localhost:18790", "ws://localhost", "http://", "http://localhost:x", "http://[::1"]
+)
+def test_what_is_no_base_url_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        split_base_url(url)

@@ -1,0 +1,183 @@
+"""The whole tree in this process: real sockets, a real database, and the test as its supervisor."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from attrs import define
+
+from xopc.config.resolve import Flags
+from xopc.config.setup import prepare
+from xopc.gateway.line import Line
+from xopc.gateway.tree import Home, Outcome, run
+from xopc_supervisor.contract import Inheritance
+
+TOKEN = "an-invented-token-0123456789"
+
+
+@define
+class Supervised:
+    """A running tree, and the supervisor's end of its line."""
+
+    home: Home
+    line: trio.SocketStream
+    outcomes: list[Outcome]
+    _heard: bytes = b""
+
+    async def words(self, until: str) -> list[str]:
+        """All words up to this one, without the `alive`."""
+        with trio.fail_after(10):
+            while f"{until}" not in self._heard.decode():
+                self._heard += await self.line.receive_some()
+        lines, self._heard = self._heard.decode().splitlines(), b""
+        return [line for line in lines if line != "alive"]
+
+    async def tell(self, line: str) -> None:
+        await self.line.send_all(f"{line}\n".encode())
+
+    async def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
+        """The JSON that a client gets."""
+        port = self.home.listeners[0].getsockname()[1]
+        async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+            head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: {TOKEN}\r\nConnection: close\r\n\r\n"
+            await stream.send_all(head.encode())
+            reply = b"".join([part async for part in stream])
+        return json.loads(reply.partition(b"\r\n\r\n")[2])
+
+
+def write(home: Path, document: object) -> None:
+    (home / ".xopc").mkdir(exist_ok=True)
+    (home / ".xopc" / "xopc.json").write_text(json.dumps(document))
+
+
+@asynccontextmanager
+async def running(directory: Path, *, kind: str = "start", since: float | None = None) -> AsyncGenerator[Supervised]:
+    """A tree from its start to its end, which the block has to bring about."""
+    environ = {"XOPC_HOME": str(directory)}
+    ours, theirs = socket.socketpair()
+    home = Home(
+        resolved=prepare(environ, Flags()),
+        flags=Flags(),
+        environ=environ,
+        inheritance=Inheritance(0, 0, (), "boot-1", 4711, kind, f"a {kind}", since),
+        listeners=[socket.create_server(("127.0.0.1", 0))],
+        line=Line(theirs.detach()),
+    )
+    supervised = Supervised(home, trio.SocketStream(trio.socket.from_stdlib_socket(ours)), [])
+
+    async def run_home() -> None:
+        supervised.outcomes.append(await run(home))
+
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run_home)
+            yield supervised
+    finally:
+        ours.close()
+        home.line.close()
+        home.listeners[0].close()
+
+
+@pytest.fixture(autouse=True)
+def _no_forced_exit(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]  # a fixture
+    """The process under test is the test's own, which must not be ended."""
+    monkeypatch.setattr("xopc.gateway.tree.force_exit", lambda _code: None)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+
+
+@pytest.fixture
+def configured(home: Path) -> Path:
+    write(home, {"gateway": {"auth": {"token": TOKEN}}})
+    return home
+
+
+async def test_it_listens_and_then_is_ready_and_a_stop_ends_it(configured: Path) -> None:
+    async with running(configured) as supervised:
+        assert await supervised.words("ready") == ["listening", "ready"]
+        health = await supervised.get("/health")
+        assert (health["status"], health["bootId"], health["pid"]) == ("healthy", "boot-1", 4711)
+        await supervised.tell("stop by hand")
+        assert "stopping" in await supervised.words("stopping")
+    assert supervised.outcomes == [Outcome.STOP]
+
+
+async def test_the_loss_of_the_supervisor_is_a_stop(configured: Path) -> None:
+    async with running(configured) as supervised:
+        await supervised.words("ready")
+        await supervised.line.aclose()
+    assert supervised.outcomes == [Outcome.STOP]
+
+
+async def test_a_restart_in_the_process_is_said_recorded_and_counted(configured: Path) -> None:
+    async with running(configured) as supervised:
+        await supervised.words("ready")
+        await supervised.tell("restart in-process a new key")
+        assert await supervised.words("ready") == ["restart in-process a new key", "ready"]
+        status = await supervised.get("/api/status")
+        assert (status["health"]["generation"], status["restarts"]) == (2, 1)
+        assert (status["lastRestart"]["kind"], status["lastRestart"]["reason"]) == ("in-process", "a new key")
+        await supervised.tell("stop")
+    assert supervised.outcomes == [Outcome.STOP]
+
+
+async def test_a_respawn_ends_with_75_and_does_not_say_that_it_stops(configured: Path) -> None:
+    async with running(configured) as supervised:
+        await supervised.words("ready")
+        await supervised.tell("restart respawn a new version")
+        assert await supervised.words("version") == ["restart respawn a new version"]
+    assert supervised.outcomes == [Outcome.RESPAWN]
+
+
+async def test_the_start_after_a_crash_says_how_long_nobody_was_answered(configured: Path) -> None:
+    async with running(configured, kind="crash", since=0.0) as supervised:
+        await supervised.words("ready")
+        last = (await supervised.get("/api/status"))["lastRestart"]
+        assert (last["kind"], last["reason"]) == ("crash", "a crash")
+        assert last["durationMs"] > 0
+        await supervised.tell("stop")
+
+
+async def test_a_configuration_that_forbids_restarts_is_obeyed_but_can_be_reloaded(configured: Path) -> None:
+    write(configured, {"gateway": {"auth": {"token": TOKEN}}, "commands": {"restart": False}})
+    async with running(configured) as supervised:
+        await supervised.words("ready")
+        await supervised.tell("restart in-process please")
+        await supervised.tell("restart reload SIGHUP")
+        await supervised.words("ready")
+        assert (await supervised.get("/health"))["generation"] == 2
+        assert (await supervised.get("/api/status"))["lastRestart"]["reason"] == "SIGHUP"
+        await supervised.tell("stop")
+
+
+async def test_a_broken_configuration_leaves_the_generation_as_it_is(configured: Path) -> None:
+    async with running(configured) as supervised:
+        await supervised.words("ready")
+        write(configured, {"gateway": {"port": "many"}})
+        await supervised.tell("restart in-process broken")
+        write_later = {"gateway": {"auth": {"token": TOKEN}}}
+        await trio.sleep(0.3)
+        assert (await supervised.get("/health"))["generation"] == 1
+        write(configured, write_later)
+        await supervised.tell("restart in-process mended")
+        await supervised.words("ready")
+        assert (await supervised.get("/health"))["generation"] == 2
+        await supervised.tell("stop")
+
+
+async def test_an_address_that_moved_is_told_and_waits_for_the_next_start(
+    configured: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with running(configured) as supervised:
+        await supervised.words("ready")
+        write(configured, {"gateway": {"port": 18999, "auth": {"token": TOKEN}}})
+        await supervised.tell("restart reload SIGHUP")
+        await supervised.words("ready")
+        assert (await supervised.get("/health"))["generation"] == 2
+        await supervised.tell("stop")
+    assert "gateway.port or gateway.bind changed" in capfd.readouterr().out

@@ -1,0 +1,58 @@
+"""What `xopc gateway` prints: one block before the supervisor takes over, one when the gateway is ready."""
+
+from __future__ import annotations
+
+from xopc.cli.gateway.target import connectable
+from xopc.cli.output import preview
+from xopc.config.resolve import Resolved
+from xopc.contracts.auth import SecretSource
+from xopc.contracts.settings import AuthMode
+
+
+def first_block(resolved: Resolved) -> str:
+    """What is about to be started; on the first run with a welcome."""
+    lines = [
+        *(_welcome(resolved) if resolved.first_run else ()),
+        "🚀 Starting xopc gateway...",
+        f"   Bind: {resolved.binding.mode.value} ({resolved.binding.hosts[0]})",
+        f"   Port: {resolved.port or 'any free one'}",
+        *(f"⚠️  {warning}" for warning in resolved.warnings),
+        "",
+        "Press Ctrl+C to stop",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def second_block(resolved: Resolved) -> str:
+    """Where it is and who may enter, `{port}` standing for the port."""
+    url = f"http://{connectable(resolved.binding.hosts[0])}:{{port}}"
+    return f"✅ Gateway started\n   URL: {url}\n   {_who_may_enter(resolved)}"
+
+
+def _welcome(resolved: Resolved) -> list[str]:
+    path = resolved.paths.config_path
+    lines = ["👋 Welcome to xopc!"]
+    if path.exists():
+        lines.append(f"   Wrote {path}, the configuration.")
+    if resolved.auth.mode is AuthMode.TOKEN and not _is_kept_in_memory(resolved):
+        lines.append("   `xopc gateway token` prints the token that clients have to present.")
+    return [*lines, ""]
+
+
+def _who_may_enter(resolved: Resolved) -> str:
+    secret = resolved.auth.secret
+    match resolved.auth.mode:
+        case AuthMode.NONE:
+            return "Auth: none (whoever reaches the port may do everything)"
+        case AuthMode.PASSWORD:
+            return "Auth: password"
+        case AuthMode.TOKEN if _is_kept_in_memory(resolved):
+            return f"Token: {secret} (kept in memory alone, and shown nowhere else)"
+        case AuthMode.TOKEN:
+            return f"Token: {preview(secret or '')}"
+
+
+def _is_kept_in_memory(resolved: Resolved) -> bool:
+    """Whether the token was generated and could not be written down, so that nobody knows it yet."""
+    return resolved.auth.source is SecretSource.GENERATED and resolved.flags.token == resolved.auth.secret
