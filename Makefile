@@ -43,7 +43,7 @@ run: $(VENV)/.installed ## start the gateway in the foreground; flags as ARGS="-
 	@$(COMPILE) xopc supervisor && exec $(BIN)/xopc gateway $(ARGS)
 
 test: $(VENV)/.installed-dev ## run the tests; some of them as TESTS="tests/config -k port"
-	$(BIN)/pytest $(if $(TESTS),$(TESTS),--ignore=tests/benchmarks)
+	$(BIN)/pytest $(TESTS)
 
 check: $(VENV)/.installed-dev ## lint, format, types, import rule, and the checks on the repository itself
 	$(BIN)/ruff check
@@ -53,7 +53,7 @@ check: $(VENV)/.installed-dev ## lint, format, types, import rule, and the check
 	$(BIN)/pytest tests/checks -q
 
 bench: $(VENV)/.installed-dev ## measure, and print JSON; the short way as ARGS=--quick
-	$(BIN)/python tests/benchmarks/run.py $(ARGS)
+	$(BIN)/python -m tests.benchmarks.run $(ARGS)
 
 constraints: ## write constraints.txt anew, from the newest versions that pyproject.toml allows
 	@$(FIND_PYTHON); set -e; fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \

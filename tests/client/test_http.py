@@ -27,7 +27,7 @@ def answering(answer: bytes | None, *, close: bool = True) -> Generator[tuple[st
                     client, _ = server.accept()
                 except OSError:
                     return
-                received.append(client.recv(65536))
+                received.append(whole_request(client))
                 if answer is not None:
                     client.sendall(answer)
                 if answer is None or not close:
@@ -44,6 +44,17 @@ def answering(answer: bytes | None, *, close: bool = True) -> Generator[tuple[st
             thread.join()
             for client in kept:
                 client.close()
+
+
+def whole_request(client: socket.socket) -> bytes:
+    data = client.recv(65536)
+    while b"\r\n\r\n" not in data:
+        data += client.recv(65536)
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
+    while len(body) < length:
+        body += client.recv(65536)
+    return head + b"\r\n\r\n" + body
 
 
 def reply(status: str, body: bytes) -> bytes:

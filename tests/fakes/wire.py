@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -102,17 +103,13 @@ class Served:
     """Ends with the server."""
 
     async def connect(self, *, receive_bytes: int | None = None) -> Wire:
-        """A connection to it; `receive_bytes` bounds what the client's kernel takes without being read."""
-        client = trio.socket.socket()
-        if receive_bytes is not None:
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-        await client.connect(("127.0.0.1", self.port))
-        return Wire(trio.SocketStream(client))
+        """A connection to it, see `connect`."""
+        return await connect(self.port, receive_bytes=receive_bytes)
 
     async def until_connections(self, count: int) -> None:
         """Wait until the server has so many open."""
         while self.server.connections != count:  # noqa: ASYNC110  the server announces no connection
-            await trio.sleep(0.01)
+            await trio.sleep(0.1)
 
 
 @asynccontextmanager
@@ -124,6 +121,20 @@ async def serving(app: ASGIApp, **patience: float) -> AsyncGenerator[Served]:
             await nursery.start(server.run, [listener])
             yield Served(server, listener, listener.getsockname()[1], nursery)
             nursery.cancel_scope.cancel()
+
+
+async def connect(port: int, *, receive_bytes: int | None = None) -> Wire:
+    """A connection on loopback; `receive_bytes` bounds what the client's kernel takes without being read."""
+    client = trio.socket.socket()
+    if receive_bytes is not None:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+    await client.connect(("127.0.0.1", port))
+    return Wire(trio.SocketStream(client))
+
+
+def backlog(listener: socket.socket) -> int:
+    """How many may wait at a listening socket: `tcpi_sacked` of tcp(7) TCP_INFO."""
+    return struct.unpack_from("I", listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 28)[0]
 
 
 async def hello(_scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import termios
 import time
 from collections.abc import Iterator
@@ -29,6 +31,23 @@ def terminal() -> Iterator[tuple[int, int]]:
     yield reader, writer
     for fd in (reader, writer):
         os.close(fd)
+
+
+FOREGROUND = """
+import fcntl, os, signal, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+attributes = termios.tcgetattr(0)
+attributes[3] |= termios.TOSTOP
+termios.tcsetattr(0, termios.TCSANOW, attributes)
+pid = os.posix_spawn(sys.executable, [sys.executable, "-c", sys.argv[1]], os.environ, setpgroup=0)
+_, status = os.waitpid(pid, os.WUNTRACED)
+if os.WIFSTOPPED(status):
+    os.kill(pid, signal.SIGKILL)
+sys.exit(os.WIFSTOPPED(status))
+"""
+"""Makes standard input its controlling terminal, with `tostop`, and starts a program in the background of it."""
+
+BACKGROUND = f"from xopc.gateway.log_console import Console; Console(2, {{}}).write({LINE})"
 
 
 def read(fd: int) -> str:
@@ -105,3 +124,11 @@ def test_a_stopped_terminal_is_not_waited_for(terminal: tuple[int, int]) -> None
     termios.tcflow(terminal[1], termios.TCOON)
     console.write({**LINE, "message": "It goes on."})
     assert "It goes on." in read(terminal[0])
+
+
+def test_a_terminal_that_stops_writers_in_the_background_does_not_stop_the_gateway(terminal: tuple[int, int]) -> None:
+    command = [sys.executable, "-c", FOREGROUND, BACKGROUND]
+    fd = terminal[1]
+    done = subprocess.run(command, stdin=fd, stdout=fd, stderr=fd, start_new_session=True, timeout=30, check=False)
+    assert done.returncode == 0
+    assert "It happened." in read(terminal[0])

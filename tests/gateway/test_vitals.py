@@ -71,6 +71,14 @@ async def test_the_status_tells_paths_as_a_person_writes_them_and_no_secret(
     assert (status.port, status.connections, status.restarts, status.auth_mode) == (18790, 3, 0, "token")
 
 
+async def test_the_memory_is_measured_once_a_second_at_most(home: Path, autojump_clock: MockClock) -> None:
+    told, generation = await running(home)
+    first = told.full(generation, None).memory
+    assert told.full(generation, None).memory is first
+    await trio.sleep(1.1)
+    assert told.full(generation, None).memory is not first
+
+
 def test_addresses_are_written_as_in_urls() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
-import pytest
 import trio
 from hypercorn.config import Config
 from hypercorn.typing import AppWrapper, ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable, Scope
@@ -169,18 +170,26 @@ async def test_a_client_waits_while_the_application_has_too_much_to_read() -> No
         ]
 
 
-@pytest.mark.parametrize("how", ["farewell", "answer"])
-async def test_nobody_waits_for_an_application_that_will_read_no_more(how: str) -> None:
+async def test_nobody_waits_for_an_application_whose_client_left() -> None:
     exchange = Exchange(HTTP, Stream().send)
     async with trio.open_nursery() as nursery:
         for number in range(MAX_WAITING_MESSAGES + 1):
             nursery.start_soon(exchange.put, piece(number))
         await wait_all_tasks_blocked()
         assert len(nursery.child_tasks) == 1
-        if how == "farewell":
-            await exchange.put(DISCONNECT)
-        else:
-            await exchange.run(hello)
+        await exchange.put(DISCONNECT)
+
+
+async def test_an_application_that_asks_on_and_on_after_the_farewell_lets_others_run() -> None:
+    async def app(_scope: Scope, receive: ASGIReceiveCallable, _send: ASGISendCallable) -> None:
+        while True:
+            await receive()
+
+    exchange = Exchange(HTTP, Stream().send)
+    exchange.disconnect()
+    with trio.move_on_after(0.05) as scope:
+        await exchange.run(app)
+    assert scope.cancelled_caught
 
 
 async def test_an_application_that_talks_on_to_nobody_lets_others_run() -> None:
@@ -222,6 +231,18 @@ async def test_each_request_is_a_task_of_its_own_that_hears_of_the_disconnect() 
         assert len(requests.child_tasks) == 1
         exchanges.disconnect()
     assert seen == [piece(1), {"type": "websocket.disconnect", "code": 1006}]
+
+
+async def test_a_request_that_is_over_is_forgotten() -> None:
+    async with trio.open_nursery() as background, trio.open_nursery() as requests:
+        exchanges = Exchanges(hello, requests, background)
+        stream = Stream()
+        over = weakref.ref(stream)
+        await exchanges.spawn_app(cast("AppWrapper", hello), Config(), HTTP, stream.send)
+        del stream
+        await wait_all_tasks_blocked()
+        gc.collect()
+        assert over() is None
 
 
 async def test_what_runs_beside_the_requests_is_not_one_of_them() -> None:

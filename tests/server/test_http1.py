@@ -21,6 +21,7 @@ from hypercorn.typing import (
     Scope,
     TaskGroup,
 )
+from structlog.testing import capture_logs
 from trio.testing import wait_all_tasks_blocked
 
 from tests.fakes.wire import answer, hello
@@ -328,6 +329,21 @@ async def test_what_is_not_understood_is_refused_with_the_envelope(request_bytes
         assert b"\r\nx-content-type-options: nosniff" in head
         assert json.loads(body)["error"]["code"] == "INVALID_REQUEST"
         assert peer.is_closed
+
+
+async def test_an_answer_to_what_was_refused_half_way_comes_to_nothing() -> None:
+    async def app(_scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        await answer(send, b"hello")
+
+    with capture_logs() as logs:
+        async with speaking_to(app) as peer:
+            await peer.say(POST.replace(b"Content-Length: 4", b"Transfer-Encoding: chunked") + b"no length\r\n")
+            await peer.protocol.handle(Closed())
+            await wait_all_tasks_blocked()
+            assert b"".join(peer.writes).count(b"HTTP/1.1 ") == 1
+    assert logs == []
 
 
 async def test_a_wish_for_http2_is_ignored() -> None:

@@ -84,6 +84,8 @@ def test_the_child_of_a_supervisor_is_signalled_through_it(tmp_path: Path) -> No
     )
     inner = tmp_path / "xopc" / "gateway"
     inner.mkdir(parents=True)
+    for directory in (package, inner.parent, inner):
+        (directory / "__init__.py").touch()
     (inner / "__main__.py").write_text("import time\nprint('up', flush=True)\ntime.sleep(60)\n")
     environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
     command = [sys.executable, "-m", "xopc_supervisor", "gateway"]

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from xopc.config.findings import Findings
 from xopc.contracts.settings import BindMode, GatewaySettings
-from xopc_supervisor.contract import is_truthy
+from xopc_supervisor.contract import is_on
 
 LOOPBACK = "127.0.0.1"
 ALL_INTERFACES = "0.0.0.0"
@@ -70,7 +70,7 @@ def surroundings(environ: Mapping[str, str]) -> Surroundings:
 
 def in_container(environ: Mapping[str, str], marker: Path = Path("/.dockerenv")) -> bool:
     """Whether this process runs in a container. `marker` is the file that Docker leaves there."""
-    return is_truthy(environ.get("XOPC_CONTAINER")) or bool(environ.get("KUBERNETES_SERVICE_HOST")) or marker.exists()
+    return is_on(environ.get("XOPC_CONTAINER")) or bool(environ.get("KUBERNETES_SERVICE_HOST")) or marker.exists()
 
 
 def tailnet_address() -> str | None:

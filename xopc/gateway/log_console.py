@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import select
-from collections.abc import Mapping
-from contextlib import suppress
+import signal
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 
 from xopc.core.redact import Plain
 from xopc.gateway.log_line import encode, readable
@@ -30,10 +31,27 @@ class Console:
 
     def write(self, line: Mapping[str, Plain]) -> None:
         """Show `line`, where somebody can see it. Never raises."""
-        data = readable(line, colour=self._colour).encode("utf-8", "replace") if self._readable else encode(line)
+        if self._readable:
+            with _as_if_in_the_foreground():
+                self._write(readable(line, colour=self._colour).encode("utf-8", "replace"))
+        else:
+            self._write(encode(line))
+
+    def _write(self, data: bytes) -> None:
         with suppress(OSError):
             while data and self._poll.poll(0):
                 data = data[os.write(self._fd, data[:_ATOM_BYTES]) :]
+
+
+@contextmanager
+def _as_if_in_the_foreground() -> Generator[None]:
+    """A terminal set to `stty tostop` stops who writes from the background, as the gateway does: it has a process
+    group of its own. A thread that blocks the signal may write."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _is_terminal(fd: int) -> bool:

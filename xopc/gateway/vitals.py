@@ -12,13 +12,15 @@ import trio
 from attrs import define, field, frozen
 
 import xopc
-from xopc.contracts.api import Health, HealthStatus, Restart, Status
+from xopc.contracts.api import Health, HealthStatus, MemoryUse, Restart, Status
 from xopc.contracts.convert import unstructure
 from xopc.core.tasks import utc_now
 from xopc.gateway.generation import Generation
 from xopc.gateway.memory import memory_use
 
 SERVICE = "xopc-gateway"
+MEMORY_SECONDS = 1.0
+"""How long a measure of the memory is told again: the kernel adds it up over all mappings, in most of a millisecond."""
 
 
 @frozen
@@ -42,6 +44,7 @@ class Vitals:
     status: HealthStatus = HealthStatus.HEALTHY
     generation: Generation | None = None
     _cached: tuple[object, bytes] = field(default=(None, b""), init=False)
+    _measured: tuple[float, MemoryUse] | None = field(default=None, init=False)
 
     def health(self) -> Health:
         """The body of `/health`."""
@@ -83,10 +86,16 @@ class Vitals:
             state_dir=_from_home(paths.state_dir),
             last_restart=last_restart,
             restarts=generation.number - 1,
-            memory=memory_use(),
+            memory=self._memory(),
             connections=self.connections(),
             warnings=generation.resolved.warnings,
         )
+
+    def _memory(self) -> MemoryUse:
+        now = trio.current_time()
+        if self._measured is None or now - self._measured[0] > MEMORY_SECONDS:
+            self._measured = (now, memory_use())
+        return self._measured[1]
 
 
 def addresses_of(listeners: list[socket.socket]) -> tuple[str, ...]:

@@ -27,7 +27,9 @@ from xopc.server.http1 import Http1, Rules
 
 READ_BYTES = 64 * 1024
 LINGER_SECONDS = 5
-"""For a client to read an answer that came before it had sent its whole body."""
+"""For a client to read an answer that came before it had sent its whole body, or to answer a WebSocket's close."""
+RETIRED_LINGER_SECONDS = 1
+"""The same during a drain."""
 LINGER_BYTES = 64 * 1024 * 1024
 """So much of that body is discarded meanwhile: an upload of the largest attachments."""
 UNSENT_BYTES = 128 * 1024
@@ -219,7 +221,7 @@ class Connection:
             self._reading.cancel()
             return
         if self._protocol.expects_more or not self._is_silent():
-            self._enter(_Phase.LINGER, LINGER_SECONDS)
+            self._enter(_Phase.LINGER, RETIRED_LINGER_SECONDS if self._is_retired else LINGER_SECONDS)
         else:
             self._reading.cancel()
 

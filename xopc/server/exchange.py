@@ -78,7 +78,6 @@ class Exchange:
         self._changed = trio.lowlevel.ParkingLot()
         self._farewell: ASGIReceiveEvent | None = None
         self._has_begun = False
-        self._is_over = False
 
     async def run(self, app: ASGIApp) -> None:
         """Let the application answer, and see to it that the client gets an answer, whatever it does.
@@ -93,9 +92,6 @@ class Exchange:
             failed = True
             cause = failures.exceptions[0] if len(failures.exceptions) == 1 else failures
             _log.error("The application failed.", request=self._place, exc_info=cause)
-        self._is_over = True
-        self._waiting.clear()
-        self._changed.unpark_all()
         if self._scope["type"] == "http" and not self._has_begun and self._farewell is None:
             if not failed:
                 _log.error("The application gave no answer.", request=self._place)
@@ -110,7 +106,7 @@ class Exchange:
         if message["type"] in ("http.disconnect", "websocket.disconnect"):
             self.disconnect(message)
             return
-        while len(self._waiting) >= MAX_WAITING_MESSAGES and self._farewell is None and not self._is_over:
+        while len(self._waiting) >= MAX_WAITING_MESSAGES and self._farewell is None:
             await self._changed.park()
         self._waiting.append(message)
         self._changed.unpark_all()

@@ -14,6 +14,8 @@ from structlog.typing import FilteringBoundLogger
 from xopc.server.connection import Connection, Patience
 from xopc.server.http1 import Rules
 
+BACKLOG_SECONDS = 0.02
+"""Of a drain: for whoever waits in the backlog to be accepted, even if nobody else is there."""
 LINGER_SECONDS = 0.75
 """Of a drain: kept-alive connections may still ask, and new ones are still accepted."""
 LAST_CALL_SECONDS = 0.25
@@ -80,6 +82,7 @@ class Server:
         """
         self._rules.is_draining = True
         with trio.move_on_after(LINGER_SECONDS):
+            await trio.sleep(BACKLOG_SECONDS)
             await self._wait_until_empty()
         self._accepting.cancel()
         with trio.move_on_after(LAST_CALL_SECONDS):

@@ -49,7 +49,7 @@ def log_files(directory: Path) -> list[Path]:
 class Follower:
     """Sees the lines that are written from now on, through midnight, truncation and removal of the file.
 
-    Ownership: holds one descriptor for the life of the process.
+    Ownership: holds one descriptor, which `close` gives back.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -68,6 +68,10 @@ class Follower:
         if len(lines) < count:
             lines = [*last_lines(self._directory, count - len(lines), before=files[-1]), *lines]
         return lines
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._open(None)
 
     def lines(self) -> Iterator[list[str]]:
         """The new lines, as soon as there are some, without end."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from contextlib import closing, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,26 +45,29 @@ def logs(
     from xopc.service.log_tail import Follower, last_lines
 
     directory = resolve_paths(read_environment(config)).log_dir
-    follower = Follower(directory) if follow else None
-    shown = follower.start(lines) if follower else last_lines(directory, lines)
-    if follower is None and not shown:
-        print("No logs found", file=sys.stderr if as_json else sys.stdout)
+    if not follow:
+        shown = last_lines(directory, lines)
+        if not shown:
+            print("No logs found", file=sys.stderr if as_json else sys.stdout)
+        else:
+            _print_header(f"Last {lines} lines of gateway logs:", as_json=as_json)
+            _print(shown, as_json=as_json)
         return EXIT_OK
-    header = "Following gateway logs (Ctrl+C to exit)..." if follow else f"Last {lines} lines of gateway logs:"
-    if not as_json:
-        print(f"📜 {header}")
-    _print(shown, as_json=as_json)
-    if follower is not None:
-        try:
-            for more in follower.lines():
-                _print(more, as_json=as_json)
-        except KeyboardInterrupt:
-            return EXIT_OK
+    with suppress(KeyboardInterrupt), closing(Follower(directory)) as follower:
+        _print_header("Following gateway logs (Ctrl+C to exit)...", as_json=as_json)
+        _print(follower.start(lines), as_json=as_json)
+        for more in follower.lines():
+            _print(more, as_json=as_json)
     return EXIT_OK
 
 
+def _print_header(text: str, *, as_json: bool) -> None:
+    if not as_json:
+        print(f"📜 {text}")
+
+
 def _print(lines: Iterable[str], *, as_json: bool) -> None:
-    colour = sys.stdout.isatty()
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     for line in lines:
         sys.stdout.write(f"{line}\n" if as_json else for_people(line, colour=colour))
     sys.stdout.flush()

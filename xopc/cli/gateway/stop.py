@@ -15,6 +15,7 @@ from xopc_supervisor.contract import EXIT_OK
 
 STOP_SECONDS = 8.0
 """A gateway drains for 5 s and is killed by its supervisor after 6."""
+PORT_SECONDS = 1.0
 
 
 @frozen
@@ -99,8 +100,17 @@ def _left_behind(target: Target, ending: list[Stopping]) -> list[str]:
     if ending:
         pids = ", ".join(str(process.pid) for process in ending)
         return [f"Gateway is still stopping after {STOP_SECONDS:g} s (pid {pids}). See `xopc gateway logs`."]
-    if target.port is None:
-        return []
+    return _who_has_the_port(target.port) if target.port else []
+
+
+def _who_has_the_port(port: int) -> list[str]:
+    from xopc.service.poll import attempts
     from xopc.service.ports import inspect
 
-    return [f"Port {target.port} is now used by pid {one.pid}." for one in inspect(target.port).listeners]
+    listeners = inspect(port).listeners
+    for _ in attempts(PORT_SECONDS, first=0.02, longest=0.2):
+        # A process counts as ended a moment before its sockets are closed; they are nobody's then.
+        if all(listener.pid is not None for listener in listeners):
+            break
+        listeners = inspect(port).listeners
+    return [f"Port {port} is now used by pid {one.pid or '?'}." for one in listeners]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -21,36 +23,49 @@ if TYPE_CHECKING:
 def token(
     *,
     generate: Annotated[bool, Parameter(help="Make a new one and write it to the configuration file.")] = False,
+    plain: Annotated[bool, Parameter(help="Print the token alone, for scripts.")] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
     """Print the token that clients have to present, in full."""
     target = find_target(config)
-    return _generate(target, as_json=as_json) if generate else _show(target, as_json=as_json)
+    form = Form.JSON if as_json else Form.PLAIN if plain else Form.TEXT
+    return _generate(target, form) if generate else _show(target, form)
 
 
-def _show(target: Target, *, as_json: bool) -> int:
+class Form(Enum):
+    """How the token is printed."""
+
+    TEXT = "text"
+    PLAIN = "plain"
+    JSON = "json"
+
+
+def _show(target: Target, form: Form) -> int:
     if target.resolved is None:
         raise target.config_error or XopcError(Failure.NOT_FOUND, "There is no configuration.")
     auth = target.resolved.auth
     match auth.mode:
         case AuthMode.TOKEN if auth.secret is None:
             hints = ["xopc gateway", "xopc gateway token --generate"]
-            return fail("There is no token yet: the first start generates one.", as_json=as_json, hints=hints)
+            message = "There is no token yet: the first start generates one."
+            return fail(message, as_json=form is Form.JSON, hints=hints)
         case AuthMode.TOKEN:
-            return _print(auth.secret or "", [], as_json=as_json)
+            return _print(auth.secret or "", [], form)
         case AuthMode.PASSWORD:
             message = "Authentication is by password (gateway.auth.mode=password): there is no token."
         case AuthMode.NONE:
             message = "Authentication is off (gateway.auth.mode=none): whoever reaches the port may do everything."
-    if as_json:
+    if form is Form.PLAIN:
+        return fail(message, as_json=False)
+    if form is Form.JSON:
         print_json({"ok": True, "mode": auth.mode.value, "token": None, "warnings": [message]})
     else:
         print(f"⚠️  {message}")
     return EXIT_OK
 
 
-def _generate(target: Target, *, as_json: bool) -> int:
+def _generate(target: Target, form: Form) -> int:
     from xopc.config.setup import generate_token
 
     path, new = target.paths.config_path, generate_token()
@@ -64,7 +79,7 @@ def _generate(target: Target, *, as_json: bool) -> int:
         warnings.append("The environment outranks the file: XOPC_GATEWAY_TOKEN or XOPC_GATEWAY_AUTH_MODE is set.")
     if target.owner is not None:
         warnings.append("The running gateway takes it after: xopc gateway restart")
-    return _print(new, warnings, as_json=as_json)
+    return _print(new, warnings, form)
 
 
 def _write(path: Path, new: str) -> list[str]:
@@ -103,18 +118,19 @@ def _section(path: Path, values: JsonObject, name: str, where: str) -> JsonObjec
     return {**cast("JsonObject", section)}
 
 
-def _print(secret: str, warnings: list[str], *, as_json: bool) -> int:
-    if as_json:
-        shown = {"token": secret, "preview": preview(secret)}
-        print_json({"ok": True, "mode": AuthMode.TOKEN.value, **shown, "warnings": warnings})
-        return EXIT_OK
-    print(f"🔑 Token: {secret}")
-    print(f"   Preview: {preview(secret)}")
-    print()
-    print("Clients present it in one of these headers:")
-    print("   Authorization: Bearer <token>")
-    print("   X-Api-Key: <token>")
-    print("A new one: xopc gateway token --generate")
-    for warning in warnings:
-        print(f"⚠️  {warning}")
+def _print(secret: str, warnings: list[str], form: Form) -> int:
+    match form:
+        case Form.JSON:
+            shown = {"token": secret, "preview": preview(secret)}
+            print_json({"ok": True, "mode": AuthMode.TOKEN.value, **shown, "warnings": warnings})
+        case Form.PLAIN:
+            print(secret)
+        case Form.TEXT:
+            print(f"🔑 Token: {secret}\n   Preview: {preview(secret)}\n")
+            print("Clients present it in one of these headers:")
+            print("   Authorization: Bearer <token>\n   X-Api-Key: <token>")
+            print("A new one: xopc gateway token --generate")
+    if form is not Form.JSON:
+        for warning in warnings:
+            print(f"⚠️  {warning}", file=sys.stderr)
     return EXIT_OK

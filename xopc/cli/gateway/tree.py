@@ -6,6 +6,7 @@ from xopc.cli.gateway.target import find_target
 from xopc.cli.options import ConfigOption, JsonOption
 from xopc.cli.output import duration, print_json, seconds_since
 from xopc.contracts.api import TreeNode
+from xopc.contracts.errors import Failure, InvalidValueError, XopcError
 from xopc_supervisor.contract import EXIT_OK
 
 TREE_PATH = "/api/tree"
@@ -23,7 +24,11 @@ def tree(*, as_json: JsonOption = False, config: ConfigOption = None) -> int:
     if as_json:
         print_json(body)
         return EXIT_OK
-    root, _ = structure_known(body, TreeNode)
+    try:
+        root, _ = structure_known(body, TreeNode)
+    except InvalidValueError as error:
+        what = f"The gateway is of another version, whose tree this one cannot draw ({error.message})"
+        raise XopcError(Failure.CONFLICT, f"{what}. Restart it, or see the tree with --json.") from error
     rows = draw(root)
     width = max(len(name) for name, _ in rows)
     for name, rest in rows:

@@ -1,0 +1,68 @@
+"""What `xopc gateway status` finds wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.fakes.gateway import configure, stranger
+from xopc.cli.gateway.issues import Issue, find_issues
+from xopc.cli.gateway.target import Target, find_target
+from xopc.service.health import Answer
+
+HEALTHY = {"status": "healthy", "version": "0.1.0"}
+
+
+def a_target(home: Path) -> Target:
+    with stranger(home) as process:
+        configure(home, port=process.port)
+    return find_target(None)
+
+
+def by_code(issues: tuple[Issue, ...]) -> dict[str, Issue]:
+    return {issue.code: issue for issue in issues}
+
+
+def test_a_quiet_place_has_no_issue(home: Path) -> None:
+    assert find_issues(a_target(home), None, elsewhere=False) == ()
+    assert find_issues(a_target(home), Answer(1, error="nobody"), elsewhere=False) == ()
+    assert find_issues(a_target(home), None, elsewhere=True) == ()
+
+
+def test_each_issue_has_its_cure(home: Path) -> None:
+    (home / ".xopc").mkdir()
+    (home / ".xopc" / "gateway.pid").write_text("1")
+    with stranger(home) as process:
+        configure(home, port=process.port, unknown=1)
+        issues = find_issues(find_target(None), Answer(1, {"status": "degraded", "version": "9"}), elsewhere=False)
+    found = by_code(issues)
+    assert list(found) == ["other-configuration", "config-warning", "degraded", "version-differs", "legacy-pid-file"]
+    for issue in issues:
+        assert issue.message.endswith(".")
+        assert issue.hint
+        assert set(issue.to_json()) == {"code", "message", "detail", "hint", "level"}
+    assert "unknown" in found["config-warning"].message
+    assert found["version-differs"].message == "Version 9 is running, and 0.1.0 is installed."
+    assert f"pid={process.pid}" in found["other-configuration"].detail
+
+
+def test_the_warnings_of_the_running_gateway_count_and_not_those_from_here(home: Path) -> None:
+    target = a_target(home)
+    answer = Answer(1, HEALTHY, {"warnings": ["$.a: is odd"]})
+    warnings = [issue for issue in find_issues(target, answer, elsewhere=False) if issue.code == "config-warning"]
+    assert [issue.message for issue in warnings] == ["$.a: is odd."]
+    assert warnings[0].hint == f"Look at {target.paths.config_path}."
+
+
+def test_a_broken_configuration_is_required_to_be_mended(home: Path) -> None:
+    a_target(home)
+    configure(home, port="x")
+    (issue,) = find_issues(find_target(None), None, elsewhere=False)
+    assert (issue.code, issue.level) == ("config-invalid", "required")
+    assert "$.gateway.port" in issue.detail
+
+
+def test_of_a_gateway_elsewhere_only_its_answer_counts(home: Path) -> None:
+    a_target(home)
+    configure(home, port="x")
+    answer = Answer(1, HEALTHY, is_unauthorized=True)
+    assert list(by_code(find_issues(find_target(None), answer, elsewhere=True))) == ["unauthorized"]

@@ -1,0 +1,142 @@
+"""`xopc gateway`: from the command line to the supervisor."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+import xopc
+from tests.fakes.gateway import TOKEN, configure
+from xopc.cli.gateway.run import launch, refusal_exit, run
+from xopc.config.resolve import Flags
+from xopc.config.setup import prepare
+from xopc_supervisor.contract import LAUNCH_VARIABLE, Address, Launch
+
+XOPC = Path(sys.executable).with_name("xopc")
+
+
+class BecameError(Exception):
+    """Takes the place of the supervisor."""
+
+    def __init__(self, argv: Sequence[str], environ: Mapping[str, str]) -> None:
+        self.argv = list(argv)
+        self.environ = environ
+        self.launch = Launch.from_json(environ[LAUNCH_VARIABLE])
+
+
+@pytest.fixture
+def execve(monkeypatch: pytest.MonkeyPatch) -> None:
+    def become(path: str, argv: Sequence[str], environ: Mapping[str, str]) -> None:
+        assert path == sys.executable
+        raise BecameError(argv, environ)
+
+    monkeypatch.setattr(os, "execve", become)
+
+
+@pytest.mark.usefixtures("execve")
+def test_it_becomes_the_supervisor_and_no_secret_is_in_its_arguments(home: Path) -> None:
+    with pytest.raises(BecameError) as caught:
+        run(port=0, bind="lan", token=TOKEN)
+    became = caught.value
+    python = [sys.executable, "-P", "-m"]
+    assert became.argv == [*python, "xopc_supervisor", "gateway", "--port", "0", "--bind", "lan"]
+    assert became.launch.flags == {"port": 0, "bind": "lan", "token": TOKEN}
+    assert became.launch.command == (*python, "xopc.gateway")
+    assert became.launch.explain_port == (*python, "xopc.service.ports")
+    assert became.launch.listen == (Address("0.0.0.0", 0),)
+    assert became.launch.version_file == xopc.__file__
+    assert "{port}" in became.launch.ready_text
+
+
+@pytest.mark.usefixtures("execve")
+def test_the_first_block_is_out_before(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(BecameError):
+        run(port=0)
+    assert capsys.readouterr().out.endswith("\nPress Ctrl+C to stop\n\n")
+
+
+@pytest.mark.usefixtures("execve")
+def test_another_configuration_and_dot_env_go_with_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / ".env").write_text("XOPC_PROFILE=work\nOTHER=1\n")
+    monkeypatch.chdir(home)
+    with pytest.raises(BecameError) as caught:
+        run(config=Path("other.json"))
+    became = caught.value
+    assert became.environ["XOPC_CONFIG_PATH"] == str(home / "other.json")
+    assert became.environ["OTHER"] == "1"
+    assert became.launch.config_path == str(home / "other.json")
+    assert became.launch.state_dir == str(home / ".xopc-work")
+    assert (home / "other.json").exists()
+
+
+@pytest.mark.usefixtures("execve")
+def test_a_token_that_lives_in_memory_alone_goes_with_it(home: Path) -> None:
+    with pytest.raises(BecameError) as caught:
+        run(no_persist_token=True)
+    token = caught.value.launch.flags["token"]
+    assert len(token) == 48
+    assert token not in " ".join(caught.value.argv)
+    assert not (home / ".xopc" / "xopc.json").exists()
+
+
+@pytest.mark.usefixtures("execve")
+def test_the_older_flag_means_nothing(home: Path) -> None:
+    with pytest.raises(BecameError) as caught:
+        run(foreground=True)
+    assert "--foreground" not in caught.value.argv
+
+
+def test_on_loopback_both_addresses_are_listened_at_where_there_are_both(home: Path) -> None:
+    configure(home, port=4711)
+    prepared = launch(prepare({"XOPC_HOME": str(home)}, Flags()))
+    assert prepared.listen == (Address("127.0.0.1", 4711), Address("::1", 4711, required=False))
+    state = home / ".xopc"
+    assert prepared.lock_path.startswith(f"{state}/locks/gateway.")
+    assert prepared.intent_path == str(state / "gateway-restart-intent.json")
+    assert prepared.log_dir == str(state / "logs")
+
+
+@pytest.mark.parametrize(
+    ("environ", "code"),
+    [
+        ({}, 1),
+        ({"XOPC_SERVICE_MARKER": ""}, 1),
+        ({"XOPC_SERVICE_MARKER": "systemd"}, 78),
+        ({"XOPC_SERVICE_MARKER": "schtasks"}, 78),
+        ({"XOPC_SERVICE_MARKER": "launchd"}, 0),
+    ],
+)
+def test_a_refused_start_ends_so_that_nobody_starts_it_again(environ: dict[str, str], code: int) -> None:
+    assert refusal_exit(environ) == code
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        (["--bind", "moon"], 'Invalid --bind mode "moon". Use: loopback, lan, auto, custom, tailnet.'),
+        (["--token", "short"], "too short"),
+    ],
+)
+def test_a_refused_start_is_told(home: Path, flags: list[str], text: str) -> None:
+    done = subprocess.run([XOPC, "gateway", *flags], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Gateway refused to start: ")
+    assert text in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_broken_configuration_under_a_service_manager_ends_with_78(home: Path) -> None:
+    path = configure(home)
+    path.write_text(json.dumps({"gateway": {"auth": {"token": TOKEN, "password": "a long password"}}}))
+    environ = {**os.environ, "XOPC_SERVICE_MARKER": "systemd"}
+    done = subprocess.run([XOPC, "gateway"], capture_output=True, text=True, timeout=30, check=False, env=environ)
+    assert done.returncode == 78
+    assert "Gateway refused to start: " in done.stderr
+    assert "exclude each other" in done.stderr
+    assert not (home / ".xopc" / "locks").exists()

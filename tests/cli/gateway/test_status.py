@@ -1,0 +1,215 @@
+"""`xopc gateway status`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.gateway import TOKEN, Behaviour, configure, running_gateway, stranger
+from tests.fakes.web_server import serving
+from xopc.cli.gateway.restart import restart
+from xopc.cli.gateway.status import status
+from xopc.cli.gateway.target import find_target
+from xopc.cli.options import Duration
+from xopc_supervisor.contract import LockInfo, start_time
+
+
+def status_as_json(capsys: pytest.CaptureFixture[str], code: int = 0, **options: Any) -> Any:  # noqa: ANN401 - JSON
+    assert status(as_json=True, **options) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def codes(shown: Any) -> list[str]:  # noqa: ANN401 - JSON
+    return [issue["code"] for issue in shown["issues"]]
+
+
+def test_rows_020_to_024_a_running_gateway(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with running_gateway(home) as gateway:
+        assert status() == 0
+    text = capsys.readouterr().out
+    assert text.startswith(
+        f"✅ Gateway is running\n\n   Port: {gateway.port}\n   Version: 0.1.0 (pid {gateway.pid}, up 0 s)\n"
+    )
+    assert text.endswith(
+        f"\n\n🌐 Access:\n   URL: http://localhost:{gateway.port}\n   Token: {TOKEN[:8]}...{TOKEN[-8:]}\n"
+        "\n📝 Management:\n   xopc gateway stop      # Stop gateway\n   xopc gateway restart   # Restart gateway\n"
+    )
+
+
+def test_a_running_gateway_as_json(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with running_gateway(home) as gateway:
+        shown = status_as_json(capsys)
+    assert shown["running"] is True
+    assert shown["service"] is None
+    assert (shown["lock"]["alive"], shown["lock"]["pid"], shown["lock"]["state"]) == (True, gateway.pid, "serving")
+    assert (shown["url"], shown["port"]) == (f"http://127.0.0.1:{gateway.port}", gateway.port)
+    probe = shown["probe"]
+    assert (probe["reachable"], probe["status"], probe["generation"]) == (True, "healthy", 1)
+    assert shown["lastRestart"] is None
+    assert shown["issues"] == []
+
+
+def test_the_last_restart_is_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with running_gateway(home):
+        restart(wait=Duration(10), reason="config reload", as_json=True)
+        capsys.readouterr()
+        assert status() == 0
+        assert "   Last restart: config reload, 3 min ago, 41 ms\n" in capsys.readouterr().out
+        assert status_as_json(capsys)["lastRestart"]["reason"] == "config reload"
+
+
+@pytest.mark.parametrize(
+    ("last", "line"),
+    [
+        ({"kind": "start", "reason": "start"}, None),
+        ({"kind": "crash", "reason": "killed by SIGSEGV", "durationMs": 7}, "crash (killed by SIGSEGV), 7 ms"),
+        ({"kind": "respawn", "reason": "fresh memory", "at": "?", "durationMs": None}, "fresh memory"),
+        ("odd", None),
+    ],
+)
+def test_a_restart_is_told_as_far_as_it_is_known(
+    home: Path, capsys: pytest.CaptureFixture[str], last: object, line: str | None
+) -> None:
+    health = {"status": "healthy", "service": "xopc-gateway", "version": "0.1.0"}
+    with serving({"/api/health": (200, health), "/api/status": (200, {"lastRestart": last})}) as url:
+        assert status(url=url) == 0
+    told = [text for text in capsys.readouterr().out.splitlines() if "Last restart" in text]
+    assert told == ([f"   Last restart: {line}"] if line else [])
+
+
+def test_row_028_nothing_that_runs(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with stranger(home) as process:
+        pass
+    configure(home, port=process.port)
+    assert status() == 1
+    assert capsys.readouterr().out == "⚠️  Gateway is not running\n\n💡 Start with: xopc gateway\n"
+    shown = status_as_json(capsys, 1)
+    assert (shown["running"], shown["lock"]["alive"], shown["lock"]["pid"]) == (False, False, None)
+    assert shown["probe"]["reachable"] is False
+
+
+def test_row_025_a_stale_lock_is_not_a_running_gateway(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with running_gateway(home) as gateway:
+        pass
+    configure(home, port=gateway.port)
+    shown = status_as_json(capsys, 1)
+    assert (shown["lock"]["alive"], shown["lock"]["pid"]) == (False, gateway.pid)
+
+
+def test_row_025_a_stranger_at_the_port_is_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with stranger(home) as process:
+        configure(home, port=process.port)
+        assert status(timeout=Duration(0.1)) == 1
+    text = capsys.readouterr().out
+    assert f"⚠️  Port {process.port} is in use, and not by this gateway.\n" in text
+    assert f"Listener: pid={process.pid} " in text
+
+
+def test_the_configured_token_is_not_shown_to_a_stranger_at_the_port(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running_gateway(home, Behaviour(locked=False)) as gateway:
+        configure(home, port=gateway.port)
+        shown = status_as_json(capsys)
+        status_as_json(capsys, url=f"http://127.0.0.1:{gateway.port}")
+        assert not [request for request in gateway.requests() if TOKEN in request]
+        status_as_json(capsys, token=TOKEN)
+        assert gateway.requests()[-1] == f"/api/status Bearer {TOKEN}"
+    assert shown["running"] is True
+    assert codes(shown) == ["other-configuration", "unauthorized"]
+
+
+def test_a_gateway_elsewhere_is_asked_by_its_url(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with running_gateway(home, Behaviour(locked=False)) as gateway:
+        url = f"http://127.0.0.1:{gateway.port}"
+        assert status(url=url, token=TOKEN) == 0
+        text = capsys.readouterr().out
+        assert f"   Port: {gateway.port}\n" in text
+        assert f"   URL: {url}\n" in text
+        assert codes(status_as_json(capsys, url=url, token=TOKEN)) == []
+    assert status_as_json(capsys, 1, url=url)["running"] is False
+
+
+def test_a_wrong_token_is_told_and_not_shown(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with running_gateway(home, Behaviour(token="another token of 32 characters..")):
+        assert codes(status_as_json(capsys)) == ["unauthorized"]
+        assert status() == 0
+    text = capsys.readouterr().out
+    assert "Token:" not in text
+    assert "⚠️  The running gateway refuses this token.\n" in text
+
+
+def test_without_probing_nobody_is_asked(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with running_gateway(home) as gateway:
+        shown = status_as_json(capsys, no_probe=True)
+        assert gateway.requests() == []
+        assert status(no_probe=True) == 0
+        assert f"   Token: {TOKEN[:8]}...{TOKEN[-8:]}\n" in capsys.readouterr().out
+    assert (shown["running"], shown["probe"], shown["lastRestart"]) == (True, None, None)
+
+
+def test_a_gateway_that_starts_or_hangs_runs_but_is_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with running_gateway(home, Behaviour(health_code=500)) as gateway:
+        assert codes(status_as_json(capsys)) == ["no-answer"]
+        path = find_target(None).paths.lock_path
+        info = LockInfo.from_json(path.read_text())
+        assert info is not None
+        for state, code in (("starting", "starting"), ("backing-off", "crash-looping"), ("stopping", "stopping")):
+            path.write_text(info._replace(state=state).to_json())
+            assert codes(status_as_json(capsys)) == [code]
+        path.write_text(info._replace(state=None, port=None, host=None).to_json())
+        configure(home, port="x")
+        assert status() == 0
+    text = capsys.readouterr().out
+    assert text.startswith("✅ Gateway is running\n\n   Port: not known yet\n")
+    assert "   URL: not known yet\n" in text
+    assert gateway.requests()
+
+
+@pytest.mark.parametrize(
+    ("auth", "line"),
+    [
+        ({"mode": "none"}, "   Auth: none\n"),
+        ({"mode": "password", "password": "a long password"}, "   Auth: password\n"),
+    ],
+)
+def test_who_may_enter_without_a_token(
+    home: Path, capsys: pytest.CaptureFixture[str], auth: dict[str, str], line: str
+) -> None:
+    with running_gateway(home):
+        configure(home, auth=auth)
+        assert status(no_probe=True) == 0
+    assert line in capsys.readouterr().out
+
+
+def test_a_broken_configuration_is_told_and_what_runs_is_shown(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with running_gateway(home) as gateway:
+        configure(home, port="x")
+        shown = status_as_json(capsys)
+    assert (shown["running"], shown["port"]) == (True, gateway.port)
+    assert "config-invalid" in codes(shown)
+    shown = status_as_json(capsys, 1)
+    assert (shown["port"], shown["url"], shown["probe"]) == (None, None, None)
+
+
+def test_row_096_a_reused_pid_is_not_the_gateway(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with running_gateway(home) as gateway:
+        pass
+    configure(home, port=gateway.port)
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as other:
+        started = start_time(other.pid)
+        assert started is not None
+        path = find_target(None).paths.lock_path
+        path.write_text(LockInfo(other.pid, started - 1, "", "", port=gateway.port).to_json())
+        assert status_as_json(capsys, 1)["lock"]["alive"] is False
+        other.kill()
+
+
+def test_looking_changes_nothing(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status_as_json(capsys, 1, timeout=Duration(0.1), no_probe=True)
+    assert list(home.iterdir()) == []

@@ -1,0 +1,85 @@
+"""How commands speak."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from xopc.cli.output import duration, fail, preview, print_json, seconds_since, sentence, tell_not_running
+
+
+@pytest.mark.parametrize(
+    ("secret", "shown"),
+    [
+        ("abc12345" + "-" * 16 + "xyz67890", "abc12345...xyz67890"),
+        ("abc12345defghijkxyz67890", "abc12345...xyz67890"),
+        ("abc12345defghijkxyz6789", "abc1...6789"),
+        ("0123456789abcdef", "0123...cdef"),
+        ("01234567", "01...67"),
+        ("0123", "0...3"),
+        ("012", "..."),
+        ("", "..."),
+    ],
+)
+def test_row_023_a_secret_is_shown_by_its_ends(secret: str, shown: str) -> None:
+    assert preview(secret) == shown
+
+
+@pytest.mark.parametrize("length", range(24))
+def test_never_more_than_half_of_a_short_secret_is_shown(length: int) -> None:
+    assert len(preview("x" * length).replace(".", "")) <= length / 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-1, "0 s"), (0.9, "0 s"), (59.9, "59 s"), (60, "1 min"), (7199, "1 h"), (86_400, "1 d"), (200_000, "2 d")],
+)
+def test_a_span_is_told_in_its_largest_unit(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_a_time_is_told_by_how_long_it_is_ago() -> None:
+    then = datetime.now(UTC) - timedelta(seconds=100)
+    since = seconds_since(then.isoformat().replace("+00:00", "Z"))
+    assert since is not None
+    assert 100 <= since < 110
+
+
+@pytest.mark.parametrize("text", [None, "", "yesterday", 5, "2026-01-01T00:00:00"])
+def test_what_is_no_time_is_not_told(text: object) -> None:
+    assert seconds_since(text) is None
+
+
+def test_a_failure_is_told_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fail("It broke.", as_json=False, hints=["xopc gateway logs"]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == "❌ It broke.\n💡 xopc gateway logs\n"
+
+
+def test_a_failure_as_json_is_told_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fail("It broke.", as_json=True, hints=["a"], snapshot={"x": 1}) == 1
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    assert json.loads(shown.out) == {"ok": False, "error": "It broke.", "hints": ["a"], "snapshot": {"x": 1}}
+
+
+def test_json_is_indented_and_survives_any_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"grüße": [1]})
+    assert capsys.readouterr().out == '{\n  "gr\\u00fc\\u00dfe": [\n    1\n  ]\n}\n'
+
+
+def test_nothing_to_stop_is_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    assert tell_not_running(as_json=False) == 0
+    assert capsys.readouterr().out == "✅ Gateway service not loaded.\n💡 Start with: xopc gateway\n"
+    assert tell_not_running(as_json=True) == 0
+    assert json.loads(capsys.readouterr().out) == {"ok": True, "result": "not-loaded", "hints": ["xopc gateway"]}
+
+
+def test_an_error_of_the_system_is_a_sentence() -> None:
+    assert sentence(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/a/b")) == "/a/b: No space left on device"
+    assert sentence(OSError("odd")) == "odd"

@@ -1,0 +1,73 @@
+"""The restart intent: whole, private, and gone in any case."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from xopc.service.intent import pending_intent
+from xopc_supervisor.contract import IN_PROCESS, RestartIntent
+from xopc_supervisor.intent import consume
+
+
+def an_intent(reason: str = "a test") -> RestartIntent:
+    return RestartIntent(4711, "a-boot", IN_PROCESS, reason, int(time.time() * 1000))
+
+
+def test_it_is_a_private_file_that_the_supervisor_understands(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "intent.json"
+    with pending_intent(path, an_intent()) as pending:
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert not pending.is_consumed()
+        assert consume(str(path), 4711, "a-boot") is not None
+        assert pending.is_consumed()
+    assert list(path.parent.iterdir()) == []
+
+
+def test_row_044_it_is_removed_when_nobody_takes_it(tmp_path: Path) -> None:
+    path = tmp_path / "intent.json"
+    with pending_intent(path, an_intent()):
+        assert path.exists()
+    assert not path.exists()
+
+
+def test_row_044_it_is_removed_after_a_failure(tmp_path: Path) -> None:
+    path = tmp_path / "intent.json"
+    with pytest.raises(ZeroDivisionError), pending_intent(path, an_intent()):
+        raise ZeroDivisionError
+    assert not path.exists()
+
+
+def test_the_intent_of_another_command_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "intent.json"
+    with pending_intent(path, an_intent()) as first:
+        other = an_intent("another").to_json()
+        path.write_text(other)
+        assert first.is_consumed()
+    assert path.read_text() == other
+
+
+@pytest.mark.parametrize("sign", ["x", "ä", "中", "🦊", '"', "\x01"])
+def test_a_long_reason_is_cut_to_what_the_supervisor_reads(tmp_path: Path, sign: str) -> None:
+    path = tmp_path / "intent.json"
+    with pending_intent(path, an_intent(sign * 300)):
+        taken = consume(str(path), 4711, "a-boot")
+    assert taken is not None
+    assert taken.reason == sign * len(taken.reason)
+    assert 60 < len(taken.reason) <= RestartIntent.MAX_REASON_CHARS
+
+
+def test_a_reason_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "intent.json"
+    with pending_intent(path, an_intent(" two\nlines\tof  it ")):
+        assert json.loads(path.read_text())["reason"] == "two lines of it"
+
+
+def test_where_it_cannot_be_written_nothing_is_left(tmp_path: Path) -> None:
+    (tmp_path / "intent.json").mkdir()
+    with pytest.raises(OSError, match=r"directory"), pending_intent(tmp_path / "intent.json", an_intent()):
+        pytest.fail("it was written")
+    assert [path.name for path in tmp_path.iterdir()] == ["intent.json"]
