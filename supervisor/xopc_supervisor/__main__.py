@@ -6,6 +6,7 @@ Started by `xopc gateway`, which resolves the configuration and becomes this pro
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import time
@@ -36,12 +37,14 @@ def main() -> int:
 
 
 def _run(launch: Launch, marker: str) -> int:
+    # Until there is a child to restart; by default the signal would end this process.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     config_exit = contract.EXIT_OK if marker == "launchd" else contract.EXIT_CONFIG
     try:
         held = lock.acquire(launch.lock_path, _own_info(launch))
     except lock.LockHeldError as error:
-        who = f"process {error.pid}" if error.pid else "an unknown process"
-        say(f"❌ Gateway already running ({who}, pid {error.pid}) with {launch.config_path}.", to=2)
+        owner = f"pid {error.pid}" if error.pid else "its process is not known"
+        say(f"❌ Gateway already running ({owner}) with {launch.config_path}.", to=2)
         say("   See `xopc gateway status`; stop it with `xopc gateway stop`.", to=2)
         return config_exit if marker else contract.EXIT_FAILURE
     except OSError as error:

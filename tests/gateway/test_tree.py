@@ -86,9 +86,12 @@ async def running(directory: Path, *, kind: str = "start", since: float | None =
 
 
 @pytest.fixture(autouse=True)
-def _no_forced_exit(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]  # a fixture
+def no_forced_exit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The process under test is the test's own, which must not be ended."""
-    monkeypatch.setattr("xopc.gateway.tree.force_exit", lambda _code: None)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+
+    def never(_code: int) -> None: ...
+
+    monkeypatch.setattr("xopc.gateway.tree.force_exit", never)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
@@ -17,7 +18,7 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
 
-from tests.fakes.wire import Served, answer, hello, serving
+from tests.fakes.wire import Served, Wire, answer, hello, serving
 from xopc.server.connection import LINGER_SECONDS, Connection, Patience
 from xopc.server.http1 import PING_SECONDS, Rules
 
@@ -207,18 +208,57 @@ async def test_a_client_that_reads_slowly_gets_everything(clock: MockClock) -> N
 
 
 async def test_a_message_that_was_cancelled_half_way_is_followed_by_nothing(clock: MockClock) -> None:
+    resumed = trio.Event()
+
     async def app(_scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         with trio.move_on_after(1):
             await send({"type": "http.response.body", "body": HUGE, "more_body": True})
+        await resumed.wait()
         await send({"type": "http.response.body", "body": b"the end", "more_body": False})
 
     async with serving(app) as served, await served.connect(receive_bytes=4096) as client:
         await client.say("GET / HTTP/1.1\nHost: localhost\n\n")
-        await served.until_connections(0)
-        assert trio.current_time() < 2
+        await trio.sleep(2)
+        text = b""
+        with trio.move_on_after(0.5):
+            while True:
+                text += await client.piece()
+        resumed.set()
         with pytest.raises(trio.BrokenResourceError):
-            await client.rest()
+            while True:
+                text += await client.piece()
+        assert len(text) < len(HUGE)
+        assert b"the end" not in text
+        await served.until_connections(0)
+
+
+async def test_whoever_waits_behind_a_write_that_fails_does_not_wait_again(clock: MockClock) -> None:
+    ended = trio.Event()
+
+    async def app(_scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        await receive()
+        await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(send, {"type": "websocket.send", "bytes": HUGE, "text": None})
+        ended.set()
+
+    with capture_logs() as logs:
+        async with serving(app, write_seconds=3) as served, await served.connect(receive_bytes=4096) as client:
+            await client.say(HANDSHAKE)
+            await ended.wait()
+            assert trio.current_time() == pytest.approx(3, abs=0.5)
+    assert len(logs) == 1
+
+
+async def test_small_chunks_are_not_held_back_by_the_kernel() -> None:
+    server, client = await tcp_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(Connection(server, ("127.0.0.1", 1), hello, Rules(), Patience(75, 20, 3)).run)
+        await trio.testing.wait_all_tasks_blocked()
+        assert server.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        client.close()
 
 
 async def test_what_is_written_after_the_end_does_not_destroy_what_was_sent() -> None:
@@ -238,6 +278,8 @@ async def test_what_is_written_after_the_end_does_not_destroy_what_was_sent() ->
         await trio.testing.wait_all_tasks_blocked(0.05)
         more.set()
         await trio.testing.wait_all_tasks_blocked(0.05)
+        await client.say("more of it")  # fails after a reset, as does what follows
+        await client.say("and more")
         assert (await client.rest()).endswith(b"\r\n\r\n3\r\none\r\n")
 
 
@@ -304,6 +346,45 @@ async def test_a_client_that_leaves_is_told_to_the_application() -> None:
         await served.until_connections(0)
 
 
+async def test_a_client_that_resets_its_connection_is_told_to_the_application() -> None:
+    app = Listening()
+    with capture_logs() as logs:
+        async with serving(app) as served:
+            client = await served.connect()
+            await client.say("GET / HTTP/1.1\nHost: localhost\n\n")
+            await app.asked.wait()
+            await reset(client)
+            await app.left.wait()
+            await served.until_connections(0)
+    assert logs == []
+
+
+async def test_an_answer_to_a_client_that_reset_its_connection_is_no_error() -> None:
+    release, answered = trio.Event(), trio.Event()
+
+    async def app(_scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        await release.wait()
+        await answer(send, b"hello")
+        answered.set()
+
+    with capture_logs() as logs:
+        async with serving(app) as served:
+            client = await served.connect()
+            await client.say("GET / HTTP/1.1\nHost: localhost\nConnection: close\n\n")
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            await reset(client)
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            release.set()
+            await answered.wait()
+            await served.until_connections(0)
+    assert logs == []
+
+
+async def reset(client: Wire) -> None:
+    client.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    await client.stream.aclose()
+
+
 async def test_a_client_that_only_stops_sending_still_gets_its_answer() -> None:
     async with serving(hello) as served, await served.connect() as client:
         await client.say("GET / HTTP/1.1\nHost: localhost\n\n")
@@ -345,6 +426,7 @@ async def test_what_arrives_with_the_last_answer_does_not_destroy_it() -> None:
         nursery.start_soon(Connection(server, ("127.0.0.1", 1), app, Rules(), Patience(75, 20, 3)).run)
         client.send(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         await trio.testing.wait_all_tasks_blocked(0.05)
+        client.send(b"and more")  # fails after a reset
         assert client.recv(1000).endswith(b"hello")
         assert client.recv(1000) == b""
         client.close()

@@ -13,7 +13,7 @@ import pytest
 
 from tests.fakes.gateway import Behaviour, configure, running_gateway, stranger
 from xopc.cli.gateway import stop as module
-from xopc.cli.gateway.stop import stop
+from xopc.cli.gateway.stop import stop, stop_and_wait
 from xopc.cli.gateway.target import find_target
 from xopc_supervisor.contract import LockInfo, start_time
 
@@ -89,6 +89,13 @@ def test_an_orphan_of_a_dead_supervisor_is_stopped(home: Path, capsys: pytest.Ca
         path.write_text(info._replace(pid=ended.pid, start_time=1, **child).to_json())
         assert stop_as_json(capsys)["result"] == "stopped"
         assert gateway.process.wait(1) == 0
+
+
+def test_one_that_ends_in_this_moment_is_stopped(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with running_gateway(home):
+        target = find_target(None)
+    assert stop_and_wait(target, as_json=True) == 0
+    assert json.loads(capsys.readouterr().out)["result"] == "stopped"
 
 
 def test_one_that_does_not_end_in_time_is_still_stopping(

@@ -33,12 +33,17 @@ def stop(*, as_json: JsonOption = False, config: ConfigOption = None) -> int:
     configured port are stopped; another program there is never touched.
     """
     try:
-        return _stop(find_target(config), as_json=as_json)
+        return stop_and_wait(find_target(config), as_json=as_json)
     except XopcError as error:
         return fail(f"Gateway stop failed: {error.message}", as_json=as_json)
 
 
-def _stop(target: Target, *, as_json: bool) -> int:
+def stop_and_wait(target: Target, *, as_json: bool) -> int:
+    """Stop what runs, and tell what came of it. Returns the exit code.
+
+    Raises:
+        XopcError: nobody may be signalled.
+    """
     from xopc.service.identity import send
     from xopc.service.poll import attempts
 
@@ -49,7 +54,11 @@ def _stop(target: Target, *, as_json: bool) -> int:
     if target.owner is not None and target.owner.child_pid is not None:
         ending.append(Stopping(target.owner.child_pid, target.owner.child_start_time))
     for pid in pids:
-        send(pid, signal.SIGTERM)
+        try:
+            send(pid, signal.SIGTERM)
+        except XopcError as error:
+            if error.failure is not Failure.NOT_FOUND:  # it has ended by itself in this moment
+                raise
     noun = "process" if len(pids) == 1 else "processes"
     place = f" on port {target.port}" if target.port else ""
     message = f"Gateway stop signal sent to unmanaged {noun}{place}: {', '.join(map(str, pids))}."

@@ -1,0 +1,123 @@
+"""What the supervisor says when it cannot begin: as a process, with a launch of the test's own."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from xopc_supervisor import contract
+from xopc_supervisor.contract import Address, Launch, LockInfo, start_time
+
+FAKE = Path(__file__).parents[1] / "fakes" / "supervised_child.py"
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Launch:
+    return Launch(
+        config_path=str(tmp_path / "xopc.json"),
+        state_dir=str(tmp_path),
+        lock_path=str(tmp_path / "locks" / "gateway.lock"),
+        intent_path=str(tmp_path / "intent.json"),
+        log_dir=str(tmp_path / "logs"),
+        listen=(Address("127.0.0.1", 0),),
+        command=(sys.executable, str(FAKE)),
+        explain_port=(sys.executable, "-c", "import sys; print('who listens at', sys.argv[1])"),
+        version_file=str(tmp_path / "version.py"),
+        ready_text="ready",
+        flags={},
+    )
+
+
+def start(launch: Launch | None, **environ: str) -> subprocess.Popen[str]:
+    launched = {} if launch is None else {contract.LAUNCH_VARIABLE: launch.to_json()}
+    fake = {"FAKE_CHILD": "ready,hang", "FAKE_CHILD_LOG": f"{launch.state_dir}/notes" if launch else ""}
+    return subprocess.Popen(
+        [sys.executable, "-m", "xopc_supervisor", "gateway"],
+        env={**os.environ, **launched, **fake, **environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    output, _ = process.communicate(timeout=20)
+    return process.returncode, output
+
+
+def test_started_by_hand_it_says_how_to_start_the_gateway() -> None:
+    code, output = ended(start(None))
+    assert code == contract.EXIT_USAGE
+    assert "xopc gateway" in output
+
+
+def test_a_taken_port_is_told_with_who_has_it_and_leaves_no_lock(launch: Launch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        code, output = ended(start(launch._replace(listen=(Address("127.0.0.1", port),))))
+    assert code == contract.EXIT_FAILURE
+    sentence = f"❌ Port {port} is already in use. Use --force to kill existing process."
+    assert output == f"{sentence}\nwho listens at {port}\n"
+    assert not Path(launch.lock_path).exists()
+
+
+def test_under_a_service_manager_a_taken_port_is_waited_for(launch: Launch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        process = start(launch._replace(listen=(Address("127.0.0.1", port),)), XOPC_SERVICE_MARKER="systemd")
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.6)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    assert ended(process)[0] == 0
+
+
+def test_an_address_that_is_not_there_is_named(launch: Launch) -> None:
+    code, output = ended(start(launch._replace(listen=(Address("192.0.2.1", 18790),))))
+    assert code == contract.EXIT_FAILURE
+    assert "no address 192.0.2.1" in output
+    assert "gateway.bind" in output
+
+
+@pytest.mark.parametrize(("marker", "code"), [("", 1), ("systemd", 78), ("launchd", 0)])
+def test_a_held_lock_names_its_owner(launch: Launch, marker: str, code: int) -> None:
+    owner = LockInfo(os.getpid(), start_time(os.getpid()), launch.config_path, "")
+    path = Path(launch.lock_path)
+    path.parent.mkdir()
+    path.write_text(owner.to_json())
+    with path.open("r+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        ended_with, output = ended(start(launch, XOPC_SERVICE_MARKER=marker))
+    assert ended_with == code
+    assert f"❌ Gateway already running (pid {os.getpid()}) with {launch.config_path}." in output
+    assert "xopc gateway stop" in output
+
+
+def test_a_lock_that_cannot_be_made_names_its_path_and_a_cure(launch: Launch, tmp_path: Path) -> None:
+    (tmp_path / "locks").write_text("a file where a directory should be")
+    code, output = ended(start(launch))
+    assert code == contract.EXIT_FAILURE
+    assert f"❌ Cannot take the lock {launch.lock_path}" in output
+    assert "XOPC_STATE_DIR" in output
+
+
+def test_ctrl_c_while_it_waits_for_the_port_ends_it_quietly(launch: Launch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        process = start(launch._replace(listen=(Address("127.0.0.1", port),)), XOPC_SERVICE_MARKER="systemd")
+        path = Path(launch.lock_path)
+        while not (path.exists() and path.read_text()):
+            assert process.poll() is None
+        process.send_signal(signal.SIGUSR1)  # before it can restart anything, it is ignored
+        process.send_signal(signal.SIGINT)
+        code, output = ended(process)
+    assert (code, output) == (0, "")
+    assert not Path(launch.lock_path).exists()
