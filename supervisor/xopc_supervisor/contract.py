@@ -195,7 +195,7 @@ class RestartIntent(NamedTuple):
 
     def to_json(self) -> str:
         named = {_camel(name): value for name, value in self._asdict().items()}
-        return json.dumps({"kind": self.KIND, **named}, ensure_ascii=False) + "\n"
+        return json.dumps({"kind": self.KIND, **named}) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> RestartIntent | None:
