@@ -133,7 +133,7 @@ class Connection:
             try:
                 data = self._socket.recv(READ_BYTES)
             except BlockingIOError:
-                continue
+                continue  # select(2), BUGS: readiness may be a false alarm
             except OSError:
                 return
             if self._phase is _Phase.LINGER:
