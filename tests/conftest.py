@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# A shared machine may pause a test for longer than any deadline of a single example.
+hypothesis.settings.register_profile("xopc", deadline=None)
+hypothesis.settings.load_profile("xopc")
 
 _PREFIXES = ("XOPC_", "LISTEN_")
 _NAMES = ("NOTIFY_SOCKET", "INVOCATION_ID", "NO_COLOR")
@@ -20,6 +26,13 @@ def no_real_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             patch.delenv(name)
         _move_home(patch, tmp_path_factory.mktemp("home"))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heard_ctrl_c() -> None:
+    """A shell without job control starts what is behind `&` with SIGINT ignored, and every child inherits that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
