@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.fakes.wire import Served, Wire, answer, backlog, hello, serving
-from xopc.server.serve import BACKLOG_SECONDS, LAST_CALL_SECONDS, LINGER_SECONDS, Server
+from xopc.server.serve import BACKLOG_SECONDS, FIRST_CALL_SECONDS, LAST_CALL_SECONDS, LINGER_SECONDS, Server
 
 GET = "GET / HTTP/1.1\nHost: localhost\n\n"
 RAW_GET = GET.replace("\n", "\r\n").encode()
@@ -198,13 +198,24 @@ async def test_a_drain_lets_a_request_in_flight_finish_and_says_close(clock: Moc
 
 
 async def test_a_drain_closes_idle_connections_within_a_second(clock: MockClock) -> None:
-    async with serving(hello) as served, await served.connect() as used, await served.connect() as fresh:
+    async with serving(hello) as served, await served.connect() as used:
         await used.get()
-        await served.until_connections(2)
         began = trio.current_time()
         await served.server.drain()
         assert trio.current_time() - began == pytest.approx(WHOLE_LINGER_SECONDS, abs=0.01)
-        assert await used.rest() == await fresh.rest() == b""
+        assert await used.rest() == b""
+
+
+async def test_a_drain_waits_a_second_more_for_whoever_has_not_asked_yet(clock: MockClock) -> None:
+    async with serving(hello) as served, await served.connect() as silent, await served.connect() as slow:
+        await served.until_connections(2)
+        began = trio.current_time()
+        async with draining(served):
+            await trio.sleep(WHOLE_LINGER_SECONDS + FIRST_CALL_SECONDS / 2)
+            reply = await slow.get()
+            assert (reply.body, reply.headers["connection"]) == (b"hello", "close")
+        assert trio.current_time() - began == pytest.approx(WHOLE_LINGER_SECONDS + FIRST_CALL_SECONDS, abs=0.01)
+        assert await silent.rest() == b""
 
 
 async def test_an_idle_connection_may_still_ask_while_a_drain_lingers(clock: MockClock) -> None:

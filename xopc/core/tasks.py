@@ -73,7 +73,8 @@ class Branch:
         """
         node = self.node.add(name)
         await self._nursery.start(self._run, node, task, args, name=name)
-        node.become(TaskState.RUNNING)
+        if node.state is TaskState.STARTING:  # it may have failed in the very moment that it was ready
+            node.become(TaskState.RUNNING)
 
     def cancel(self) -> None:
         """Cancel all tasks of this branch, as a tree."""

@@ -85,8 +85,14 @@ class Connection:
         self._reading = trio.CancelScope()
         self._writing = trio.Lock()
         self._discarded = 0
+        self._has_asked = False
         self._is_retired = False
         self._is_shut = False
+
+    @property
+    def is_new(self) -> bool:
+        """Whether no request has come on it yet."""
+        return not self._has_asked
 
     async def run(self) -> None:
         """Serve the connection to its end; raises nothing.
@@ -160,6 +166,7 @@ class Connection:
             await self._write(event.data)
         elif isinstance(event, Updated):
             if not event.idle:
+                self._has_asked = True
                 self._enter(_Phase.REQUEST, math.inf)
                 return
             self._enter(_Phase.QUIET, self._patience.keep_alive_seconds)

@@ -20,6 +20,8 @@ LINGER_SECONDS = 0.75
 """Of a drain: kept-alive connections may still ask, and new ones are still accepted."""
 LAST_CALL_SECONDS = 0.25
 """After that: whoever was accepted last has this long for his request to arrive."""
+FIRST_CALL_SECONDS = 1.0
+"""And if it is his first on this connection, this much more: he cannot know that he has to hurry."""
 TICK_SECONDS = 1.0
 """Between two looks at the deadlines of all connections."""
 PAUSE_SECONDS = 0.1
@@ -77,7 +79,8 @@ class Server:
         """Part from all clients; returns when no connection is left. Set a deadline around it, then cancel `run`.
 
         From now on every response carries `Connection: close`. For a second at most, new connections and requests
-        are still taken; then connections without a request are closed, and those with one when it is answered.
+        are still taken; then connections without a request are closed, and those with one when it is answered. One
+        that has not asked for anything yet is waited for a second more.
         Whoever connects after that waits in the backlog of the sockets, for their next owner.
         """
         self._rules.is_draining = True
@@ -86,6 +89,11 @@ class Server:
             await self._wait_until_empty()
         self._accepting.cancel()
         with trio.move_on_after(LAST_CALL_SECONDS):
+            await self._wait_until_empty()
+        for connection in self._connections:
+            if not connection.is_new:
+                connection.retire()
+        with trio.move_on_after(FIRST_CALL_SECONDS):
             await self._wait_until_empty()
         for connection in self._connections:
             connection.retire()
