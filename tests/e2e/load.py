@@ -9,6 +9,8 @@ import time
 from collections.abc import Generator
 
 TIMEOUT_SECONDS = 15
+CLOSED = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
+"""How a close shows on a kept-alive connection: the last, where it crosses the request on the wire."""
 
 
 class Load:
@@ -44,7 +46,9 @@ class Load:
             except (OSError, http.client.HTTPException) as error:
                 # A server may close an idle kept-alive connection at any time; then, and only before the first
                 # byte of an answer, a client asks again on a new one (RFC 9112 section 9.3.1).
-                if reused and isinstance(error, http.client.RemoteDisconnected | BrokenPipeError):
+                if reused and isinstance(
+                    error, http.client.RemoteDisconnected | BrokenPipeError | ConnectionResetError
+                ):
                     self.closed_while_idle += 1
                 else:
                     self._count(began, f"{type(error).__name__}: {error}")

@@ -47,6 +47,7 @@ class Server:
         self._patience = Patience(keep_alive_seconds, head_seconds, write_seconds)
         self._rules = Rules()
         self._accepting = trio.CancelScope()
+        self._has_accepted_all = trio.Event()
         self._connections: set[Connection] = set()
         self._emptied = trio.lowlevel.ParkingLot()
 
@@ -69,14 +70,18 @@ class Server:
         """
         async with trio.open_nursery() as connections:
             connections.start_soon(self._expire_connections)
-            with self._accepting:
-                async with trio.open_nursery() as acceptors:
-                    for listener in sockets:
-                        acceptors.start_soon(self._accept, listener.dup(), connections)
-                    task_status.started()
+            try:
+                with self._accepting:
+                    async with trio.open_nursery() as acceptors:
+                        for listener in sockets:
+                            acceptors.start_soon(self._accept, listener.dup(), connections)
+                        task_status.started()
+            finally:
+                self._has_accepted_all.set()
 
     async def drain(self) -> None:
-        """Part from all clients; returns when no connection is left. Set a deadline around it, then cancel `run`.
+        """Part from all clients; returns when no connection is left. Set a deadline around it, then cancel `run`,
+        which has to be running.
 
         From now on every response carries `Connection: close`. For a second at most, new connections and requests
         are still taken; then connections without a request are closed, and those with one when it is answered. One
@@ -88,6 +93,8 @@ class Server:
             await trio.sleep(BACKLOG_SECONDS)
             await self._wait_until_empty()
         self._accepting.cancel()
+        # One that was about to accept still does, and must not be overlooked.
+        await self._has_accepted_all.wait()
         with trio.move_on_after(LAST_CALL_SECONDS):
             await self._wait_until_empty()
         for connection in self._connections:
