@@ -20,8 +20,9 @@ START_SECONDS = 120
 """A child that is not ready by then is killed, which counts as a crash."""
 STOP_SECONDS = 6
 """From SIGTERM to SIGKILL; the child drains for 5.0 s and leaves by itself at 5.5 s."""
-STEADY_SECONDS = 10
-"""A child that was ready for so long starts the count of crashes anew."""
+STEADY_SECONDS = 1
+"""A child that was ready for so long starts the count of crashes anew. No more, since clients wait in the backlog
+meanwhile; and a loop of crashes then turns no faster than under other supervisors, which pause a second each time."""
 BACK_OFF_SECONDS = (0, 1, 2, 4, 8, 16, 30)
 """Pause before the respawn after the first, second, … crash in a row; the last repeats for ever."""
 GIVE_UP_AFTER = 5
