@@ -1,4 +1,4 @@
-"""What holds for every test: an environment and a home of its own."""
+"""What holds for every test: an environment, a home and signals of its own."""
 
 from __future__ import annotations
 

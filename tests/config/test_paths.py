@@ -21,6 +21,7 @@ def test_everything_stands_below_the_state_directory_by_default(tmp_path: Path) 
     assert paths.log_dir == state / "logs"
     assert paths.database == state / "xopc.db"
     assert paths.workspace == state / "workspace"
+    assert paths.models == state / "models.json"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -81,9 +82,17 @@ def test_the_default_configuration_by_another_name_is_the_default_one(tmp_path: 
 
 
 def test_logs_and_workspace_can_stand_elsewhere(tmp_path: Path) -> None:
-    paths = resolve_paths({"HOME": str(tmp_path), "XOPC_LOG_DIR": "/var/log/xopc", "XOPC_WORKSPACE": "~/desk"})
+    paths = resolve_paths(
+        {
+            "HOME": str(tmp_path),
+            "XOPC_LOG_DIR": "/var/log/xopc",
+            "XOPC_WORKSPACE": "~/desk",
+            "XOPC_MODELS_JSON": "~/brains.json",
+        }
+    )
     assert paths.log_dir == Path("/var/log/xopc")
     assert paths.workspace == tmp_path / "desk"
+    assert paths.models == tmp_path / "brains.json"
 
 
 @pytest.mark.parametrize(("text", "expected"), [("~", "."), ("~/a", "a"), ("~//a", "a"), (" ~/a ", "a")])

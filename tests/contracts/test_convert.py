@@ -14,13 +14,26 @@ from xopc.contracts.convert import (
     camel,
     closest,
     join,
+    restore,
+    spelled,
     structure,
     structure_known,
     unknown_keys,
     unstructure,
 )
 from xopc.contracts.errors import InvalidValueError, Problem
-from xopc.contracts.settings import AuthMode, AuthSettings, BindMode, CommandSettings, GatewaySettings, Settings
+from xopc.contracts.settings import (
+    AgentDefaults,
+    AgentEntry,
+    AgentsSettings,
+    AuthMode,
+    AuthSettings,
+    BindMode,
+    CommandSettings,
+    GatewaySettings,
+    ModelChoice,
+    Settings,
+)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -40,6 +53,12 @@ SETTINGS = st.builds(
         ),
     ),
     commands=st.builds(CommandSettings, restart=st.booleans()),
+    agents=st.builds(
+        AgentsSettings,
+        defaults=st.builds(AgentDefaults, model=st.none() | st.just("a/b") | st.builds(ModelChoice, st.just("a/b"))),
+        list=st.just(()) | st.builds(AgentEntry, st.just("coder"), st.booleans(), TEXT).map(lambda entry: (entry,)),
+    ),
+    providers=st.dictionaries(TEXT, TEXT, max_size=2),
 )
 
 TREES = st.recursive(
@@ -72,6 +91,9 @@ class Sample:
     point: Point | None = None
     tags: tuple[str, ...] = ()
     points: tuple[Point, ...] = ()
+    boxes: dict[str, Point] = field(factory=dict[str, Point])
+    place: str | Point | None = None
+    spot: str | Point = ""
 
 
 @frozen
@@ -115,7 +137,16 @@ def test_a_tree_survives_the_way_to_json_and_back(tree: TreeNode) -> None:
 
 
 def test_keys_are_in_camel_case_enums_go_by_value_and_tuples_are_lists() -> None:
-    sample = Sample("x", colour=Colour.BLUE, point=Point(1), tags=("a",), points=(Point(2, 0.5),))
+    sample = Sample(
+        "x",
+        colour=Colour.BLUE,
+        point=Point(1),
+        tags=("a",),
+        points=(Point(2, 0.5),),
+        boxes={"home_base": Point(3)},
+        place="here",
+        spot=Point(4),
+    )
     value: dict[str, Any] = {
         "fullName": "x",
         "isOpen": False,
@@ -123,9 +154,27 @@ def test_keys_are_in_camel_case_enums_go_by_value_and_tuples_are_lists() -> None
         "point": {"xAxis": 1, "yAxis": 0.0},
         "tags": ["a"],
         "points": [{"xAxis": 2, "yAxis": 0.5}],
+        "boxes": {"home_base": {"xAxis": 3, "yAxis": 0.0}},
+        "place": "here",
+        "spot": {"xAxis": 4, "yAxis": 0.0},
     }
     assert unstructure(sample) == value
     assert structure(value, Sample) == sample
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        ({"boxes": []}, "$.boxes: must be an object, not a list"),
+        ({"boxes": {"a b": {"xAxis": "1"}}}, '$.boxes["a b"].xAxis: must be a whole number, not a text of length 1'),
+        ({"boxes": {"a": {"xAxis": 1, "q": 1}}}, "$.boxes.a.q: unknown key"),
+        ({"place": 3}, "$.place: must be a text or an object, not a whole number"),
+        ({"place": {"yAxis": 1}}, "$.place.xAxis: is missing"),
+        ({"spot": None}, "$.spot: must be a text or an object, not null"),
+    ],
+)
+def test_mappings_and_alternatives_are_refused_with_their_path(value: dict[str, Any], what: str) -> None:
+    assert problems({"fullName": "x", **value}) == [what]
 
 
 def test_what_has_a_default_may_be_left_out() -> None:
@@ -237,6 +286,15 @@ def test_unknown_keys_do_not_hide_a_problem() -> None:
     assert [problem.path for problem in caught.value.problems] == ["$.gateway.port"]
 
 
+def test_what_was_stored_comes_back_without_the_keys_of_another_version() -> None:
+    stored = unstructure(TaskState.RUNNING), {"gateway": {"prot": 1, "port": 5}, "zebra": {}}
+    assert restore(stored[0], TaskState) is TaskState.RUNNING
+    assert restore(stored[1], Settings).gateway.port == 5
+    with pytest.raises(InvalidValueError) as caught:
+        restore({"gateway": {"prot": 1, "port": "5"}}, Settings)
+    assert [problem.path for problem in caught.value.problems] == ["$.gateway.port"]
+
+
 def test_unknown_keys_are_found_in_lists_and_in_what_may_be_null() -> None:
     value = {"point": {"zAxis": 1}, "points": [{}, {"zAxis": 1}]}
     assert [problem.path for problem in unknown_keys(value, Sample)] == ["$.point.zAxis", "$.points[1].zAxis"]
@@ -267,3 +325,44 @@ def test_a_path_quotes_a_key_that_is_no_plain_word(key: str | int, path: str) ->
 def test_the_closest_word_is_offered() -> None:
     assert closest("prot", ["bind", "port"]) == '; did you mean "port"?'
     assert closest("zebra", ["bind", "port"]) == ""
+
+
+@frozen
+class Spelled:
+    chat: str | int = field(metadata=spelled("chat_id", "chatId"))
+    thread: str | int | None = None
+    key: str | None = field(default=None, metadata=spelled("idempotency_key"))
+
+
+@pytest.mark.parametrize("key", ["chat_id", "chatId"])
+@pytest.mark.parametrize("chat", ["a", "", 5, -100])
+def test_an_attribute_may_have_keys_of_its_own(key: str, chat: str | int) -> None:
+    assert structure({key: chat, "idempotency_key": "k"}, Spelled) == Spelled(chat, key="k")
+
+
+def test_what_goes_out_has_the_first_spelling() -> None:
+    assert unstructure(Spelled(5, None, "k")) == {"chat_id": 5, "thread": None, "idempotency_key": "k"}
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({}, "$.chat_id: is missing"),
+        ({"chat": "a"}, '$.chat_id: is missing; $.chat: unknown key; did you mean "chatId"?'),
+        ({"chatId": None}, "$.chat_id: must be a text or a whole number, not null"),
+        ({"chatId": True}, "$.chat_id: must be a text or a whole number, not true"),
+        ({"chatId": 1.5}, "$.chat_id: must be a text or a whole number, not a number"),
+        ({"chat_id": "\ud800"}, "$.chat_id: holds half a surrogate pair, which no encoding can carry"),
+        ({"chat_id": "a", "thread": []}, "$.thread: must be a text or a whole number, not a list"),
+        ({"chat_id": "a", "chatId": "a"}, "$: chatId is another spelling of chat_id; send one of them"),
+    ],
+)
+def test_a_problem_has_the_path_of_the_first_spelling(value: object, message: str) -> None:
+    with pytest.raises(InvalidValueError) as caught:
+        structure(value, Spelled)
+    assert caught.value.message == message
+
+
+def test_an_id_may_be_null_where_its_class_says_so() -> None:
+    assert structure({"chat_id": "a", "thread": None}, Spelled).thread is None
+    assert structure({"chat_id": "a", "thread": 7}, Spelled).thread == 7

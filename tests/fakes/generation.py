@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from attrs import define, field
 
+from tests.fakes.message_path import MessagePath
 from xopc.contracts.api import (
     Health,
     HealthStatus,
@@ -18,12 +20,19 @@ from xopc.contracts.api import (
     TreeNode,
 )
 from xopc.contracts.auth import Auth, SecretSource
-from xopc.contracts.settings import AuthMode
+from xopc.contracts.settings import AuthMode, Settings
 from xopc.server.services import Services
 
 TOKEN = "an-invented-token-0123456789"
 BEARER = (b"authorization", f"Bearer {TOKEN}".encode())
 AT = "2026-11-20T10:00:00.000Z"
+
+
+class _Nothing:
+    """Where a test needs no message path."""
+
+    def __getattr__(self, name: str) -> _Nothing:
+        return self
 
 
 @define
@@ -38,15 +47,27 @@ class Generation:
     """Awaited before the status is told."""
     on_restart: Callable[[], None] | None = None
     """Called before a restart is accepted."""
+    path: MessagePath | None = None
+    """None: requests to the message path fail."""
 
     def services(self) -> Services:
         source = None if self.secret is None else SecretSource.CONFIG
+        path: Any = self.path or _Nothing()
         return Services(
             auth=Auth(self.mode, self.secret, source),
             health=self.health,
             status=self.status,
             tree=self.tree,
             restart=self.restart,
+            settings=self.path.settings if self.path else Settings(),
+            storage=path.storage,
+            inbox=path.inbox,
+            sessions=path.sessions,
+            runs=path.runs,
+            hub=path.hub,
+            outbox=path.outbox,
+            channels=path.channels,
+            route=path.route,
         )
 
     def health(self) -> Health:

@@ -28,6 +28,8 @@ class Paths:
     log_dir: Path
     database: Path
     workspace: Path
+    models: Path
+    """`models.json`."""
 
 
 def resolve_paths(environ: Mapping[str, str]) -> Paths:
@@ -51,6 +53,7 @@ def resolve_paths(environ: Mapping[str, str]) -> Paths:
         log_dir=_path(environ, "XOPC_LOG_DIR") or state_dir / "logs",
         database=database,
         workspace=_path(environ, "XOPC_WORKSPACE") or state_dir / "workspace",
+        models=_path(environ, "XOPC_MODELS_JSON") or state_dir / "models.json",
     )
 
 

@@ -15,7 +15,12 @@ from xopc.contracts.convert import join
 
 Keys: TypeAlias = "tuple[str | int, ...]"
 
-SECRET_PATHS: tuple[tuple[str, ...], ...] = (("gateway", "auth"),)
+SECRET_PATHS: tuple[tuple[str, ...], ...] = (
+    ("gateway", "auth"),
+    ("providers",),
+    ("channels", "*", "botToken"),
+    ("channels", "*", "accounts", "*", "botToken"),
+)
 """Where secrets stand: all that is at or below one of these. `*` is any key or index."""
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^{}]*))?\}")

@@ -1,6 +1,7 @@
 """Between JSON and the frozen classes of the contracts: the one converter of the project.
 
-A key is the attribute's name in camel case (`boot_id` is `bootId`), an enum travels by its value, a tuple as a list.
+A key is the attribute's name in camel case (`boot_id` is `bootId`), unless the attribute is `spelled` otherwise; an
+enum travels by its value, a tuple as a list.
 Scalars are taken as they are written: "5" is no number, 1 is not true, 1.0 is not whole. A message never shows the
 value that it refuses, which may be a secret, but only what kind of value it is.
 """
@@ -11,14 +12,18 @@ import difflib
 import json
 import math
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from itertools import islice
+from types import NoneType
 from typing import Any, TypeAlias, TypeVar, Union, cast, get_args, get_origin
 
 import attrs
 from cattrs import Converter
-from cattrs.cols import list_structure_factory
+from cattrs.cols import (
+    list_structure_factory,
+    mapping_structure_factory,  # pyright: ignore[reportUnknownVariableType]  cattrs leaves a default untyped
+)
 from cattrs.errors import ClassValidationError, IterableValidationError
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
@@ -27,6 +32,8 @@ from xopc.contracts.errors import InvalidValueError, Problem
 T = TypeVar("T")
 
 JsonObject: TypeAlias = "dict[str, Any]"
+
+_SPELLINGS = "spellings"
 
 MAX_UNKNOWN_KEYS = 20
 """So many are named; a hostile body could hold a hundred thousand."""
@@ -57,6 +64,18 @@ def structure_known(value: object, kind: type[T]) -> tuple[T, tuple[Problem, ...
     return cast("T", result), unknown_keys(value, kind)
 
 
+def restore(value: object, kind: type[T]) -> T:
+    """What `unstructure` once made of a `kind`. Unknown keys, of another version, are left out without a search.
+
+    Raises:
+        InvalidValueError: with every other problem and its path.
+    """
+    result, problems = _attempt(value, kind)
+    if problems:
+        raise InvalidValueError(*problems)
+    return cast("T", result)
+
+
 def unstructure(value: object) -> Any:  # noqa: ANN401  any value of JSON
     """A frozen value as JSON: objects, lists, texts, numbers, booleans and null."""
     return _CONVERTER.unstructure(value)
@@ -71,6 +90,16 @@ def camel(attribute: str) -> str:
     """The JSON key of an attribute: `boot_id` is `bootId`."""
     head, *tail = attribute.split("_")
     return head + "".join(part.title() for part in tail)
+
+
+def spelled(key: str, *aliases: str) -> Mapping[str, object]:
+    """Metadata of an attribute whose JSON key is `key`; what comes in may also use one of the aliases."""
+    return {_SPELLINGS: (key, *aliases)}
+
+
+def keys_of(attribute: attrs.Attribute[Any]) -> tuple[str, ...]:
+    """The JSON keys of an attribute: the one that goes out, and the aliases that may come in."""
+    return attribute.metadata.get(_SPELLINGS) or (camel(attribute.name),)
 
 
 def join(path: str, key: str | int) -> str:
@@ -103,7 +132,7 @@ def _problems(error: Exception, path: str) -> Iterator[Problem]:
     if isinstance(error, ClassValidationError):
         of_attributes, of_class = error.group_exceptions()
         for cause, note in of_attributes:
-            yield from _problems(cause, join(path, camel(note.name)))
+            yield from _problems(cause, join(path, keys_of(getattr(attrs.fields(error.cl), note.name))[0]))
         for cause in of_class:
             yield from _problems(cause, path)
     elif isinstance(error, IterableValidationError):
@@ -118,11 +147,11 @@ def _problems(error: Exception, path: str) -> Iterator[Problem]:
 
 
 def _unknown_keys(value: object, kind: object, path: str) -> Iterator[Problem]:
-    if get_origin(kind) in (Union, types.UnionType):
+    if _is_union(kind):
         for arm in get_args(kind):
             yield from _unknown_keys(value, arm, path)
     elif isinstance(value, dict) and isinstance(kind, type) and attrs.has(kind):
-        known = {camel(attribute.name): attribute.type for attribute in _attributes(kind)}
+        known = {key: attribute.type for attribute in _attributes(kind) for key in keys_of(attribute)}
         for key, item in cast("JsonObject", value).items():
             if key in known:
                 yield from _unknown_keys(item, known[key], join(path, key))
@@ -131,6 +160,9 @@ def _unknown_keys(value: object, kind: object, path: str) -> Iterator[Problem]:
     elif isinstance(value, list) and get_origin(kind) is tuple:
         for index, item in enumerate(cast("list[object]", value)):
             yield from _unknown_keys(item, get_args(kind)[0], join(path, index))
+    elif isinstance(value, dict) and get_origin(kind) is dict:
+        for key, item in cast("JsonObject", value).items():
+            yield from _unknown_keys(item, get_args(kind)[1], join(path, key))
 
 
 def _attributes(kind: type) -> tuple[attrs.Attribute[Any], ...]:
@@ -172,6 +204,22 @@ def _text(value: object, _: object) -> str:
     except UnicodeEncodeError:
         raise _MismatchError("holds half a surrogate pair, which no encoding can carry") from None
     return value
+
+
+def _text_or_number_hook(kind: object) -> Callable[[object, object], str | int | None]:
+    """Of ids, which some platforms spell as numbers."""
+    takes_null = types.NoneType in get_args(kind)
+
+    def structure_text_or_number(value: object, _: object) -> str | int | None:
+        if value is None and takes_null:
+            return None
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        if isinstance(value, str):
+            return _text(value, str)
+        raise _MismatchError(f"must be a text or a whole number, not {_shape(value)}")
+
+    return structure_text_or_number
 
 
 def _shape(value: object) -> str:
@@ -218,19 +266,56 @@ def _tuple_hook(kind: type[tuple[object, ...]], converter: Converter) -> Callabl
     return structure_tuple
 
 
+def _mapping_hook(kind: type[dict[str, object]], converter: Converter) -> Callable[[object, object], object]:
+    structure_members = mapping_structure_factory(kind, converter)
+
+    def structure_mapping(value: object, _: object) -> dict[str, object]:
+        if not isinstance(value, dict):
+            raise _MismatchError(f"must be an object, not {_shape(value)}")
+        return structure_members(cast("JsonObject", value), kind)
+
+    return structure_mapping
+
+
+def _text_or_object_hook(kind: object, converter: Converter) -> Callable[[object, object], object]:
+    (short,) = (arm for arm in get_args(kind) if attrs.has(arm))
+
+    def structure_text_or_object(value: object, _: object) -> object:
+        if isinstance(value, dict):
+            return converter.structure(value, short)
+        if value is None and NoneType in get_args(kind):
+            return None
+        if not isinstance(value, str):
+            raise _MismatchError(f"must be a text or an object, not {_shape(value)}")
+        return converter.structure(value, str)
+
+    return structure_text_or_object
+
+
 def _class_hook(kind: type[T], converter: Converter) -> Callable[[object, object], T]:
     fields: dict[str, Any] = {}
     for attribute in _attributes(kind):
         hook = attribute.validator and _validating(attribute.validator, attribute, converter)
-        fields[attribute.name] = override(rename=camel(attribute.name), struct_hook=hook)
+        fields[attribute.name] = override(rename=keys_of(attribute)[0], struct_hook=hook)
     structure_fields = make_dict_structure_fn(kind, converter, **fields)
+    aliases = {alias: keys[0] for keys in map(keys_of, _attributes(kind)) for alias in keys[1:]}
 
     def structure_class(value: object, _: object) -> T:
         if not isinstance(value, dict):
             raise _MismatchError(f"must be an object, not {_shape(value)}")
-        return structure_fields(cast("JsonObject", value), kind)
+        return structure_fields(_respelled(cast("JsonObject", value), aliases), kind)
 
     return structure_class
+
+
+def _respelled(value: JsonObject, aliases: Mapping[str, str]) -> JsonObject:
+    """An object with the first spelling of each key."""
+    for alias in aliases.keys() & value.keys():
+        key = aliases[alias]
+        if key in value:
+            raise _MismatchError(f"{alias} is another spelling of {key}; send one of them")
+        value = {**value, key: value[alias]}
+    return value
 
 
 def _validating(
@@ -247,7 +332,7 @@ def _validating(
 
 
 def _class_out(kind: type[object], converter: Converter) -> Callable[[Any], JsonObject]:
-    fields: dict[str, Any] = {a.name: override(rename=camel(a.name)) for a in _attributes(kind)}
+    fields: dict[str, Any] = {a.name: override(rename=keys_of(a)[0]) for a in _attributes(kind)}
     return make_dict_unstructure_fn(kind, converter, **fields)
 
 
@@ -255,8 +340,25 @@ def _is_list(kind: object) -> bool:
     return get_origin(kind) is tuple and get_args(kind)[1:] == (Ellipsis,)
 
 
+def _is_text_or_number(kind: object) -> bool:
+    return {str, int} <= set(get_args(kind)) <= {str, int, types.NoneType} and _is_union(kind)
+
+
+def _is_union(kind: object) -> bool:
+    return get_origin(kind) in (Union, types.UnionType)
+
+
 def _is_enum(kind: object) -> bool:
     return isinstance(kind, type) and issubclass(kind, Enum)
+
+
+def _is_mapping(kind: object) -> bool:
+    return get_origin(kind) is dict
+
+
+def _is_text_or_object(kind: object) -> bool:
+    arms = set(get_args(kind)) - {NoneType} if get_origin(kind) in (Union, types.UnionType) else set[Any]()
+    return len(arms) == 2 and str in arms and any(attrs.has(arm) for arm in arms)
 
 
 def _converter() -> Converter:
@@ -265,6 +367,9 @@ def _converter() -> Converter:
         converter.register_structure_hook(scalar, hook)
     converter.register_structure_hook_factory(_is_enum, _enum_hook)
     converter.register_structure_hook_factory(_is_list, _tuple_hook)
+    converter.register_structure_hook_factory(_is_text_or_number, _text_or_number_hook)
+    converter.register_structure_hook_factory(_is_mapping, _mapping_hook)
+    converter.register_structure_hook_factory(_is_text_or_object, _text_or_object_hook)
     converter.register_structure_hook_factory(attrs.has, _class_hook)
     converter.register_unstructure_hook_factory(attrs.has, _class_out)
     return converter

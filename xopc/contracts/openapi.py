@@ -1,30 +1,25 @@
-"""The OpenAPI 3.1 document of a set of operations, and the JSON Schema of the classes that they speak.
-
-Made of declarations alone, so it says what the server does. Classes become components under their own names;
-attribute names go out in camel case, as everywhere on the wire.
-"""
+"""The OpenAPI 3.1 document of a set of operations. Made of declarations alone, so it says what the server does."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from enum import Enum
 from http import HTTPStatus
-from inspect import cleandoc
-from types import NoneType, UnionType
-from typing import Protocol, Union, cast, get_args, get_origin, get_type_hints
+from typing import Protocol, cast, get_type_hints
 
 import attrs
 
 from xopc.contracts.api import ErrorBody
 from xopc.contracts.auth import Scope
-from xopc.contracts.convert import JsonObject, camel
+from xopc.contracts.convert import JsonObject, keys_of
 from xopc.contracts.errors import Failure
+from xopc.contracts.schemas import Schemas, limits_of
 
 _SECURITY_SCHEMES: JsonObject = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
 }
+_QUERY_SCHEME: JsonObject = {"token": {"type": "apiKey", "in": "query", "name": "token"}}
 _MEANINGS: Mapping[Failure, str] = {
     Failure.INVALID_REQUEST: "The request is malformed, or its body is not what this operation takes.",
     Failure.METHOD_NOT_ALLOWED: "The path exists, but not with this method; `Allow` names those it has.",
@@ -34,12 +29,17 @@ _MEANINGS: Mapping[Failure, str] = {
     Failure.UNAUTHORIZED: "No credential, or a wrong one.",
     Failure.FORBIDDEN: "The credential lacks the scope, or the configuration forbids it.",
     Failure.NOT_FOUND: "There is no such thing.",
+    Failure.CHANNEL_NOT_FOUND: "There is no such channel, or it is disabled.",
+    Failure.SESSION_NOT_FOUND: "There is no such session.",
     Failure.CONFLICT: "The state of things does not allow it now.",
     Failure.UNAVAILABLE: "The gateway is stopping, or a restart took too long, or ended the request. Try again.",
+    Failure.TOO_MANY_CONNECTIONS: "Too many event streams are open; `gateway.maxSseConnections` is the limit.",
+    Failure.AGENT_FAILED: "The agent's model failed.",
+    Failure.AGENT_TIMED_OUT: "The agent took too long.",
+    Failure.AGENT_INTERRUPTED: "The gateway's process died while the agent was at work.",
     Failure.INTERNAL_ERROR: "The gateway failed; its log tells more.",
     Failure.BAD_CONFIG: "The configuration cannot take effect.",
 }
-_SCALARS: Mapping[object, str] = {str: "string", int: "integer", float: "number", bool: "boolean", NoneType: "null"}
 
 
 class Operation(Protocol):
@@ -56,7 +56,13 @@ class Operation(Protocol):
     @property
     def request(self) -> type[object] | None: ...
     @property
-    def response(self) -> type[object]: ...
+    def query(self) -> type[object] | None: ...
+    @property
+    def response(self) -> type[object] | None: ...
+    @property
+    def frames(self) -> tuple[type[object], ...]: ...
+    @property
+    def takes_token_in_query(self) -> bool: ...
     @property
     def status(self) -> HTTPStatus: ...
     @property
@@ -89,71 +95,9 @@ def document(title: str, version: str, operations: Iterable[Operation]) -> JsonO
         "components": {
             "schemas": dict(sorted(schemas.components.items())),
             "responses": dict(sorted(failures.items())),
-            "securitySchemes": _SECURITY_SCHEMES,
+            "securitySchemes": _SECURITY_SCHEMES | _QUERY_SCHEME,
         },
     }
-
-
-class Schemas:
-    """JSON Schemas of attrs classes, and of the classes that they are made of."""
-
-    def __init__(self) -> None:
-        self.components: JsonObject = {}
-        """Class name → schema."""
-        self._classes: dict[str, type[object]] = {}
-
-    def refer(self, kind: object, *, sent: bool) -> JsonObject:
-        """The schema of a type: a reference for an attrs class or an enum, which becomes a component.
-
-        `sent` means by the gateway: then every attribute is there. In what it takes, those with a default may be
-        missing, and unknown ones are refused. The first reference to a class decides.
-        """
-        if kind in _SCALARS:
-            return {"type": _SCALARS[kind]}
-        if isinstance(kind, type) and (attrs.has(kind) or issubclass(kind, Enum)):
-            return self._component(kind, sent=sent)
-        arguments = get_args(kind)
-        if get_origin(kind) in (Union, UnionType):
-            return _either([self.refer(argument, sent=sent) for argument in arguments])
-        if get_origin(kind) is tuple and arguments[1:] == (...,):
-            return {"type": "array", "items": self.refer(arguments[0], sent=sent)}
-        if kind is dict:
-            return {"type": "object"}
-        raise TypeError(f"no JSON Schema is known for {kind!r}")
-
-    def _component(self, cls: type[object], *, sent: bool) -> JsonObject:
-        name = cls.__name__
-        if self._classes.setdefault(name, cls) is not cls:
-            raise ValueError(f"two classes are named {name}: {cls!r} and {self._classes[name]!r}")
-        if name not in self.components:
-            self.components[name] = {}  # a class may hold itself
-            text = cls.__dict__.get("__doc__")
-            described: JsonObject = {"description": cleandoc(text)} if text else {}
-            self.components[name] = described | (
-                {"type": "string", "enum": [str(member.value) for member in cls]}
-                if issubclass(cls, Enum)
-                else self._object(cast("type[attrs.AttrsInstance]", cls), sent=sent)
-            )
-        return {"$ref": f"#/components/schemas/{name}"}
-
-    def _object(self, cls: type[attrs.AttrsInstance], *, sent: bool) -> JsonObject:
-        types = get_type_hints(cls)
-        properties: JsonObject = {}
-        required: list[str] = []
-        for attribute in attrs.fields(cls):
-            try:
-                schema = self.refer(types[attribute.name], sent=sent)
-            except TypeError as error:
-                raise TypeError(f"{cls.__name__}.{attribute.name}: {error}") from error
-            properties[camel(attribute.name)] = schema | _limits(attribute.validator)
-            if sent or attribute.default is attrs.NOTHING:
-                required.append(camel(attribute.name))
-        return {
-            "type": "object",
-            "properties": properties,
-            **({"required": required} if required else {}),
-            **({} if sent else {"additionalProperties": False}),
-        }
 
 
 def _operation(operation: Operation, schemas: Schemas, failures: JsonObject) -> JsonObject:
@@ -163,14 +107,30 @@ def _operation(operation: Operation, schemas: Schemas, failures: JsonObject) -> 
         "responses": _responses(operation, schemas, failures),
         "security": [],
     }
-    if names := re.findall(r"\{(\w+)\}", operation.path):
-        parameter: JsonObject = {"in": "path", "required": True, "schema": {"type": "string"}}
-        described["parameters"] = [{"name": name, **parameter} for name in names]
+    if parameters := _parameters(operation, schemas):
+        described["parameters"] = parameters
     if operation.request:
         described["requestBody"] = _request_body(operation.request, schemas)
     if operation.scope:
-        described |= {"security": [{name: []} for name in _SECURITY_SCHEMES], "x-scope": operation.scope.value}
+        schemes = [*_SECURITY_SCHEMES, *(_QUERY_SCHEME if operation.takes_token_in_query else ())]
+        described |= {"security": [{name: []} for name in schemes], "x-scope": operation.scope.value}
     return described
+
+
+def _parameters(operation: Operation, schemas: Schemas) -> list[JsonObject]:
+    """Those of the path, then those of the query: the attributes of a class."""
+    of_path: JsonObject = {"in": "path", "required": True, "schema": {"type": "string"}}
+    parameters = [{"name": name, **of_path} for name in re.findall(r"\{(\w+)\}", operation.path)]
+    if operation.query is None:
+        return parameters
+    cls = cast("type[attrs.AttrsInstance]", operation.query)
+    types = get_type_hints(cls)
+    for attribute in attrs.fields(cls):
+        schema = schemas.refer(types[attribute.name], sent=False) | limits_of(attribute.validator)
+        # A list is written with commas.
+        form: JsonObject = {"explode": False} if schema.get("type") == "array" else {}
+        parameters.append({"name": keys_of(attribute)[0], "in": "query", **form, "schema": schema})
+    return parameters
 
 
 def _responses(operation: Operation, schemas: Schemas, failures: JsonObject) -> JsonObject:
@@ -179,7 +139,10 @@ def _responses(operation: Operation, schemas: Schemas, failures: JsonObject) -> 
         grouped.setdefault(failure.http, []).append(failure)
     responses = {status: _failed(group, schemas, failures) for status, group in grouped.items()}
     for status, cls in {**operation.also, operation.status: operation.response}.items():
-        responses[status] = {"description": status.phrase, **_json(schemas.refer(cls, sent=True))}
+        content: JsonObject = {"application/json": {"schema": schemas.refer(cls, sent=True)}} if cls else {}
+        if status is operation.status and operation.frames:
+            content["text/event-stream"] = _stream(operation.frames, schemas)
+        responses[status] = {"description": status.phrase, "content": content}
     return {str(status.value): responses[status] for status in sorted(responses)}
 
 
@@ -204,26 +167,16 @@ def _failed(failures: Sequence[Failure], schemas: Schemas, responses: JsonObject
     return {"$ref": f"#/components/responses/{name}"}
 
 
+def _stream(frames: Sequence[type[object]], schemas: Schemas) -> JsonObject:
+    """OpenAPI 3.1 has no words for the events of a stream: `x-frames` holds the schemas of their data."""
+    return {
+        "schema": {"type": "string"},
+        "x-frames": [schemas.refer(frame, sent=True) for frame in frames],
+    }
+
+
 def _json(schema: JsonObject, examples: JsonObject | None = None) -> JsonObject:
     return {"content": {"application/json": {"schema": schema, **({"examples": examples} if examples else {})}}}
-
-
-def _either(schemas: Sequence[JsonObject]) -> JsonObject:
-    if all(schema.keys() == {"type"} for schema in schemas):
-        return {"type": [schema["type"] for schema in schemas]}
-    return {"anyOf": schemas}
-
-
-def _limits(validator: object) -> JsonObject:
-    """What an attrs validator says in JSON Schema's words. attrs keeps the classes private, not their attributes."""
-    inner = getattr(validator, "validator", None) or validator
-    limits: JsonObject = {}
-    for part in getattr(inner, "_validators", (inner,)):
-        if (longest := getattr(part, "max_length", None)) is not None:
-            limits["maxLength"] = longest
-        if (pattern := getattr(part, "pattern", None)) is not None:
-            limits["pattern"] = f"^{pattern.pattern}$"
-    return limits
 
 
 def _operation_id(method: str, path: str) -> str:

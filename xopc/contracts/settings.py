@@ -5,9 +5,15 @@ Attribute names are the file's keys in snake case (`customBindHost` is `custom_b
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from enum import Enum
 
 from attrs import field, frozen
+from attrs.validators import optional
+
+from xopc.contracts.channel_settings import ChannelsSettings, DeferMode
+from xopc.contracts.routing_settings import Binding, SessionSettings
 
 
 class BindMode(Enum):
@@ -45,6 +51,16 @@ def _is_port(_: object, __: object, port: int) -> None:
         raise ValueError("must be 1 to 65535")
 
 
+def _is_positive(_: object, __: object, number: int) -> None:
+    if number < 1:
+        raise ValueError("must be 1 or more")
+
+
+def _are_channel_ids(_: object, __: object, ids: tuple[str, ...]) -> None:
+    if len(ids) > 24:
+        raise ValueError("must be at most 24 ids of channels")
+
+
 @frozen
 class GatewaySettings:
     """`gateway`: where it listens, and whom it lets in."""
@@ -58,6 +74,14 @@ class GatewaySettings:
     port: int = field(default=18790, validator=_is_port)
     """1 to 65535."""
     auth: AuthSettings = AuthSettings()
+    max_sse_connections: int = field(default=100, validator=_is_positive)
+    """So many clients may follow `GET /api/events` at once."""
+    channel_connect_defer_mode: DeferMode | None = None
+    """Default: auto."""
+    channel_connect_defer_ids: tuple[str, ...] = field(default=(), validator=_are_channel_ids)
+    """For mode `explicit`: the channels that connect late."""
+    channel_connect_defer_skip_ids: tuple[str, ...] = field(default=(), validator=_are_channel_ids)
+    """Channels that never connect late."""
 
 
 @frozen
@@ -68,9 +92,120 @@ class CommandSettings:
     """Whether SIGUSR1, `xopc gateway restart` and `POST /api/restart` restart it."""
 
 
+MAIN_AGENT = "main"
+"""The agent that there is without any in `agents.list`."""
+
+
+def _is_model(_: object, __: object, model: object) -> None:
+    if isinstance(model, str) and model and not re.fullmatch(r"[^\s/]+/\S+", model):
+        raise ValueError('must be "provider/model", such as "openai/gpt-6-luna"')
+
+
+def _are_models(_: object, __: object, models: tuple[str, ...]) -> None:
+    for model in models:
+        _is_model(None, None, model)
+
+
+def _within(least: float, most: float) -> Callable[[object, object, float], None]:
+    def check(_: object, __: object, value: float) -> None:
+        if not least <= value <= most:
+            raise ValueError(f"must be {least} to {most}")
+
+    return check
+
+
+@frozen
+class ModelChoice:
+    """A model, and those to try where it fails."""
+
+    primary: str = field(validator=_is_model)
+    fallbacks: tuple[str, ...] = field(default=(), validator=_are_models)
+
+
+@frozen
+class AgentDefaults:
+    """`agents.defaults`: what holds for each agent that does not say otherwise."""
+
+    model: str | ModelChoice | None = field(default=None, validator=_is_model)
+    """`provider/model`, or `{primary, fallbacks}`. Default: that of the first configured provider."""
+    max_tokens: int = field(default=8192, validator=_within(1, 1_000_000))
+    """Of one answer of a model."""
+    temperature: float = field(default=0.7, validator=_within(0, 2))
+    max_tool_iterations: int = field(default=20, validator=_within(1, 1000))
+    """How often in one turn the model may ask for tools."""
+    max_task_duration_ms: int = field(default=300_000, validator=_within(60_000, 3_600_000))
+    """How long one turn may take."""
+
+
+@frozen
+class AgentTools:
+    """`agents.list[].tools`."""
+
+    disable: tuple[str, ...] = ()
+    """Names of tools that this agent does not get."""
+
+
+def _is_agent_id(_: object, __: object, agent_id: str) -> None:
+    if not re.fullmatch(r"[a-z0-9_-]{1,64}", agent_id):
+        raise ValueError("must be 1 to 64 of a-z, 0-9, _ and -")
+
+
+@frozen
+class AgentEntry:
+    """One of `agents.list`."""
+
+    id: str = field(validator=_is_agent_id)
+    """The first segment of its session keys."""
+    default: bool = False
+    name: str | None = None
+    enabled: bool = True
+    model: str | ModelChoice | None = field(default=None, validator=_is_model)
+    system_prompt_override: str | None = None
+    tools: AgentTools = AgentTools()
+
+
+def _have_different_ids(_: object, __: object, entries: tuple[AgentEntry, ...]) -> None:
+    ids = [entry.id for entry in entries]
+    if twice := {agent_id for agent_id in ids if ids.count(agent_id) > 1}:
+        raise ValueError(f"names the agent {min(twice)} twice: keep one")
+
+
+@frozen
+class AgentsSettings:
+    """`agents`: who answers, and how."""
+
+    default: str | None = field(default=None, validator=optional(_is_agent_id))
+    """The id of the agent that answers where nothing names one."""
+    defaults: AgentDefaults = AgentDefaults()
+    list: tuple[AgentEntry, ...] = field(default=(), validator=_have_different_ids)
+
+    @property
+    def default_id(self) -> str:
+        """`default` where it is enabled, else the entry that is marked as default, else the first."""
+        ids = self.enabled_ids()
+        marked = [entry.id for entry in self.list if entry.enabled and entry.default]
+        return self.default if self.default in ids else (marked or ids)[0]
+
+    def enabled_ids(self) -> tuple[str, ...]:
+        """Those that may be asked; without a list there is one agent, `default` or `main`."""
+        listed = tuple(entry.id for entry in self.list if entry.enabled)
+        return listed or (MAIN_AGENT if self.list or self.default is None else self.default,)
+
+    def entry(self, agent_id: str) -> AgentEntry:
+        """What is set for an agent; nothing for one that is not listed."""
+        return next((entry for entry in self.list if entry.id == agent_id), AgentEntry(agent_id))
+
+
 @frozen
 class Settings:
     """`xopc.json`."""
 
     gateway: GatewaySettings = GatewaySettings()
     commands: CommandSettings = CommandSettings()
+    agents: AgentsSettings = AgentsSettings()
+    providers: dict[str, str] = field(factory=dict[str, str], repr=False)
+    """Keys of model providers by their ids."""
+    channels: ChannelsSettings = field(default=ChannelsSettings())
+    session: SessionSettings = field(default=SessionSettings())
+    bindings: tuple[Binding, ...] = ()
+    """Which messages are for which agent; all others are for the default one."""

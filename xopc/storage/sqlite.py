@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,18 +13,21 @@ from xopc.contracts.api import Restart
 from xopc.storage.base import Boot
 from xopc.storage.boots import insert_boot
 from xopc.storage.connect import explained
-from xopc.storage.engine import Engine, open_engine
+from xopc.storage.engine import open_engine
 from xopc.storage.lock import hold_lock
 from xopc.storage.migrate import prepare
 from xopc.storage.restarts import insert_restart, select_last_restart
+from xopc.storage.sqlite_path import SqlitePath
 
 
 @asynccontextmanager
-async def open_storage(path: Path, *, wait_seconds: float = 8.0) -> AsyncGenerator[SqliteStorage]:
+async def open_storage(
+    path: Path, *, wait_seconds: float = 8.0, clock: Callable[[], float] = time.time
+) -> AsyncGenerator[SqliteStorage]:
     """Own the database at `path` while the block runs: locked, at the newest schema, created if it is not there.
 
     Waits up to `wait_seconds` for an owner that is about to end. At the end of the block, what was submitted is
-    finished first, and the lock is given up last.
+    finished first, and the lock is given up last. `clock` gives the seconds since the epoch that are stored.
 
     Raises:
         XopcError: on entry alone, with a sentence for whoever starts the gateway. `CONFLICT`: somebody else owns it.
@@ -34,14 +38,11 @@ async def open_storage(path: Path, *, wait_seconds: float = 8.0) -> AsyncGenerat
     async with hold_lock(path, wait_seconds):
         await trio.to_thread.run_sync(prepare, path)
         async with open_engine(path) as engine:
-            yield SqliteStorage(engine)
+            yield SqliteStorage(engine, clock)
 
 
-class SqliteStorage:
-    """`storage.base.Storage` over one engine. Opened by `open_storage`."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqliteStorage(SqlitePath):
+    """`storage.base.Storage` and `storage.path.PathStorage` over one engine. Opened by `open_storage`."""
 
     async def record_boot(self, boot: Boot) -> None:
         await self._engine.write(insert_boot, boot)

@@ -1,0 +1,41 @@
+"""For each route a request that it answers with its own status, however often it is asked."""
+
+from __future__ import annotations
+
+import json
+from uuid import uuid4
+
+from quart_trio import QuartTrio
+
+from tests.fakes.asgi import Answer, ask
+from tests.fakes.message_path import MessagePath
+from xopc.server.routes import Route
+
+KEY = "main:webchat:default:direct:example"
+BODIES: dict[str, dict[str, object]] = {
+    "POST /api/message": {"channel": "pigeons", "chat_id": "5", "content": "Hello"},
+    "POST /api/message/sync": {"channel": "pigeons", "chat_id": "5", "content": "Hello"},
+    "POST /api/agent": {"message": "Hello"},
+    "POST /api/agent/abort": {"runId": "none"},
+}
+
+
+async def ask_well(app: QuartTrio, path: MessagePath, route: Route, *headers: tuple[bytes, bytes]) -> Answer:
+    """The answer to a good request. Of a stream without an end it is the beginning."""
+    target, body = route.path, BODIES.get(str(route))
+    match str(route):
+        case "GET /api/events":
+            return await ask(app, route.method, target, headers, disconnect=True)
+        case "POST /api/agent/resume":
+            run_id = (await ask(app, "POST", "/api/agent", headers, b'{"message": "Hello"}')).json["runId"]
+            body = {"runId": run_id}
+        case "POST /api/sessions":
+            body = {"chat_id": str(uuid4())}
+        case _ if "{key}" in target:
+            await path.storage.create_session(KEY, "example")
+            target = target.replace("{key}", KEY)
+        case _ if "{id}" in target:
+            target = target.replace("{id}", await path.dead_letter())
+        case _:
+            pass
+    return await ask(app, route.method, target, headers, None if body is None else json.dumps(body).encode())

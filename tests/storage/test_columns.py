@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+from hypothesis import given, strategies as st
+
+from tests.storage.values import inbound, outbound, said
+from xopc.contracts.errors import InvalidValueError
+from xopc.contracts.messages import Inbound, Outbound
+from xopc.contracts.transcript import Message
+from xopc.storage.columns import from_json, storable, to_json
+
+
+@pytest.mark.parametrize("value", [inbound(), outbound("hi"), said("It is noon.", "call-1")])
+def test_a_value_comes_back_as_it_was(value: object) -> None:
+    assert from_json(to_json(value), type(value)) == value
+
+
+@given(st.text())
+def test_every_text_comes_back_as_it_was(text: str) -> None:
+    assert from_json(to_json(outbound(text)), Outbound).text == text
+
+
+@given(st.text(st.characters()))
+def test_every_text_can_be_stored(text: str) -> None:
+    (stored,) = sqlite3.connect(":memory:").execute("SELECT ?", (storable(text),)).fetchone()
+    assert len(stored) <= len(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [
+        ("a\ud83d\ude00b", "a\N{GRINNING FACE}b"),
+        ("a\ud83db", "a\N{REPLACEMENT CHARACTER}b"),
+        ("\ude00\ud83d", "\N{REPLACEMENT CHARACTER}" * 2),
+    ],
+)
+def test_halves_of_surrogate_pairs_are_joined_or_replaced(text: str, stored: str) -> None:
+    assert storable(text) == stored
+    assert from_json(to_json(outbound(text)), Outbound) == outbound(stored)
+
+
+def test_text_is_readable_in_the_database() -> None:
+    assert '"text":"où?"' in to_json(inbound("où?"))
+
+
+def test_keys_of_another_version_are_left_out() -> None:
+    assert from_json('{"role":"user","content":"hi","colour":"red"}', Message).content == "hi"
+
+
+def test_what_lacks_something_is_refused_with_its_path() -> None:
+    with pytest.raises(InvalidValueError, match=r"\$\.address: is missing"):
+        from_json('{"peerKind":"dm","sender":"1","text":"hi","dedupeKey":"k"}', Inbound)

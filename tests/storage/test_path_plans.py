@@ -1,0 +1,97 @@
+"""What runs for each message finds its rows by an index, in a database that is not empty and knows no statistics."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Callable
+
+import pytest
+
+from tests.storage.values import CHAT, KEY, acceptance, done, outbound, said
+from xopc.contracts.messages import OutboxState
+from xopc.storage import inbox, outbox, runs, sessions, transcripts
+from xopc.storage.path import Attempt, Cursor, SessionQuery, lane_of
+
+LANE = lane_of(CHAT.channel, CHAT.account, CHAT.chat)
+
+
+def one_message(connection: sqlite3.Connection) -> None:
+    """Everything that happens on the way of a message."""
+    inbox.accept(connection, [acceptance("run-1"), acceptance("run-1")], Cursor("telegram", "default", "1"), "now", 1)
+    inbox.accept(connection, [acceptance("run-2", bound=True), acceptance("run-3", bound=True)], None, "now", 1)
+    inbox.keep(connection, "run-2")
+    inbox.withdraw(connection, "run-3")
+    inbox.select_cursor(connection, "telegram", "default")
+    runs.claim(connection, KEY, "boot", 2)
+    runs.claim(connection, KEY, "boot", 3)
+    runs.step(connection, "run-1", said("", "c1"), 4)
+    runs.select_result(connection, "run-1")
+    transcripts.select_history(connection, KEY, 100)
+    transcripts.select_messages(connection, KEY, 100, 2)
+    runs.finish(connection, "run-1", done("hi", outbound("hi")), ["msg_1"], 5)
+    runs.select_result(connection, "run-1")
+    outbox.enqueue(connection, "msg_2", outbound("hi"), "key", 6)
+    outbox.enqueue(connection, "msg_3", outbound("hi"), "key", 7)
+    outbox.select_head(connection, LANE)
+    outbox.begin_attempt(connection, "msg_1")
+    outbox.record_part(connection, "msg_1", 1, "17")
+    outbox.settle(connection, "msg_1", Attempt(OutboxState.DEAD, "no"), 8)
+    outbox.retry_dead(connection, "msg_1")
+    outbox.select_row(connection, "msg_1")
+
+
+def one_page(connection: sqlite3.Connection) -> None:
+    """What a request may ask for."""
+    sessions.create_session(connection, KEY, "4711", 1)
+    sessions.select_session(connection, KEY)
+    sessions.select_empty_session(connection, "telegram", "main")
+    sessions.update_model(connection, KEY, "a/b")
+    sessions.reset_session(connection, KEY, 2)
+    outbox.select_state(connection, OutboxState.DEAD, 50, 0)
+    outbox.delete_dead(connection, "msg_1")
+    sessions.delete_session(connection, KEY, 3)
+
+
+def plans(connection: sqlite3.Connection, statements: list[str]) -> dict[str, list[str]]:
+    return {
+        statement: [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")] for statement in statements
+    }
+
+
+@pytest.mark.parametrize("work", [one_message, one_page])
+def test_no_statement_reads_a_whole_table_or_sorts(
+    connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], None]
+) -> None:
+    statements: list[str] = []
+    connection.set_trace_callback(statements.append)
+    work(connection)
+    connection.set_trace_callback(None)
+    assert len(statements) > 10
+    slow = {
+        statement: plan
+        for statement, plan in plans(connection, statements).items()
+        if any(re.search(r"\bSCAN\b|TEMP B-TREE", line) for line in plan)
+    }
+    assert slow == {}
+
+
+def test_the_plan_of_a_slow_statement_is_recognised(connection: sqlite3.Connection) -> None:
+    (plan,) = plans(connection, ["SELECT * FROM inbox ORDER BY inbound"]).values()
+    assert any("SCAN" in line for line in plan)
+    assert any("TEMP B-TREE" in line for line in plan)
+
+
+def test_the_first_page_of_sessions_is_not_sorted(connection: sqlite3.Connection) -> None:
+    statements: list[str] = []
+    connection.set_trace_callback(statements.append)
+    sessions.select_sessions(connection, SessionQuery())
+    connection.set_trace_callback(None)
+    page, _ = plans(connection, statements).values()
+    assert page == ["SCAN sessions USING INDEX sessions_by_update"]
+
+
+def test_the_references_of_a_session_are_found_by_an_index(connection: sqlite3.Connection) -> None:
+    statements = ["SELECT 1 FROM messages WHERE session_id = 1", "SELECT 1 FROM inbox WHERE session_id = 1"]
+    found = plans(connection, statements)
+    assert all("USING COVERING INDEX" in line for plan in found.values() for line in plan)

@@ -1,0 +1,125 @@
+"""Messages on their way in and out, and what became of one that was sent."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TypeAlias
+
+from attrs import frozen
+
+
+class PeerKind(Enum):
+    """What a message came from."""
+
+    DM = "dm"
+    """One person, on a messaging channel."""
+    GROUP = "group"
+    CHANNEL = "channel"
+    DIRECT = "direct"
+    """One person, over the console, the CLI or the API."""
+
+
+@frozen
+class Address:
+    """A place on a channel. Messages to one address keep their order: it is a lane of the outbox."""
+
+    channel: str
+    account: str
+    chat: str
+    """As the platform spells it."""
+    thread: str | None = None
+
+
+@frozen
+class Inbound:
+    """A message that came in, and that nobody has answered yet."""
+
+    address: Address
+    peer_kind: PeerKind
+    sender: str
+    """The platform's id of whoever wrote it; for a direct chat usually the chat's own."""
+    text: str
+    dedupe_key: str
+    """The same for each delivery of the same message, such as `telegram:default:update:4711`; unique for ever."""
+    sender_name: str | None = None
+    message_id: str | None = None
+    """The platform's, to reply to."""
+
+
+@frozen
+class Outbound:
+    """A message to send: one row of the outbox, and one or more parts on the platform."""
+
+    address: Address
+    text: str
+    reply_to: str | None = None
+    """The platform's id of the message that it answers."""
+    silent: bool = False
+    """Without a notification, where the platform knows that."""
+
+
+@frozen
+class Sent:
+    """The platform took it."""
+
+    message_id: str | None = None
+    """The platform's."""
+
+
+@frozen
+class Retry:
+    """It was not sent, and may be later: the network, a limit, a fault of the platform."""
+
+    error: str
+    after_seconds: float | None = None
+    """What the platform asked to wait; None leaves the pause to the outbox."""
+    whole_account: bool = False
+    """The pause is the account's, not this lane's alone."""
+
+
+@frozen
+class Failed:
+    """It will never be sent: no such chat, blocked by the user, malformed."""
+
+    error: str
+
+
+@frozen
+class Unknown:
+    """It may have been sent: the connection broke between the request and its answer."""
+
+    error: str
+
+
+Delivery: TypeAlias = Sent | Retry | Failed | Unknown
+
+
+class OutboxState(Enum):
+    """Where a message of the outbox is."""
+
+    PENDING = "pending"
+    INFLIGHT = "inflight"
+    """The platform is being told; after a crash it is not known whether it was."""
+    SENT = "sent"
+    DEAD = "dead"
+    """Given up, with its error; kept to be looked at and retried by hand."""
+
+
+@frozen
+class OutboxRow:
+    """One message of the outbox."""
+
+    id: str
+    """`msg_` and a UUID, whose order is that of time."""
+    outbound: Outbound
+    state: OutboxState
+    created_at: float
+    """Seconds since the epoch, as all times of this class."""
+    attempts: int = 0
+    next_attempt_at: float = 0.0
+    parts_sent: int = 0
+    """Of a message in several parts: how many need not be sent again."""
+    last_error: str | None = None
+    platform_ids: tuple[str, ...] = ()
+    possible_duplicate: bool = False
+    """It was in flight when a process died, or the connection broke before the platform's answer."""

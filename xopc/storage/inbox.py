@@ -1,0 +1,115 @@
+"""Transactions on the inbox: messages that were accepted, until a run begins with them.
+
+A message is stored once: its dedupe key is known from here until days after its end, whatever becomes of its session.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from xopc.contracts.transcript import RunState
+from xopc.storage.columns import to_json
+from xopc.storage.path import Acceptance, Accepted, Cursor, TurnEnd
+from xopc.storage.runs import end_run
+from xopc.storage.sessions import ensure_session
+
+KEPT_SECONDS = 24 * 3600
+"""How long a message that was answered stays in the inbox, and its result can be asked for."""
+DEDUPE_SECONDS = 7 * 24 * 3600
+"""How long its dedupe key is known after that. No platform delivers a message again after so long."""
+
+_ABANDONED = TurnEnd(
+    RunState.INTERRUPTED, None, error="The gateway was stopped before the answer was complete. Send it again."
+)
+
+
+def accept(
+    connection: sqlite3.Connection, items: Sequence[Acceptance], cursor: Cursor | None, opening: str, now: float
+) -> list[Accepted]:
+    """Store messages that are new, in their order, and how far was read; `opening` names this use of the database."""
+    accepted = [_accept_one(connection, item, opening, now) for item in items]
+    if cursor is not None:
+        connection.execute(
+            "INSERT INTO cursors (channel, account, value) VALUES (?, ?, ?)"
+            " ON CONFLICT (channel, account) DO UPDATE SET value = excluded.value",
+            (cursor.channel, cursor.account, cursor.value),
+        )
+    return accepted
+
+
+def select_cursor(connection: sqlite3.Connection, channel: str, account: str) -> str | None:
+    """How far an account of a channel has read."""
+    row = connection.execute(
+        "SELECT value FROM cursors WHERE channel = ? AND account = ?", (channel, account)
+    ).fetchone()
+    return row and row[0]
+
+
+def keep(connection: sqlite3.Connection, run_id: str) -> None:
+    """Unbind a message from the request that waits for its answer."""
+    connection.execute("UPDATE inbox SET bound = 0 WHERE run_id = ?", (run_id,))
+
+
+def withdraw(connection: sqlite3.Connection, run_id: str) -> bool:
+    """Forget a bound message whose run did not begin, and its dedupe key: it may be accepted anew."""
+    row = connection.execute(
+        "SELECT id, dedupe_key FROM inbox WHERE run_id = ? AND bound AND first_seq IS NULL AND finished_at IS NULL",
+        (run_id,),
+    ).fetchone()
+    if row is None:
+        return False
+    inbox_id, dedupe_key = row
+    connection.execute("DELETE FROM inbox WHERE id = ?", (inbox_id,))
+    connection.execute("DELETE FROM dedupe_keys WHERE key = ?", (dedupe_key,))
+    return True
+
+
+def recover(connection: sqlite3.Connection, boot_id: str, opening: str, now: float) -> list[str]:
+    """Close what was bound to requests of other processes, free what else they had claimed; the sessions with work.
+
+    A bound message belongs to the process that claimed it or, before that, to the opening that accepted it.
+    """
+    abandoned = connection.execute(
+        "SELECT run_id FROM inbox WHERE finished_at IS NULL AND bound"
+        " AND CASE WHEN boot_id IS NULL THEN opening <> ? ELSE boot_id <> ? END",
+        (opening, boot_id),
+    ).fetchall()
+    for (run_id,) in abandoned:
+        end_run(connection, run_id, _ABANDONED, now)
+    connection.execute("UPDATE inbox SET boot_id = NULL WHERE finished_at IS NULL AND boot_id <> ?", (boot_id,))
+    keys = connection.execute(
+        "SELECT s.key FROM inbox i JOIN sessions s ON s.id = i.session_id WHERE i.finished_at IS NULL"
+        " GROUP BY s.id ORDER BY min(i.id)"
+    )
+    return [key for (key,) in keys]
+
+
+def prune_inbox(connection: sqlite3.Connection, now: float) -> None:
+    """Forget what was answered long ago."""
+    connection.execute("DELETE FROM inbox WHERE finished_at < ?", (now - KEPT_SECONDS,))
+    connection.execute("DELETE FROM dedupe_keys WHERE done_at < ?", (now - DEDUPE_SECONDS,))
+
+
+def _accept_one(connection: sqlite3.Connection, item: Acceptance, opening: str, now: float) -> Accepted:
+    inbound = item.inbound
+    known = connection.execute("SELECT run_id FROM dedupe_keys WHERE key = ?", (inbound.dedupe_key,)).fetchone()
+    if known is not None:
+        return Accepted(known[0], duplicate=True)
+    connection.execute("INSERT INTO dedupe_keys (key, run_id) VALUES (?, ?)", (inbound.dedupe_key, item.run_id))
+    session_id = ensure_session(connection, item.session_key, inbound.address.chat, now)
+    connection.execute(
+        "INSERT INTO inbox (run_id, session_id, dedupe_key, inbound, bound, deliver, model, opening)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            item.run_id,
+            session_id,
+            inbound.dedupe_key,
+            to_json(inbound),
+            item.bound,
+            item.deliver,
+            item.model,
+            opening,
+        ),
+    )
+    return Accepted(item.run_id, duplicate=False)

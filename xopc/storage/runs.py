@@ -1,0 +1,111 @@
+"""Transactions on runs: a turn of an agent, from the claim of its message to its end."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from xopc.contracts.messages import Inbound, PeerKind
+from xopc.contracts.transcript import Entry, Message, Role, RunResult, RunState
+from xopc.storage.base import StorageError
+from xopc.storage.columns import from_json, to_json
+from xopc.storage.outbox import insert_row
+from xopc.storage.path import Turn, TurnEnd
+from xopc.storage.transcripts import append_message, select_steps
+
+
+def claim(connection: sqlite3.Connection, session_key: str, boot_id: str, now: float) -> Turn | None:
+    """The oldest message of the session that has no end, unless another boot has it; a run begins, or goes on."""
+    row = connection.execute(
+        "SELECT i.id, i.session_id, i.run_id, i.inbound, i.deliver, i.bound, i.model, i.boot_id, i.first_seq"
+        " FROM sessions s JOIN inbox i ON i.session_id = s.id"
+        " WHERE s.key = ? AND i.finished_at IS NULL ORDER BY i.id LIMIT 1",
+        (session_key,),
+    ).fetchone()
+    if row is None:
+        return None
+    inbox_id, session_id, run_id, text, deliver, bound, model, owner, first_seq = row
+    if owner not in (None, boot_id):
+        return None
+    inbound = from_json(text, Inbound)
+    if first_seq is None:
+        steps = (append_message(connection, session_id, run_id, _as_said(inbound), now),)
+    else:
+        steps = select_steps(connection, session_id, first_seq, run_id)
+    connection.execute("UPDATE inbox SET boot_id = ?, first_seq = ? WHERE id = ?", (boot_id, steps[0].seq, inbox_id))
+    return Turn(run_id, session_key, inbound, bool(deliver), bool(bound), model, steps)
+
+
+def step(connection: sqlite3.Connection, run_id: str, message: Message, now: float) -> Entry:
+    """Append what a running turn did.
+
+    Raises:
+        StorageError: it does not run: it was never claimed, has ended, or was deleted with its session.
+    """
+    row = connection.execute(
+        "SELECT session_id FROM inbox WHERE run_id = ? AND first_seq IS NOT NULL AND finished_at IS NULL", (run_id,)
+    ).fetchone()
+    if row is None:
+        raise StorageError(f"Nothing was stored: the run {run_id} is not running, or was deleted with its session.")
+    return append_message(connection, row[0], run_id, message, now)
+
+
+def finish(
+    connection: sqlite3.Connection, run_id: str, end: TurnEnd, outbox_ids: Sequence[str], now: float
+) -> list[str]:
+    """End a run that has not ended, with the rows of its answers; `outbox_ids` are theirs."""
+    row = connection.execute(
+        "SELECT session_id FROM inbox WHERE run_id = ? AND finished_at IS NULL", (run_id,)
+    ).fetchone()
+    if row is None:
+        return []
+    if end.message is not None:
+        append_message(connection, row[0], run_id, end.message, now)
+    for row_id, outbound in zip(outbox_ids, end.outbox, strict=True):
+        insert_row(connection, row_id, outbound, None, now)
+    end_run(connection, run_id, end, now)
+    return list(outbox_ids)
+
+
+def end_run(connection: sqlite3.Connection, run_id: str, end: TurnEnd, now: float) -> None:
+    """Keep how a run ended, for those who ask; its dedupe key grows old from here on."""
+    session_id, session_key, first_seq, dedupe_key = connection.execute(
+        "SELECT s.id, s.key, i.first_seq, i.dedupe_key FROM inbox i JOIN sessions s ON s.id = i.session_id"
+        " WHERE i.run_id = ?",
+        (run_id,),
+    ).fetchone()
+    reply = end.message.content if end.message else _partial_reply(connection, session_id, first_seq, run_id)
+    result = RunResult(run_id, session_key, end.state, reply, end.model, end.usage, end.error, end.timed_out)
+    connection.execute("UPDATE inbox SET finished_at = ?, result = ? WHERE run_id = ?", (now, to_json(result), run_id))
+    connection.execute("UPDATE dedupe_keys SET done_at = ? WHERE key = ?", (now, dedupe_key))
+
+
+def select_result(connection: sqlite3.Connection, run_id: str) -> RunResult | None:
+    """How a run ended, or what it has said so far."""
+    row = connection.execute(
+        "SELECT s.id, s.key, i.first_seq, i.result FROM inbox i JOIN sessions s ON s.id = i.session_id"
+        " WHERE i.run_id = ?",
+        (run_id,),
+    ).fetchone()
+    if row is None:
+        return None
+    session_id, session_key, first_seq, result = row
+    if result is not None:
+        return from_json(result, RunResult)
+    reply = _partial_reply(connection, session_id, first_seq, run_id)
+    return RunResult(run_id, session_key, RunState.RUNNING, reply)
+
+
+def _as_said(inbound: Inbound) -> Message:
+    """The user's message; where several people speak, with who wrote it."""
+    is_shared = inbound.peer_kind in (PeerKind.GROUP, PeerKind.CHANNEL)
+    return Message(Role.USER, inbound.text, sender=(inbound.sender_name or inbound.sender) if is_shared else None)
+
+
+def _partial_reply(connection: sqlite3.Connection, session_id: int, first_seq: int | None, run_id: str) -> str:
+    """The last words of the agent in this run."""
+    if first_seq is None:
+        return ""
+    steps = select_steps(connection, session_id, first_seq, run_id)
+    said = (entry.message.content for entry in reversed(steps) if entry.message.role is Role.ASSISTANT)
+    return next(filter(None, said), "")
