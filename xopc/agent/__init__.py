@@ -1,0 +1,1 @@
+"""Turns a message into an answer: models, tools and commands."""

@@ -1,0 +1,1 @@
+"""Those who answer: one module per wire."""
