@@ -1,0 +1,178 @@
+"""Runs the accounts of all channels: each starts, fails and is started again alone.
+
+accounts = Accounts(channels, context)
+await accounts.init()
+await accounts.start(branch, ids, cap_seconds=5)   # once for those of phase 1, once for those of phase 2
+branch.cancel()                                    # nothing more is taken in; sends go on
+await accounts.close()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import structlog
+import trio
+from attrs import define, evolve, field, frozen
+
+from xopc.channels.backoff import pause_seconds
+from xopc.channels.base import AccountStatus, Channel, ChannelError, Context
+from xopc.contracts.api import TaskState
+from xopc.core.tasks import Branch, Node, describe
+
+HEALTHY_SECONDS = 60
+"""An account that ran so long begins again with short pauses."""
+CLOSE_SECONDS = 1.0
+
+log = structlog.get_logger("xopc.channels")
+
+
+@frozen
+class ChannelStatus:
+    """How a channel is."""
+
+    id: str
+    accounts: tuple[AccountStatus, ...]
+    error: str | None = None
+    """Why none of its accounts can run."""
+
+
+@define(eq=False)
+class _Run:
+    """An account that was started, as its channel sees it: a `trio.TaskStatus`."""
+
+    node: Node
+    tried: trio.Event = field(factory=trio.Event)
+    """It has connected, or failed to, once."""
+    error: str | None = None
+    """Why it does not run at the moment."""
+
+    def started(self, value: None = None) -> None:
+        self.error = self.node.last_error = None
+        self.node.become(TaskState.RUNNING)
+        self.tried.set()
+
+    def fail(self, state: TaskState, error: str) -> None:
+        self.error = self.node.last_error = error
+        self.node.become(state)
+        self.tried.set()
+
+
+class Accounts:
+    """All channels of a generation, and their accounts. One that fails leaves the others alone."""
+
+    def __init__(self, channels: Sequence[Channel], context: Context) -> None:
+        self._channels = tuple(channels)
+        self._context = context
+        self._broken: dict[str, str] = {}
+        self._runs: dict[tuple[str, str], _Run] = {}
+
+    async def init(self) -> None:
+        """Prepare each channel. One that fails is told in the log and in `status`, and is not started."""
+        for channel in self._channels:
+            try:
+                await channel.init(self._context)
+            except Exception as error:
+                self._broken[channel.id] = describe(error)
+                log.exception("A channel cannot be prepared; the gateway goes on without it.", channel=channel.id)
+
+    async def start(self, branch: Branch, ids: Collection[str], *, cap_seconds: float) -> None:
+        """Start the accounts of these channels as tasks of `branch`, at the same time.
+
+        Returns when each has connected or failed once, or after `cap_seconds`; they go on in any case, until the
+        branch is cancelled.
+        """
+        runs: list[_Run] = []
+        for channel in self._channels:
+            if channel.id not in ids or channel.id in self._broken:
+                continue
+            for account in channel.accounts():
+                run = self._runs[channel.id, account] = await _start(branch, channel, account)
+                runs.append(run)
+        with trio.move_on_after(cap_seconds):
+            for run in runs:
+                await run.tried.wait()
+
+    def status(self) -> tuple[ChannelStatus, ...]:
+        """Each channel with its accounts."""
+        return tuple(
+            ChannelStatus(
+                id=channel.id,
+                accounts=tuple(self._account_status(channel.id, status) for status in channel.status()),
+                error=self._broken.get(channel.id),
+            )
+            for channel in self._channels
+        )
+
+    async def close(self) -> None:
+        """Close what the channels have open. *Cancellation*: held off for a second at most."""
+        with trio.move_on_after(CLOSE_SECONDS, shield=True):
+            async with trio.open_nursery() as nursery:
+                for channel in self._channels:
+                    nursery.start_soon(_close, channel)
+
+    def _account_status(self, channel_id: str, status: AccountStatus) -> AccountStatus:
+        run = self._runs.get((channel_id, status.account))
+        if run is None or run.error is None:
+            return status
+        return evolve(status, connected=False, error=run.error)
+
+
+async def _start(branch: Branch, channel: Channel, account: str) -> _Run:
+    """Start an account as a task of `branch`; returns at once, not when it has connected."""
+    begin = trio.Event()
+    run: _Run
+
+    async def wait_and_keep_running(*, task_status: trio.TaskStatus[None]) -> None:
+        task_status.started()
+        await begin.wait()
+        await _keep_running(channel, account, run)
+
+    name = f"{channel.id}:{account}"
+    await branch.start(name, wait_and_keep_running)
+    run = _Run(next(node for node in branch.node.children if node.name == name))
+    begin.set()
+    return run
+
+
+async def _keep_running(channel: Channel, account: str, run: _Run) -> None:
+    """Run an account again and again; it ends by cancellation alone, also where trying again would not help."""
+    failures = 0
+    while True:
+        run.node.become(TaskState.STARTING)
+        began = trio.current_time()
+        try:
+            await channel.run_account(account, task_status=run)
+            error: Exception = RuntimeError("it ended without having been told to")
+        except ChannelError as cause:
+            run.fail(TaskState.FAILED, str(cause))
+            log.error(
+                "A channel's account is left alone until the next restart.",
+                channel=channel.id,
+                account=account,
+                error=str(cause),
+            )
+            return await trio.sleep_forever()
+        except Exception as cause:
+            error = cause
+        failures = 1 if trio.current_time() - began >= HEALTHY_SECONDS else failures + 1
+        pause = pause_seconds(failures)
+        run.fail(TaskState.BACKING_OFF, describe(error))
+        log.error(
+            "A channel's account failed; it is started again.",
+            channel=channel.id,
+            account=account,
+            error=describe(error),
+            after_seconds=round(pause, 1),
+            # A network that fails needs no traceback, and nothing needs it twice.
+            **({"exc_info": error} if failures == 1 and not isinstance(error, OSError) else {}),
+        )
+        await trio.sleep(pause)
+        run.node.restarts += 1
+
+
+async def _close(channel: Channel) -> None:
+    try:
+        await channel.close()
+    except Exception:
+        log.exception("A channel did not close well.", channel=channel.id)
