@@ -1,13 +1,23 @@
-"""An application behind an open gate."""
+"""An application behind an open gate, and a message path for those who need one."""
 
 from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
 
 import pytest
 from quart_trio import QuartTrio
 
 from tests.fakes.generation import Generation
+from tests.fakes.message_path import MessagePath, open_message_path
 from xopc.server.app import build_app
 from xopc.server.gate import Gate
+
+
+@pytest.fixture
+async def path(tmp_path: Path) -> AsyncGenerator[MessagePath]:
+    async with open_message_path(tmp_path / "xopc.db") as path:
+        yield path
 
 
 @pytest.fixture
@@ -24,4 +34,12 @@ def gate(generation: Generation) -> Gate:
 
 @pytest.fixture
 def app(gate: Gate) -> QuartTrio:
+    return build_app(gate)
+
+
+@pytest.fixture
+def talking(path: MessagePath) -> QuartTrio:
+    """An application whose generation has a message path."""
+    gate = Gate()
+    gate.open(Generation(path=path).services())
     return build_app(gate)

@@ -12,6 +12,7 @@ from werkzeug.exceptions import BadGateway, ImATeapot, MethodNotAllowed, NotFoun
 from xopc.contracts.api import ErrorDetail
 from xopc.contracts.errors import Failure, InvalidValueError, Problem, XopcError
 from xopc.server.answers import answered, failed
+from xopc.storage.base import StorageError
 
 ABSENT = XopcError(Failure.NOT_FOUND, "No such job.")
 TAKEN = XopcError(Failure.CONFLICT, "It runs already.")
@@ -113,3 +114,15 @@ def test_a_foreseen_error_is_not_logged() -> None:
     with capture_logs() as logs:
         failed(ABSENT, "GET /")
     assert logs == []
+
+
+async def test_a_storage_that_fails_is_unavailable_and_what_it_said_goes_to_the_log_alone() -> None:
+    with capture_logs() as logs:
+        response = failed(StorageError("/home/ann/.xopc/xopc.db: the disk is full"), "POST /api/message")
+    assert response.status_code == 503
+    error = (await body(response))["error"]
+    assert error["code"] == "UNAVAILABLE"
+    assert "/home" not in error["message"]
+    assert [(entry["request"], entry["error"]) for entry in logs] == [
+        ("POST /api/message", "/home/ann/.xopc/xopc.db: the disk is full")
+    ]

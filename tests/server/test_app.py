@@ -13,6 +13,8 @@ from quart_trio import QuartTrio
 
 from tests.fakes.asgi import ask
 from tests.fakes.generation import BEARER, TOKEN, Generation
+from tests.fakes.message_path import MessagePath
+from tests.fakes.requests import ask_well
 from xopc.contracts.api import Health, RestartRequest
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure, XopcError
@@ -28,9 +30,9 @@ from xopc.server.routes import Call, Route
 from xopc.server.serve import Server
 
 
-def open_gate(secret: str | None = TOKEN, mode: AuthMode = AuthMode.TOKEN) -> Gate:
+def open_gate(secret: str | None = TOKEN, mode: AuthMode = AuthMode.TOKEN, path: MessagePath | None = None) -> Gate:
     gate = Gate()
-    gate.open(Generation(secret=secret, mode=mode).services())
+    gate.open(Generation(secret=secret, mode=mode, path=path).services())
     return gate
 
 
@@ -149,12 +151,12 @@ def test_declarations_that_cannot_be_served_do_not_build(gate: Gate) -> None:
 # door
 
 
-async def test_each_header_opens_every_route_that_needs_a_credential(app: QuartTrio) -> None:
+async def test_each_header_opens_every_route_that_needs_a_credential(talking: QuartTrio, path: MessagePath) -> None:
     for declared in ROUTES:
         if declared.scope is None:
             continue
         for line in (BEARER, (b"authorization", b"bearer " + TOKEN.encode()), (b"x-api-key", TOKEN.encode())):
-            answer = await ask(app, declared.method, declared.path, [line])
+            answer = await ask_well(talking, path, declared, line)
             assert answer.status == declared.status, declared
 
 
@@ -189,24 +191,24 @@ async def test_a_password_travels_like_a_token() -> None:
     assert (await ask(app, "GET", "/api/status")).status == 401
 
 
-async def test_mode_none_needs_no_credential() -> None:
-    app = build_app(open_gate(None, AuthMode.NONE))
+async def test_mode_none_needs_no_credential(path: MessagePath) -> None:
+    app = build_app(open_gate(None, AuthMode.NONE, path))
     for declared in ROUTES:
-        assert (await ask(app, declared.method, declared.path)).status == declared.status
+        assert (await ask_well(app, path, declared)).status == declared.status
 
 
 @pytest.mark.parametrize("held", Scope)
-async def test_a_limited_credential_reaches_as_far_as_its_scope(held: Scope, generation: Generation) -> None:
+async def test_a_limited_credential_reaches_as_far_as_its_scope(held: Scope, path: MessagePath) -> None:
     gate = Gate()
-    services = generation.services()
+    services = Generation(path=path).services()
     object.__setattr__(services, "credentials", Credentials(keys=(Key.of("limited", TOKEN, held),)))
     gate.open(services)
     app = build_app(gate)
     for declared in ROUTES:
-        answer = await ask(app, declared.method, declared.path, [BEARER])
         if declared.scope is None or held.includes(declared.scope):
-            assert answer.status == declared.status
+            assert (await ask_well(app, path, declared, BEARER)).status == declared.status
         else:
+            answer = await ask(app, declared.method, declared.path, [BEARER])
             assert answer.status == 403
             assert answer.error == ("FORBIDDEN", f"Missing required scope: {declared.scope.value}")
 

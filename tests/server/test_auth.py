@@ -160,3 +160,24 @@ def test_a_mode_with_a_secret_does_not_open_without_one(mode: AuthMode, secret: 
 def test_the_secret_is_not_kept() -> None:
     assert GOOD not in repr(key())
     assert all(GOOD.encode() not in held.digest for held in key().keys)
+
+
+@pytest.mark.parametrize(
+    ("lines", "query", "passes"),
+    [
+        ([], {"token": GOOD}, True),
+        ([], {"token": f" {GOOD} "}, True),
+        ([], {"token": BAD}, False),
+        ([], {"token": ""}, False),
+        ([], {"token": "\ufffd"}, False),
+        (headers(x_api_key=GOOD), {"token": GOOD}, True),
+        (headers(x_api_key=GOOD), {"token": ""}, True),
+        (headers(x_api_key=GOOD), {"token": BAD}, False),
+        (headers(x_api_key=BAD), {"token": GOOD}, False),
+    ],
+)
+def test_where_a_token_in_the_query_counts_it_is_a_credential_like_another(
+    lines: list[tuple[bytes, bytes]], query: dict[str, str], passes: bool
+) -> None:
+    decision = decide(key(), lines, query, Scope.READ, takes_token_in_query=True)
+    assert isinstance(decision, Principal) is passes

@@ -6,6 +6,7 @@ from typing import Any
 import attrs
 import pytest
 
+from tests.fakes.generation import Generation
 from xopc.contracts.api import Health, RestartRequest
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure
@@ -35,6 +36,7 @@ def test_a_route_is_not_made_without_any_of_these(missing: str) -> None:
         ({"summary": " "}, "GET /api/things/{key} has no summary"),
         ({"method": "FETCH"}, "FETCH /api/things/{key} has an unknown method"),
         ({"method": "get"}, "get /api/things/{key} has an unknown method"),
+        ({"response": None}, "GET /api/things/{key} has neither a response nor frames"),
         ({"path": "api/things"}, "GET api/things has a malformed path"),
         ({"path": "/api/things/"}, "GET /api/things/ has a malformed path"),
         ({"path": "/api//things"}, "GET /api//things has a malformed path"),
@@ -42,7 +44,7 @@ def test_a_route_is_not_made_without_any_of_these(missing: str) -> None:
         ({"path": "/api/{}"}, "GET /api/{} has a malformed path"),
     ],
 )
-def test_a_route_that_cannot_be_served_is_named(changes: dict[str, str], complaint: str) -> None:
+def test_a_route_that_cannot_be_served_is_named(changes: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the text is compared below, not as a pattern
         check([GOOD, attrs.evolve(GOOD, **changes)])
     assert str(caught.value).startswith(complaint)
@@ -80,9 +82,46 @@ def test_the_routes_of_the_api_are_these() -> None:
         ("GET /api/status", Scope.READ, HTTPStatus.OK),
         ("GET /api/tree", Scope.READ, HTTPStatus.OK),
         ("POST /api/restart", Scope.ADMIN, HTTPStatus.ACCEPTED),
+        ("POST /api/message", Scope.WRITE, HTTPStatus.OK),
+        ("POST /api/message/sync", Scope.WRITE, HTTPStatus.OK),
+        ("POST /api/agent", Scope.WRITE, HTTPStatus.OK),
+        ("POST /api/agent/resume", Scope.WRITE, HTTPStatus.OK),
+        ("POST /api/agent/abort", Scope.WRITE, HTTPStatus.OK),
+        ("POST /api/sessions", Scope.WRITE, HTTPStatus.CREATED),
+        ("GET /api/sessions", Scope.READ, HTTPStatus.OK),
+        ("GET /api/sessions/{key}", Scope.READ, HTTPStatus.OK),
+        ("DELETE /api/sessions/{key}", Scope.WRITE, HTTPStatus.OK),
+        ("GET /api/events", Scope.READ, HTTPStatus.OK),
+        ("GET /api/outbound", Scope.READ, HTTPStatus.OK),
+        ("POST /api/outbound/{id}/retry", Scope.WRITE, HTTPStatus.OK),
+        ("DELETE /api/outbound/{id}", Scope.WRITE, HTTPStatus.OK),
         ("GET /openapi.json", None, HTTPStatus.OK),
     }
     check(ROUTES)
+
+
+def test_a_route_may_answer_with_a_stream_alone() -> None:
+    check([attrs.evolve(GOOD, response=None, frames=(Health,))])
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        (None, False),
+        ("", False),
+        ("*/*", False),
+        ("application/json", False),
+        ("text/*", False),
+        ("text/event-stream", True),
+        ("Text/Event-Stream", True),
+        ("application/json, text/event-stream;q=0.9", True),
+    ],
+)
+def test_a_caller_wants_a_stream_when_he_says_so(accept: str | None, expected: bool) -> None:
+    headers = {} if accept is None else {"accept": accept}
+    services = Generation().services()
+    call = Call(services=services, principal=None, body=None, path={}, query={}, headers=headers)
+    assert call.wants_stream is expected
 
 
 def statuses(route: Route) -> set[int]:

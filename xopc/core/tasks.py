@@ -66,13 +66,14 @@ class Branch:
         self._nursery = nursery
         self.node = node
 
-    async def start(self, name: str, task: Task, *args: object) -> None:
-        """Start a task as a node of this name; returns when it is ready.
+    async def start(self, name: str | Node, task: Task, *args: object) -> None:
+        """Start a task as a node of this name, or as a node that the task fills itself; returns when it is ready.
 
         The node is removed when the task is done; one that failed stays, with its error.
         """
-        node = self.node.add(name)
-        await self._nursery.start(self._run, node, task, args, name=name)
+        node = Node(name) if isinstance(name, str) else name
+        self.node.children.append(node)
+        await self._nursery.start(self._run, node, task, args, name=node.name)
         if node.state is TaskState.STARTING:  # it may have failed in the very moment that it was ready
             node.become(TaskState.RUNNING)
 

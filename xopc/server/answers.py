@@ -16,6 +16,7 @@ from xopc.contracts.api import ErrorBody, ErrorDetail
 from xopc.contracts.convert import unstructure
 from xopc.contracts.errors import Failure, XopcError
 from xopc.server.body import BODY_SECONDS, MAX_BODY_BYTES
+from xopc.storage.base import StorageError
 
 _log: FilteringBoundLogger = structlog.get_logger("xopc.server")
 
@@ -27,6 +28,7 @@ _BY_STATUS: Mapping[int | None, tuple[Failure, str]] = {
     413: (Failure.BODY_TOO_LARGE, f"The body is larger than {MAX_BODY_BYTES // 1024} KiB."),
 }
 _UNFORESEEN = (Failure.INTERNAL_ERROR, "The gateway failed to answer this request. Its log tells more.")
+_NOT_STORED = "The gateway cannot reach its storage, and nothing was changed. Its log tells more. Try again."
 _HEADERS: Mapping[Failure, Mapping[str, str]] = {
     Failure.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
     # The rest of the body is not read, so nothing can follow it on this connection.
@@ -49,6 +51,9 @@ def failed(error: Exception, place: str) -> TrioResponse:
     match cause:
         case XopcError():
             failure, message = cause.failure, cause.message
+        case StorageError():
+            failure, message = Failure.UNAVAILABLE, _NOT_STORED
+            _log.error("The storage failed a request.", request=place, error=str(cause))
         case HTTPException():
             failure, message = _BY_STATUS.get(cause.code, _UNFORESEEN)
             if isinstance(cause, MethodNotAllowed):

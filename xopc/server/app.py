@@ -29,8 +29,9 @@ from xopc.server.auth import Denial, Principal, decide
 from xopc.server.body import BODY_SECONDS, MAX_BODY_BYTES, read_body
 from xopc.server.gate import Gate
 from xopc.server.headers import SECURITY_HEADERS
-from xopc.server.routes import Call, Route, check
+from xopc.server.routes import Answer, Call, Route, check
 from xopc.server.services import Services
+from xopc.server.sse import EventStream, streamed
 
 _QUART_CONFIG: Mapping[str, object] = {
     "BODY_TIMEOUT": BODY_SECONDS,
@@ -59,7 +60,14 @@ def build_app(gate: Gate, routes: Sequence[Route] = ROUTES) -> QuartTrio:
 
 def _view(gate: Gate, route: Route) -> Callable[..., Awaitable[Response]]:
     async def view(**path: str) -> Response:
-        return answered(route.status, await _serve(gate, route, current_request, path))
+        result = await _serve(gate, route, current_request, path)
+        match result:
+            case EventStream():
+                return streamed(result, has_body=current_request.method != "HEAD")
+            case Answer():
+                return answered(result.status, result.value)
+            case _:
+                return answered(route.status, result)
 
     return view
 
@@ -81,11 +89,25 @@ async def _serve(gate: Gate, route: Route, request: Request, path: Mapping[str, 
         body = await read_body(request, route.request)
     async with gate.enter() as services:
         principal = _admit(services, route, request, query)
-        return await route.handler(Call(services=services, principal=principal, body=body, path=path, query=query))
+        call = Call(
+            services=services,
+            principal=principal,
+            body=body,
+            path=path,
+            query=query,
+            headers={name.lower(): value for name, value in reversed(list(request.headers.items()))},
+        )
+        return await route.handler(call)
 
 
 def _admit(services: Services, route: Route, request: Request, query: Mapping[str, str]) -> Principal | None:
-    decision = decide(services.credentials, request.scope["headers"], query, route.scope)
+    decision = decide(
+        services.credentials,
+        request.scope["headers"],
+        query,
+        route.scope,
+        takes_token_in_query=route.takes_token_in_query,
+    )
     if isinstance(decision, Denial):
         raise XopcError(decision.failure, decision.message)
     return decision

@@ -77,32 +77,49 @@ class Credentials:
 
 
 def decide(
-    credentials: Credentials, headers: Headers, query: Mapping[str, str], required: Scope | None
+    credentials: Credentials,
+    headers: Headers,
+    query: Mapping[str, str],
+    required: Scope | None,
+    *,
+    takes_token_in_query: bool = False,
 ) -> Principal | Denial | None:
-    """Who the caller is, or why not. None where nobody is asked (`required` is None)."""
+    """Who the caller is, or why not. None where nobody is asked (`required` is None).
+
+    `takes_token_in_query` is for clients that can set no headers: `EventSource` in a browser.
+    """
     if required is None:
         return None
-    caller = credentials.everybody or _identify(credentials.keys, headers, query)
+    caller = credentials.everybody or _identify(credentials.keys, _presented(headers, query, takes_token_in_query))
     if isinstance(caller, Denial) or caller.scope.includes(required):
         return caller
     return Denial(Failure.FORBIDDEN, f"Missing required scope: {required.value}")
 
 
-def _identify(keys: tuple[Key, ...], headers: Headers, query: Mapping[str, str]) -> Principal | Denial:
-    if "token" in query:
-        return _unauthorized(f"A token in the URL is not accepted, since URLs end up in logs. Send it {_HOW}.")
-    presented = set(_presented(headers))
+def _identify(keys: tuple[Key, ...], presented: set[bytes] | Denial) -> Principal | Denial:
+    if isinstance(presented, Denial):
+        return presented
     if not presented:
         return _unauthorized(f"Missing credential. Send it {_HOW}.")
     if len(presented) > 1:
-        return _unauthorized("The headers hold different credentials. Send one.")
+        return _unauthorized("The request holds different credentials. Send one.")
     digest = _digest(presented.pop())
     # All keys are compared, so that the time tells nothing about which one was nearly right.
     matching = [key for key in keys if compare_digest(key.digest, digest)]
     return Principal(matching[0].name, matching[0].scope) if matching else _unauthorized("Wrong credential.")
 
 
-def _presented(headers: Headers) -> Iterator[bytes]:
+def _presented(headers: Headers, query: Mapping[str, str], takes_token_in_query: bool) -> set[bytes] | Denial:
+    in_headers = set(_in_headers(headers))
+    if "token" not in query:
+        return in_headers
+    if not takes_token_in_query:
+        return _unauthorized(f"A token in the URL is not accepted, since URLs end up in logs. Send it {_HOW}.")
+    in_query = query["token"].encode().strip()
+    return in_headers | {in_query} if in_query else in_headers
+
+
+def _in_headers(headers: Headers) -> Iterator[bytes]:
     """Every credential in the headers. `Authorization` holds it bare or behind `Bearer`, in any case."""
     for name, value in headers:
         match name.lower():

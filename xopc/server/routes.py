@@ -18,6 +18,7 @@ from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure
 from xopc.server.auth import Principal
 from xopc.server.services import Services
+from xopc.server.sse import EVENT_STREAM
 
 Body = TypeVar("Body")
 
@@ -33,9 +34,26 @@ class Call(Generic[Body]):
     """The request class of the route; None where it takes none."""
     path: Mapping[str, str]
     query: Mapping[str, str]
+    headers: Mapping[str, str]
+    """By their names in lower case; of one that is sent twice, the first."""
+
+    @property
+    def wants_stream(self) -> bool:
+        """Whether the caller asked for server-sent events; `*/*` does not."""
+        kinds = (part.partition(";")[0].strip().lower() for part in self.headers.get("accept", "").split(","))
+        return EVENT_STREAM in kinds
+
+
+@frozen
+class Answer:
+    """A value under another status than the route's: one of those in `also`."""
+
+    status: HTTPStatus
+    value: object
 
 
 Handler = Callable[[Call[Any]], Awaitable[object]]
+"""Gives the response's value, an `Answer`, or an `EventStream` where the route has frames."""
 
 
 @frozen(kw_only=True)
@@ -49,10 +67,17 @@ class Route:
     scope: Scope | None
     """None: needs no credential."""
     handler: Handler
-    response: type[object]
+    response: type[object] | None
+    """None: it answers with a stream alone."""
     status: HTTPStatus = HTTPStatus.OK
     request: type[object] | None = None
     """Class of the JSON body. A route without one ignores the body."""
+    query: type[object] | None = None
+    """Class of what it reads from the query, with `read_query`."""
+    frames: tuple[type[object], ...] = ()
+    """What the events of its stream carry, where it answers with one."""
+    takes_token_in_query: bool = False
+    """`?token=` counts as a credential; everywhere else it is refused."""
     also: Mapping[HTTPStatus, type[object]] = Factory(dict[HTTPStatus, type[object]])
     """Answers that are no failures, under another status."""
     errors: tuple[Failure, ...] = ()
@@ -82,6 +107,8 @@ def check(routes: Iterable[Route]) -> None:
     for route in routes:
         if not route.summary.strip():
             raise ValueError(f"{route} has no summary")
+        if route.response is None and not route.frames:
+            raise ValueError(f"{route} has neither a response nor frames")
         if not _PATH.fullmatch(route.path):
             raise ValueError(f"{route} has a malformed path: it is made of /words and /{{parameters}}")
         if route.method not in _METHODS:

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from attrs import Factory, field, frozen
 
+from xopc.channels.base import Channel
 from xopc.contracts.api import Health, RestartAccepted, Status, TreeNode
 from xopc.contracts.auth import Auth
+from xopc.contracts.keys import SessionKey
+from xopc.contracts.messages import Inbound
+from xopc.contracts.settings import Settings
+from xopc.core.hub import Hub
+from xopc.core.inbox import Inbox
+from xopc.core.outbox import Outbox
+from xopc.core.runs import Runs
+from xopc.core.sessions import Sessions
 from xopc.server.auth import Credentials
+from xopc.server.sse import Slots
+from xopc.storage.path import PathStorage
 
 
 def _credentials(services: Services) -> Credentials:
     return Credentials.of(services.auth)
 
 
+def _event_streams(services: Services) -> Slots:
+    return Slots(services.settings.gateway.max_sse_connections)
+
+
 @frozen
 class Services:
-    """The services of one generation, as callables: the server knows none of the parts behind them."""
+    """The services of one generation: the parts of the core, and callables for what stands behind it."""
 
     auth: Auth
     health: Callable[[], Health]
@@ -26,5 +41,18 @@ class Services:
     restart: Callable[[str], RestartAccepted]
     """Ask for an in-process restart with a reason, and return at once: the restart waits for the requests
     inside the gate, among them the one that asks. Raises `XopcError` where the configuration forbids it."""
+    settings: Settings
+    storage: PathStorage
+    inbox: Inbox
+    sessions: Sessions
+    runs: Runs
+    hub: Hub
+    outbox: Outbox
+    channels: Mapping[str, Channel]
+    """By their ids: those that are enabled."""
+    route: Callable[[Inbound], SessionKey]
+    """The session that a message from a channel belongs to."""
     credentials: Credentials = field(init=False, default=Factory(_credentials, takes_self=True))
     """Of `auth`; made once, not for each request."""
+    event_streams: Slots = field(init=False, default=Factory(_event_streams, takes_self=True))
+    """Of `GET /api/events`."""

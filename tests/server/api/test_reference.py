@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any, cast
@@ -10,12 +11,16 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from quart_trio import QuartTrio
 
 from tests.fakes.asgi import Answer, ask
-from tests.fakes.generation import BEARER
+from tests.fakes.generation import BEARER, Generation
+from tests.fakes.message_path import MessagePath
+from tests.fakes.requests import ask_well
 from xopc import __version__
 from xopc.contracts.errors import Failure
 from xopc.server.api import ROUTES
+from xopc.server.app import build_app
 from xopc.server.gate import Gate
 from xopc.server.routes import Route
+from xopc.server.sse import EVENT_STREAM
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "api.md"
 STRANGER = (b"x-api-key", b"an-invented-wrong-token")
@@ -30,7 +35,18 @@ async def document(app: QuartTrio) -> dict[str, Any]:
 def response(described: dict[str, Any], route: Route, answer: Answer) -> Any:  # noqa: ANN401 - JSON is of any kind
     """What the document says of this answer; fails if it says nothing."""
     found = described["paths"][route.path][route.method.lower()]["responses"][str(answer.status)]
-    return resolve(described, found)["content"]["application/json"]["schema"]
+    kind = answer.headers["content-type"]
+    return resolve(described, found)["content"][kind]["schema"]
+
+
+def check_frames(described: dict[str, Any], route: Route, answer: Answer) -> None:
+    """Each event of a stream carries what one of its declared frames may be."""
+    content = described["paths"][route.path][route.method.lower()]["responses"]["200"]["content"][EVENT_STREAM]
+    whole = {"anyOf": content["x-frames"], "components": described["components"]}
+    lines = [line.removeprefix("data: ") for line in answer.body.decode().split("\n") if line.startswith("data: ")]
+    assert lines
+    for line in lines:
+        cast("Any", Draft202012Validator(whole)).validate(json.loads(line))
 
 
 def resolve(described: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
@@ -55,39 +71,39 @@ async def test_the_document_describes_exactly_the_routes_and_itself(app: QuartTr
         operation = paths[route.path][route.method.lower()]
         assert operation["summary"] == route.summary
         assert operation.get("x-scope") == (route.scope and route.scope.value)
-        assert operation["security"] == ([{"bearer": []}, {"apiKey": []}] if route.scope else [])
+        schemes = ["bearer", "apiKey", *(["token"] if route.takes_token_in_query else [])]
+        assert operation["security"] == ([{scheme: []} for scheme in schemes] if route.scope else [])
 
 
 async def test_each_operation_has_a_name_of_its_own(app: QuartTrio) -> None:
     names = [item["operationId"] for methods in (await document(app))["paths"].values() for item in methods.values()]
-    assert sorted(names) == [
-        "getApiHealth",
-        "getApiStatus",
-        "getApiTree",
-        "getHealth",
-        "getOpenapiJson",
-        "postApiRestart",
-    ]
+    assert len(names) == len(set(names)) == len(ROUTES)
+    assert {"getOpenapiJson", "postApiAgent", "deleteApiSessionsKey", "postApiOutboundIdRetry"} <= set(names)
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=str)
-async def test_what_a_route_answers_fits_what_the_document_says(route: Route, gate: Gate, app: QuartTrio) -> None:
+async def test_what_a_route_answers_fits_what_the_document_says(route: Route, path: MessagePath, gate: Gate) -> None:
+    gate.open(Generation(path=path).services())
+    app = build_app(gate)
     described = await document(app)
+    leaves = route.request is None and bool(route.frames)  # nothing is wrong with a body that is ignored
     hostile = [
         await ask(app, route.method, f"{route.path}?\xff", [BEARER]),
         await ask(app, route.method, route.path, [STRANGER]),
         await ask(app, "PATCH", route.path, [BEARER]),
-        await ask(app, route.method, route.path, [BEARER], b"{"),
-        await ask(app, route.method, route.path, [BEARER, (b"content-type", b"text/plain")], b"{}"),
-        await ask(app, route.method, route.path, [BEARER], b" " * 2_000_000),
+        await ask(app, route.method, route.path, [BEARER], b"{", disconnect=leaves),
+        await ask(app, route.method, route.path, [BEARER, (b"content-type", b"text/plain")], b"{}", disconnect=leaves),
+        await ask(app, route.method, route.path, [BEARER], b" " * 2_000_000, disconnect=leaves),
     ]
-    good = await ask(app, route.method, route.path, [BEARER])
+    good = await ask_well(app, path, route, BEARER)
     gate.shut()
     hostile.append(await ask(app, route.method, route.path, [BEARER]))
     assert good.status == route.status
     for answer in (good, *hostile):
         schema = response(described, route, answer)
-        if answer.status != 503 or not route.also:  # before a stopping gateway's application stands its health
+        if answer.headers["content-type"] == EVENT_STREAM:
+            check_frames(described, route, answer)
+        elif answer.status != 503 or 503 not in route.also:  # before a stopping gateway stands its health
             whole = {**schema, "components": described["components"]}
             cast("Any", Draft202012Validator(whole)).validate(answer.json)
 

@@ -1,0 +1,127 @@
+"""Talking to an agent: at once, as a stream, and back to a stream that was lost."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from xopc.contracts.api_messages import (
+    AbortOutcome,
+    AgentAnswer,
+    AgentRequest,
+    AgentResult,
+    BusyPolicy,
+    RunAborted,
+    RunRequest,
+)
+from xopc.contracts.auth import Scope
+from xopc.contracts.errors import Failure, XopcError
+from xopc.contracts.events import MessageEnd, Progress, RunAccepted, RunError, Token, ToolEnd, ToolStart
+from xopc.contracts.messages import Inbound
+from xopc.core.sessions import NOT_BEGUN
+from xopc.server.api.run_stream import attach
+from xopc.server.api.targets import Target, session_target
+from xopc.server.api.turns import answer, checked_content, idempotency_key, spoken, submit, succeeded
+from xopc.server.routes import Call, Route
+from xopc.server.services import Services
+from xopc.server.sse import EventStream
+from xopc.storage.path import Acceptance
+
+
+async def _agent(call: Call[AgentRequest]) -> AgentAnswer | EventStream:
+    services, body = call.services, call.body
+    target = session_target(body, services.settings.agents)
+    acceptance = _acceptance(call, target)
+    if body.on_busy is BusyPolicy.REJECT and services.sessions.is_busy(acceptance.session_key):
+        raise XopcError(Failure.CONFLICT, "The agent is at work in this session. Wait, or leave onBusy out to queue.")
+    if call.wants_stream:
+        return await _stream(services, acceptance, target.name)
+    result = await answer(services, acceptance)
+    return AgentAnswer(
+        status=succeeded(result),
+        reply=spoken(result),
+        session=target.name,
+        session_key=result.session_key,
+        run_id=result.run_id,
+        usage=result.usage,
+        model=result.model,
+    )
+
+
+def _acceptance(call: Call[AgentRequest], target: Target) -> Acceptance:
+    body = call.body
+    run_id = str(uuid4())
+    key = idempotency_key(call.headers, body.idempotency_key)
+    place = f"{target.key.agent}:{target.key.source}:new" if body.new_session else str(target.key)
+    inbound = Inbound(
+        address=target.address,
+        peer_kind=target.kind,
+        sender=target.chat,
+        text=checked_content(body.message),
+        dedupe_key=f"api:run:{run_id}" if key is None else f"api:agent:{place}:{key}",
+    )
+    return Acceptance(
+        inbound=inbound,
+        session_key=str(target.key),
+        run_id=run_id,
+        bound=key is None,
+        deliver=False,
+        model=body.model,
+    )
+
+
+async def _stream(services: Services, acceptance: Acceptance, session: str) -> EventStream:
+    run_id = await submit(services, acceptance)
+    if acceptance.bound:
+        await services.storage.keep(run_id)  # from here on the caller may know it, and ask for it again
+        if services.sessions.is_draining and await services.storage.result(run_id) is None:
+            raise XopcError(Failure.UNAVAILABLE, NOT_BEGUN)
+    return await attach(services, run_id, session=session)
+
+
+async def _resume(call: Call[RunRequest]) -> EventStream:
+    return await attach(call.services, call.body.run_id, last_id=call.headers.get("last-event-id"))
+
+
+async def _abort(call: Call[RunRequest]) -> RunAborted:
+    return RunAborted(AbortOutcome(call.services.sessions.abort(call.body.run_id)))
+
+
+_FRAMES = (RunAccepted, Progress, Token, ToolStart, ToolEnd, MessageEnd, RunError, AgentResult)
+
+AGENT = Route(
+    method="POST",
+    path="/api/agent",
+    summary="Say something to an agent: the answer whole, or as a stream for `Accept: text/event-stream`.",
+    scope=Scope.WRITE,
+    handler=_agent,
+    request=AgentRequest,
+    response=AgentAnswer,
+    frames=_FRAMES,
+    errors=(
+        Failure.NOT_FOUND,
+        Failure.CONFLICT,
+        Failure.AGENT_FAILED,
+        Failure.AGENT_TIMED_OUT,
+        Failure.AGENT_INTERRUPTED,
+    ),
+)
+AGENT_RESUME = Route(
+    method="POST",
+    path="/api/agent/resume",
+    summary="The stream of a run once more: what there was, then what comes.",
+    scope=Scope.WRITE,
+    handler=_resume,
+    request=RunRequest,
+    response=None,
+    frames=_FRAMES,
+    errors=(Failure.NOT_FOUND,),
+)
+AGENT_ABORT = Route(
+    method="POST",
+    path="/api/agent/abort",
+    summary="Stop a run; what there is of its answer is kept.",
+    scope=Scope.WRITE,
+    handler=_abort,
+    request=RunRequest,
+    response=RunAborted,
+)

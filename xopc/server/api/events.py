@@ -1,0 +1,70 @@
+"""The broadcast events of the gateway, as a stream."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+from xopc.contracts.api_events import AgentStream, Connected, EventFilter, Resync, ShuttingDown
+from xopc.contracts.auth import Scope
+from xopc.contracts.errors import Failure, XopcError
+from xopc.core.hub import Hub, Subscription
+from xopc.server.query import read_query
+from xopc.server.routes import Call, Route
+from xopc.server.sse import EventStream, Frame
+
+HEARTBEAT = b": ping\nevent: ping\ndata:\n\n"
+MAX_SESSION_CHARS = 256
+
+_CURSOR = re.compile(r"[!-~]{1,100}")
+
+
+async def _events(call: Call[None]) -> EventStream:
+    services, query = call.services, read_query(call.query, EventFilter)
+    last_id = call.headers.get("last-event-id") or query.last_event_id
+    name = call.headers.get("x-session-id") or query.session_id or str(uuid4())
+    slots = services.event_streams
+    if slots.is_full:
+        limit = f"{slots.most} clients follow the events already; gateway.maxSseConnections is the limit."
+        raise XopcError(Failure.TOO_MANY_CONNECTIONS, limit)
+    # Whoever comes back and misses nothing keeps his cursor, although `connected` is no event of the hub.
+    hello_id = last_id if last_id and _CURSOR.fullmatch(last_id) else "0"
+    hello = Frame("connected", Connected(name[:MAX_SESSION_CHARS]), hello_id)
+
+    @asynccontextmanager
+    async def opened() -> AsyncGenerator[_Broadcast]:
+        with slots.take():
+            async with services.hub.subscribe(types=query.types or None, last_id=last_id) as subscription:
+                yield _Broadcast(services.hub, subscription, hello)
+
+    return EventStream(opened, HEARTBEAT)
+
+
+class _Broadcast:
+    def __init__(self, hub: Hub, subscription: Subscription, hello: Frame) -> None:
+        self._hub = hub
+        self._subscription = subscription
+        self._hello: Frame | None = hello
+
+    async def receive(self) -> Sequence[Frame]:
+        if self._hello is not None:
+            hello, self._hello = self._hello, None
+            return [hello]
+        events = await self._subscription.receive()
+        return [Frame(event.type, event.data, self._hub.id_of(event)) for event in events]
+
+
+EVENTS = Route(
+    method="GET",
+    path="/api/events",
+    summary="What happens in the gateway, as a stream of server-sent events.",
+    scope=Scope.READ,
+    handler=_events,
+    query=EventFilter,
+    response=None,
+    frames=(Connected, AgentStream, Resync, ShuttingDown),
+    takes_token_in_query=True,
+    errors=(Failure.TOO_MANY_CONNECTIONS,),
+)

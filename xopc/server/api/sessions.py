@@ -1,0 +1,145 @@
+"""Sessions: made, listed, read and forgotten."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from xopc.contracts.api_messages import MAX_CHAT_CHARS
+from xopc.contracts.api_sessions import (
+    CreateSession,
+    Direction,
+    MessagePaging,
+    SessionCreated,
+    SessionDeleted,
+    SessionFilter,
+    SessionOrder,
+    SessionPage,
+    SessionRead,
+    SessionReused,
+)
+from xopc.contracts.auth import Scope
+from xopc.contracts.errors import Failure, InvalidValueError, Problem, XopcError
+from xopc.contracts.keys import SessionKey, segment
+from xopc.server.api.session_bodies import shown_detail, shown_session
+from xopc.server.api.targets import DEFAULT_ACCOUNT, WEBCHAT, enabled_agent, new_peer, peer_kind
+from xopc.server.query import read_query
+from xopc.server.routes import Answer, Call, Route
+from xopc.storage.path import SessionInfo, SessionQuery
+
+
+async def _create(call: Call[CreateSession]) -> SessionCreated | Answer:
+    services, body = call.services, call.body
+    agent = enabled_agent(body.agent_id, services.settings.agents, "$.agentId")
+    source = segment(body.channel, WEBCHAT)
+    if body.chat_id is None:
+        empty = await services.storage.empty_session(source, agent)
+        if empty is not None:
+            return _reused(empty)
+    peer = new_peer() if body.chat_id is None else str(body.chat_id).strip()
+    if not 0 < len(peer) <= MAX_CHAT_CHARS:
+        raise InvalidValueError(Problem("$.chat_id", f"must have 1 to {MAX_CHAT_CHARS} characters"))
+    kind = peer_kind(source, peer, services.channels).value
+    key = str(SessionKey(agent, source, DEFAULT_ACCOUNT, kind, segment(peer, "unknown")))
+    existing = await services.storage.session(key)
+    if existing is not None:
+        return _reused(existing)
+    made = await services.storage.create_session(key, peer)
+    services.hub.publish("session.updated", {"key": key})
+    return SessionCreated(shown_session(made))
+
+
+async def _list(call: Call[None]) -> SessionPage:
+    query = read_query(call.query, SessionFilter)
+    order = SessionOrder.UPDATED if query.sort_by is SessionOrder.ACCESSED else query.sort_by
+    page, total = await call.services.storage.sessions(
+        SessionQuery(
+            channel=query.channel,
+            agent_id=query.agent_id,
+            search=query.search,
+            sort_by=order.value,
+            descending=query.sort_order is Direction.DESCENDING,
+            limit=query.limit,
+            offset=query.offset,
+        )
+    )
+    return SessionPage(
+        items=tuple(map(shown_session, page)),
+        total=total,
+        limit=query.limit,
+        offset=query.offset,
+        has_more=query.offset + len(page) < total,
+    )
+
+
+async def _read(call: Call[None]) -> SessionRead:
+    paging = read_query(call.query, MessagePaging)
+    session = await _find(call)
+    entries = await call.services.storage.messages(session.key, paging.limit, paging.before)
+    return SessionRead(shown_detail(session, entries))
+
+
+async def _delete(call: Call[None]) -> SessionDeleted:
+    services = call.services
+    session = await _find(call)
+    await services.sessions.abort_session(session.key)
+    if not await services.storage.delete_session(session.key):
+        raise _unknown()
+    services.hub.publish("session.deleted", {"key": session.key})
+    return SessionDeleted(True)
+
+
+async def _find(call: Call[None]) -> SessionInfo:
+    raw = call.path["key"]
+    session = await call.services.storage.session(str(SessionKey.parse(raw) or raw))
+    if session is None:
+        raise _unknown()
+    return session
+
+
+def _unknown() -> XopcError:
+    return XopcError(Failure.SESSION_NOT_FOUND, "There is no session with this key. GET /api/sessions lists them.")
+
+
+def _reused(session: SessionInfo) -> Answer:
+    return Answer(HTTPStatus.OK, SessionReused(shown_session(session), reused=True))
+
+
+SESSION_CREATE = Route(
+    method="POST",
+    path="/api/sessions",
+    summary="Make a session, or give one that is there: the same peer's, or an empty one.",
+    scope=Scope.WRITE,
+    handler=_create,
+    request=CreateSession,
+    response=SessionCreated,
+    status=HTTPStatus.CREATED,
+    also={HTTPStatus.OK: SessionReused},
+)
+SESSIONS = Route(
+    method="GET",
+    path="/api/sessions",
+    summary="The sessions, the last used first.",
+    scope=Scope.READ,
+    handler=_list,
+    query=SessionFilter,
+    response=SessionPage,
+)
+SESSION = Route(
+    method="GET",
+    path="/api/sessions/{key}",
+    summary="One session, with its newest messages.",
+    scope=Scope.READ,
+    handler=_read,
+    query=MessagePaging,
+    response=SessionRead,
+    errors=(Failure.SESSION_NOT_FOUND,),
+)
+SESSION_DELETE = Route(
+    method="DELETE",
+    path="/api/sessions/{key}",
+    summary="Forget a session and its messages; what the agent is answering there is stopped first.",
+    scope=Scope.WRITE,
+    handler=_delete,
+    response=SessionDeleted,
+    errors=(Failure.SESSION_NOT_FOUND,),
+)

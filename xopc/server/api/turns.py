@@ -1,0 +1,104 @@
+"""Having a message answered by an agent, and telling how that ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import trio
+
+from xopc.contracts.api_messages import MAX_CONTENT_CHARS, MAX_KEY_CHARS
+from xopc.contracts.errors import Failure, InvalidValueError, Problem, XopcError
+from xopc.contracts.transcript import SILENT_REPLIES, RunResult, RunState
+from xopc.server.services import Services
+from xopc.storage.path import Acceptance
+
+WITHDRAW_SECONDS = 1.0
+
+_STATUSES = {RunState.DONE: "ok", RunState.ABORTED: "aborted"}
+
+
+def checked_content(content: str) -> str:
+    """The text of a message.
+
+    Raises:
+        XopcError: INVALID_REQUEST: it is blank, or too long.
+    """
+    if not content.strip():
+        raise XopcError(Failure.INVALID_REQUEST, "Invalid message content")
+    if len(content) > MAX_CONTENT_CHARS:
+        problem = f"Invalid message content: it is longer than {MAX_CONTENT_CHARS} characters."
+        raise XopcError(Failure.INVALID_REQUEST, problem)
+    return content
+
+
+def idempotency_key(headers: Mapping[str, str], in_body: str | None) -> str | None:
+    """The key of a request: its header, or the one in its body.
+
+    Raises:
+        InvalidValueError: both are there and differ, or it is blank, or too long.
+    """
+    in_header = headers.get("idempotency-key")
+    if in_header is not None and in_body is not None and in_header != in_body:
+        raise InvalidValueError(Problem("Idempotency-Key", "is not the idempotency_key of the body; send one of them"))
+    key = in_body if in_header is None else in_header
+    if key is not None and not 0 < len(key.strip()) <= MAX_KEY_CHARS:
+        raise InvalidValueError(Problem("Idempotency-Key", f"must have 1 to {MAX_KEY_CHARS} characters"))
+    return key
+
+
+async def submit(services: Services, acceptance: Acceptance) -> str:
+    """Accept a message, and return the id of its run: of a repeated one, the first one's.
+
+    *Cancellation*: a bound message is forgotten, unless its turn has begun.
+    """
+    try:
+        return (await services.inbox.submit(acceptance)).run_id
+    except trio.Cancelled:
+        await _withdraw(services, acceptance)
+        raise
+
+
+async def answer(services: Services, acceptance: Acceptance) -> RunResult:
+    """Accept a message, and wait until its turn has ended.
+
+    *Cancellation*: a bound message is forgotten, unless its turn has begun; the turn itself goes on.
+    """
+    run_id = await submit(services, acceptance)
+    try:
+        return await services.sessions.wait(run_id)
+    except trio.Cancelled:
+        await _withdraw(services, acceptance)
+        raise
+
+
+def status_of(result: RunResult) -> str:
+    """`ok`, `aborted` or `error`."""
+    return _STATUSES.get(result.state, "error")
+
+
+def succeeded(result: RunResult) -> str:
+    """`ok` or `aborted`.
+
+    Raises:
+        XopcError: the run failed, took too long, or was interrupted.
+    """
+    if result.state is RunState.INTERRUPTED:
+        problem = "The gateway's process died while the agent was at work. Send the message again."
+        raise XopcError(Failure.AGENT_INTERRUPTED, problem)
+    if result.timed_out:
+        raise XopcError(Failure.AGENT_TIMED_OUT, result.error or "The agent took too long.")
+    if result.state not in _STATUSES:
+        raise XopcError(Failure.AGENT_FAILED, result.error or "The agent failed, and did not say why.")
+    return _STATUSES[result.state]
+
+
+def spoken(result: RunResult) -> str:
+    """The reply; empty where the agent chose to say nothing."""
+    return "" if result.reply.strip() in SILENT_REPLIES else result.reply
+
+
+async def _withdraw(services: Services, acceptance: Acceptance) -> None:
+    """The caller has gone, or is sent away: nobody waits for the answer of a bound message any more."""
+    if acceptance.bound:
+        with trio.move_on_after(WITHDRAW_SECONDS, shield=True):
+            await services.storage.withdraw(acceptance.run_id)
