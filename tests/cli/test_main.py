@@ -71,7 +71,10 @@ def test_each_command_has_its_help(command: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["bogus"], 'xopc: Unknown command "bogus".\nCommands: gateway.\nSee: xopc --help\n'),
+        (
+            ["bogus"],
+            'xopc: Unknown command "bogus".\nCommands: agent, gateway, message, outbox, sessions.\nSee: xopc --help\n',
+        ),
         (
             ["gateway", "bogus"],
             'xopc gateway: Unknown command "bogus".\nCommands: logs, restart, status, stop, token, tree.\n'
@@ -92,6 +95,13 @@ def test_each_command_has_its_help(command: str) -> None:
         (["gateway", "logs", "--lines", "many"], "--lines"),
         (["gateway", "status", "--url", "localhost"], "--url"),
         (["gateway", "status", "--timeout", "0"], "--timeout"),
+        (["agent"], "MESSAGE"),
+        (["agent", "hello", "there"], '"there" is one argument too many.'),
+        (["agent", "--jsn"], "there is no option --jsn"),
+        (["message", "send", "hello"], "--channel"),
+        (["sessions", "list", "--limit", "501"], "--limit"),
+        (["sessions", "show"], "KEY"),
+        (["outbox", "list", "--state", "lost"], "--state"),
     ],
 )
 def test_a_usage_error_ends_with_2_and_says_what_is_wrong(arguments: list[str], text: str) -> None:

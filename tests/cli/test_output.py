@@ -9,7 +9,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from xopc.cli.output import duration, fail, preview, print_json, seconds_since, sentence, tell_not_running
+from xopc.cli.output import (
+    ago,
+    duration,
+    fail,
+    one_line,
+    preview,
+    print_json,
+    print_table,
+    seconds_since,
+    sentence,
+    tell_not_running,
+    without_controls,
+)
 
 
 @pytest.mark.parametrize(
@@ -83,3 +95,23 @@ def test_nothing_to_stop_is_no_failure(capsys: pytest.CaptureFixture[str]) -> No
 def test_an_error_of_the_system_is_a_sentence() -> None:
     assert sentence(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/a/b")) == "/a/b: No space left on device"
     assert sentence(OSError("odd")) == "odd"
+
+
+def test_a_table_is_as_wide_as_what_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("KEY", "N"), [("a", "1"), ("longer", "")])
+    assert capsys.readouterr().out == "KEY     N\na       1\nlonger\n"
+
+
+def test_how_long_a_time_is_past_is_told_where_it_is_one() -> None:
+    assert ago((datetime.now(UTC) - timedelta(seconds=100)).isoformat()) == "1 min ago"
+    assert ago("yesterday") == "-"
+
+
+def test_a_text_of_somebody_else_cannot_move_the_cursor() -> None:
+    assert without_controls("\x1b[2Ja\rb\x7f\x9b\n\t文\u3000👩\u200d💻") == "�[2Jab��\n\t文\u3000👩\u200d💻"
+
+
+def test_a_text_in_one_line_is_cut_where_it_is_too_long() -> None:
+    assert one_line("a\n  b\x1b", 10) == "a b�"
+    assert one_line("12345", 5) == "12345"
+    assert one_line("123456", 5) == "1234…"

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from xopc.client.http import Client, NoAnswerError, RefusedError, split_base_url
+from xopc.client.http import MAX_BODY_BYTES, Client, NoAnswerError, RefusedError, split_base_url
 from xopc.contracts.errors import Failure, XopcError
 
 
@@ -87,6 +87,44 @@ def test_a_post_sends_json_below_the_path_of_the_base() -> None:
     assert head.startswith(b"POST /xopc/api/restart HTTP/1.1\r\n")
     assert b"\r\nContent-Type: application/json\r\n" in head + b"\r\n"
     assert json.loads(body) == {"reason": "a test"}
+
+
+def test_a_post_may_carry_headers_of_its_own() -> None:
+    with answering(reply("200 OK", b"{}")) as (url, received):
+        Client(url).post("/x", {}, {"Idempotency-Key": "k-1"})
+    assert b"\r\nIdempotency-Key: k-1\r\n" in received[0]
+
+
+def test_a_delete_sends_no_body() -> None:
+    with answering(reply("200 OK", b'{"deleted": true}')) as (url, received):
+        assert Client(url).delete("/x/a%3Ab") == {"deleted": True}
+    assert received[0].startswith(b"DELETE /x/a%3Ab HTTP/1.1\r\n")
+    assert b"content-type" not in received[0].lower()
+
+
+def test_of_a_query_only_what_is_given_goes_out() -> None:
+    with answering(reply("200 OK", b"{}")) as (url, received):
+        Client(url).get("/x", {"search": "a b&c", "limit": 5, "channel": None})
+        Client(url).get("/x", {"channel": None})
+    assert [request.split(b" ")[1] for request in received] == [b"/x?search=a+b%26c&limit=5", b"/x"]
+
+
+def test_what_was_searched_for_is_not_in_the_error() -> None:
+    with answering(reply("404 Not Found", b"{}")) as (url, _), pytest.raises(RefusedError) as caught:
+        Client(url).get("/x", {"search": "s3cret"})
+    assert "s3cret" not in caught.value.message
+
+
+def test_an_answer_that_is_too_long_is_given_up() -> None:
+    body = b'"%s"' % (b"x" * MAX_BODY_BYTES)
+    with answering(reply("200 OK", body)) as (url, _), pytest.raises(NoAnswerError, match="larger than 8 MiB"):
+        Client(url).get("/x")
+
+
+def test_an_answer_that_breaks_off_is_told() -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"
+    with answering(head) as (url, _), pytest.raises(NoAnswerError, match="broke off in the middle"):
+        Client(url).get("/x")
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,10 @@ def build_app() -> App:
         result_action="return_value",
     )
     app.command("xopc.cli.gateway:app", name="gateway")
+    app.command("xopc.cli.agent:agent", name="agent")
+    app.command("xopc.cli.message:app", name="message")
+    app.command("xopc.cli.sessions:app", name="sessions")
+    app.command("xopc.cli.outbox:app", name="outbox")
     app.register_install_completion_command(  # pyright: ignore[reportUnknownMemberType] - cyclopts leaves kwargs bare
         help="Let this shell complete xopc's commands."
     )

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
-from cyclopts import Parameter, Token
+from cyclopts import Parameter, Token, validators
 
 from xopc.client.http import split_base_url
 
+MAX_LIMIT = 500
+"""As many as the gateway gives at once."""
 UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "": 1.0}
 
 
@@ -34,6 +36,12 @@ def _check_url(_type: object, value: str | None) -> None:
 JsonOption: TypeAlias = Annotated[bool, Parameter(name="--json", help="Print JSON.")]
 ConfigOption: TypeAlias = Annotated[
     Path | None, Parameter(name="--config", help="The configuration file, instead of ~/.xopc/xopc.json.")
+]
+LimitOption: TypeAlias = Annotated[
+    int,
+    Parameter(
+        name="--limit", validator=validators.Number(gte=1, lte=MAX_LIMIT), help="How many, 1 to 500 (default: 50)."
+    ),
 ]
 DurationOption: TypeAlias = Annotated[Duration, Parameter(converter=_read_duration, n_tokens=1)]
 """Use it inside another `Annotated`, with the help text."""

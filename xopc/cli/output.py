@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK
+
+_CONTROLS: Mapping[int, str | None] = {
+    **dict.fromkeys([*range(32), *range(127, 160)], "\N{REPLACEMENT CHARACTER}"),
+    ord("\n"): "\n",
+    ord("\t"): "\t",
+    ord("\r"): None,
+}
 
 
 def print_json(value: Mapping[str, object]) -> None:
@@ -44,6 +51,31 @@ def preview(secret: str) -> str:
     """
     shown = 8 if len(secret) >= 24 else min(4, len(secret) // 4)
     return f"{secret[:shown]}...{secret[len(secret) - shown :]}"
+
+
+def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows below a head, in columns as wide as what is in them; the last one ends where its texts end."""
+    lines = [list(head), *(list(row) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def without_controls(text: str) -> str:
+    """A text of somebody else's without what would move the cursor, recolour or retitle the terminal."""
+    return text.translate(_CONTROLS)
+
+
+def one_line(text: str, limit: int) -> str:
+    """A text without control characters and line breaks, cut where it is longer than `limit`."""
+    line = without_controls(" ".join(text.split()))
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def ago(timestamp: object) -> str:
+    """How long an ISO 8601 time is past: `3 min ago`; a hyphen where it is none."""
+    seconds = seconds_since(timestamp)
+    return "-" if seconds is None else f"{duration(seconds)} ago"
 
 
 def duration(seconds: float) -> str:

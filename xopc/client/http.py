@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeAlias, cast
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from attrs import field, frozen
 
@@ -16,6 +18,9 @@ from xopc.contracts.errors import Failure, XopcError
 MAX_BODY_BYTES = 8 * 1024 * 1024
 
 JsonObject: TypeAlias = dict[str, Any]
+
+NO_QUERY: Mapping[str, str | int | None] = {}
+NO_HEADERS: Mapping[str, str] = {}
 
 
 class NoAnswerError(XopcError):
@@ -50,39 +55,51 @@ class Client:
     timeout_seconds: float = 5.0
     """For each step of the connection, and for the answer's body as a whole."""
 
-    def get(self, path: str) -> JsonObject:
-        """The JSON object that `path` answers with."""
-        return self._request("GET", path, None)
+    def get(self, path: str, query: Mapping[str, str | int | None] = NO_QUERY) -> JsonObject:
+        """The JSON object that `path` answers with; of the query, what is None is left out."""
+        given = {name: value for name, value in query.items() if value is not None}
+        return self._request("GET", f"{path}?{urlencode(given)}" if given else path)
 
-    def post(self, path: str, body: Mapping[str, Any]) -> JsonObject:
+    def post(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] = NO_HEADERS) -> JsonObject:
         """Send a JSON object, and return the one that is the answer."""
-        return self._request("POST", path, json.dumps(body).encode())
+        return self._request("POST", path, body, headers)
 
-    def _request(self, method: str, path: str, data: bytes | None) -> JsonObject:
+    def delete(self, path: str) -> JsonObject:
+        """Delete what stands at `path`, and return the JSON object that is the answer."""
+        return self._request("DELETE", path)
+
+    @contextmanager
+    def open(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, headers: Mapping[str, str] = NO_HEADERS
+    ) -> Generator[Answer]:
+        """An answer that is a success, while its body arrives."""
         secure, host, port, prefix = split_base_url(self.base_url)
+        url = f"{self.base_url.rstrip('/')}{path.partition('?')[0]}"
+        data = None if body is None else json.dumps(body).encode()
         kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         connection = kind(host, port, timeout=self.timeout_seconds)
-        url = f"{self.base_url.rstrip('/')}{path}"
         try:
-            connection.request(method, prefix + path, data, self._headers(data))
-            response = connection.getresponse()
-            text = self._read(response)
-        except TimeoutError as error:
-            raise NoAnswerError(url, f"no answer within {self.timeout_seconds:g} s") from error
-        except OSError as error:
-            raise NoAnswerError(url, (error.strerror or str(error) or type(error).__name__).lower()) from error
-        except UnicodeError as error:
-            raise NoAnswerError(url, f"{host!r} is not the name of a host") from error
-        except http.client.HTTPException as error:
-            raise NoAnswerError(url, f"what answers there is not a gateway ({type(error).__name__})") from error
+            with _told(url, self.timeout_seconds):
+                connection.request(method, prefix + path, data, {**self._headers(data), **headers})
+                # The connection forgets its socket once the answer has come, and the answer must not wait for ever.
+                ours = connection.sock
+                response = connection.getresponse()
+            with response:
+                answer = Answer(url, response, ours, self.timeout_seconds)
+                if not 200 <= response.status < 300:
+                    raise RefusedError(url, response.status, _json_object(answer.whole()))
+                yield answer
         finally:
             connection.close()
-        body = _json_object(text)
-        if not 200 <= response.status < 300:
-            raise RefusedError(url, response.status, body)
-        if body is None:
-            raise NoAnswerError(url, "what answers there is not a gateway (its answer is not a JSON object)")
-        return body
+
+    def _request(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, headers: Mapping[str, str] = NO_HEADERS
+    ) -> JsonObject:
+        with self.open(method, path, body, headers) as answer:
+            value = _json_object(answer.whole())
+        if value is None:
+            raise NoAnswerError(answer.url, "what answers there is not a gateway (its answer is not a JSON object)")
+        return value
 
     def _headers(self, data: bytes | None) -> dict[str, str | bytes]:
         headers: dict[str, str | bytes] = {"Accept": "application/json", "Connection": "close"}
@@ -96,16 +113,57 @@ class Client:
             headers["Authorization"] = f"Bearer {self.credential}".encode()
         return headers
 
-    def _read(self, response: http.client.HTTPResponse) -> bytes:
-        deadline = time.monotonic() + self.timeout_seconds
-        text = b""
-        while chunk := response.read1(64 * 1024):
-            text += chunk
-            if time.monotonic() > deadline:
+
+class Answer:
+    """The body of an answer, as it arrives. Raises `NoAnswerError`."""
+
+    def __init__(self, url: str, response: http.client.HTTPResponse, ours: socket.socket, seconds: float) -> None:
+        """`seconds` are for the whole body."""
+        self.url = url
+        self._response = response
+        self._socket = ours
+        self._seconds = seconds
+        self._deadline = time.monotonic() + seconds
+
+    @property
+    def content_type(self) -> str:
+        """Without its parameters: `application/json`."""
+        return self._response.headers.get_content_type()
+
+    def piece(self) -> bytes:
+        """What has arrived next; empty at the end."""
+        with _told(self.url, self._seconds):
+            left = self._deadline - time.monotonic()
+            if left <= 0:
                 raise TimeoutError
+            self._socket.settimeout(left)
+            return self._response.read1(64 * 1024)
+
+    def whole(self) -> bytes:
+        """All of it, up to 8 MiB."""
+        text = b""
+        while piece := self.piece():
+            text += piece
             if len(text) > MAX_BODY_BYTES:
-                raise http.client.HTTPException
+                raise NoAnswerError(self.url, f"its answer is larger than {MAX_BODY_BYTES // 1024 // 1024} MiB")
         return text
+
+
+@contextmanager
+def _told(url: str, seconds: float) -> Generator[None]:
+    """Whatever goes wrong inside is told as `NoAnswerError`."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise NoAnswerError(url, f"no answer within {seconds:g} s") from error
+    except OSError as error:
+        raise NoAnswerError(url, (error.strerror or str(error) or type(error).__name__).lower()) from error
+    except UnicodeError as error:
+        raise NoAnswerError(url, f"{urlsplit(url).hostname!r} is not the name of a host") from error
+    except http.client.IncompleteRead as error:
+        raise NoAnswerError(url, "the connection broke off in the middle of the answer") from error
+    except http.client.HTTPException as error:
+        raise NoAnswerError(url, f"what answers there is not a gateway ({type(error).__name__})") from error
 
 
 def split_base_url(url: str) -> tuple[bool, str, int, str]:
