@@ -125,6 +125,13 @@ class Gateway:
     def health(self) -> Any:  # noqa: ANN401 - JSON
         return self.request("GET", "/health", token=None).json
 
+    def boot_id(self) -> str | None:
+        """Of the process that answers now; None where the answer is torn."""
+        try:
+            return self.health()["bootId"]
+        except (OSError, http.client.HTTPException):
+            return None
+
     def xopc(self, *args: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """Another command of the same person."""
         return run_xopc(*args, environ={**self.environ, **environ}, cwd=self.home)

@@ -1,32 +1,125 @@
-from pathlib import Path
+"""A generation with its real parts: channels, sessions, outbox and the built-in model."""
 
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
 import trio
 
-from xopc.config.resolve import Flags, resolve
+from tests.fakes.telegram_server import TOKEN, BotApi, serving
+from xopc.config.resolve import Flags, Resolved, resolve
+from xopc.contracts.api import TreeNode
+from xopc.contracts.messages import Address, Inbound, Outbound, OutboxState, PeerKind
+from xopc.contracts.transcript import RunState
 from xopc.core.tasks import Node, open_branch
-from xopc.gateway.generation import start_generation
+from xopc.gateway.generation import Generation, Life, start_generation
 
 
-async def test_a_generation_lives_in_the_tree_until_it_is_ended(tmp_path: Path) -> None:
+def configured(home: Path, bot_api: BotApi | None = None, **gateway: object) -> Resolved:
+    document: dict[str, Any] = {"gateway": gateway}
+    if bot_api is not None:
+        telegram = {"botToken": TOKEN, "apiRoot": bot_api.root, "dmPolicy": "open"}
+        document["channels"] = {"telegram": telegram}
+    (home / ".xopc").mkdir(exist_ok=True)
+    (home / ".xopc" / "xopc.json").write_text(json.dumps(document))
+    return resolve({"XOPC_HOME": str(home)}, Flags())
+
+
+def inbound(text: str) -> Inbound:
+    return Inbound(Address("webchat", "default", "chat"), PeerKind.DIRECT, "chat", text, f"test:{text}")
+
+
+def names(node: TreeNode) -> set[str]:
+    return {child.name for child in node.children}
+
+
+async def answered(generation: Generation, text: str) -> RunState:
+    (accepted,) = await generation.inbox.accept([inbound(text)])
+    return (await generation.sessions.wait(accepted.run_id)).state
+
+
+async def test_its_parts_are_tasks_below_it(home: Path, life: Life) -> None:
     root = Node("root")
-    resolved = resolve({"XOPC_HOME": str(tmp_path)}, Flags())
     async with open_branch(root) as branch:
-        generation = await start_generation(branch, 3, resolved)
+        generation = await start_generation(branch, 3, configured(home), life)
         (node,) = root.snapshot().children
         assert (node.name, node.restarts) == ("generation", 2)
-        assert (generation.number, generation.resolved) == (3, resolved)
-        with trio.fail_after(1):
-            await generation.end()
-        await trio.testing.wait_all_tasks_blocked()
-        assert root.snapshot().children == ()
+        assert names(node) == {"channels", "sessions", "outbox"}
+        assert names(node.children[0]) == {"webchat:default"}
+        await generation.end()
+    assert root.snapshot().children == ()
 
 
-async def test_the_end_of_a_generation_leaves_its_neighbours_alone(tmp_path: Path) -> None:
-    root = Node("root")
-    resolved = resolve({"XOPC_HOME": str(tmp_path)}, Flags())
-    async with open_branch(root) as branch:
-        first = await start_generation(branch, 1, resolved)
+async def test_a_message_is_answered_by_the_built_in_model(home: Path, life: Life) -> None:
+    async with open_branch(Node("root")) as branch:
+        generation = await start_generation(branch, 1, configured(home), life)
+        assert await answered(generation, "Hello") is RunState.DONE
+        await generation.end()
+
+
+async def test_a_drained_generation_answers_no_more_and_the_next_one_goes_on(home: Path, life: Life) -> None:
+    async with open_branch(Node("root")) as branch:
+        first = await start_generation(branch, 1, configured(home), life)
+        with trio.fail_after(5):
+            await first.drain()
+        (accepted,) = await first.inbox.accept([inbound("left over")])
         await first.end()
-        second = await start_generation(branch, 2, resolved)
-        assert second.started >= first.started
+        second = await start_generation(branch, 2, configured(home), life)
+        with trio.fail_after(5):
+            assert (await second.sessions.wait(accepted.run_id)).state is RunState.DONE
+        await second.end()
+
+
+async def test_rows_117_119_a_deferred_channel_connects_in_phase_2_and_the_outbox_begins_after_it(
+    home: Path, life: Life
+) -> None:
+    async with serving() as bot_api, open_branch(Node("root")) as branch:
+        bot_api.chats.add(7)
+        generation = await start_generation(branch, 1, configured(home, bot_api), life)
+        assert "outbox" not in names(generation.node.snapshot())
+        assert not bot_api.called("getMe")
+        row_id, _ = await life.storage.enqueue(Outbound(Address("telegram", "default", "7"), "queued before"))
+        await generation.begin_phase_2()
+        with trio.fail_after(10):
+            await bot_api.until(lambda: bot_api.sent)
+        assert [call.method for call in bot_api.calls].index("getMe") < [call.method for call in bot_api.calls].index(
+            "sendMessage"
+        )
+        row = await life.storage.outbox_row(row_id)
+        assert row is not None
+        assert row.state in (OutboxState.SENT, OutboxState.INFLIGHT)
+        await generation.end()
+
+
+async def test_row_123_with_mode_off_nothing_is_deferred(home: Path, life: Life) -> None:
+    async with serving() as bot_api, open_branch(Node("root")) as branch:
+        resolved = configured(home, bot_api, channelConnectDeferMode="off")
+        generation = await start_generation(branch, 1, resolved, life)
+        assert bot_api.called("getMe")
+        assert "outbox" in names(generation.node.snapshot())
+        await generation.end()
+
+
+async def test_a_channel_that_cannot_connect_degrades_the_gateway_and_stops_nothing(home: Path, life: Life) -> None:
+    async with serving() as bot_api, open_branch(Node("root")) as branch:
+        bot_api.fail("getMe", status=401, times=-1)
+        resolved = configured(home, bot_api, channelConnectDeferMode="off")
+        generation = await start_generation(branch, 1, resolved, life)
+        assert generation.is_degraded()
+        assert {"name": "telegram", "enabled": True, "connected": False} in generation.channel_status()
+        assert await answered(generation, "Hello") is RunState.DONE
+        await generation.end()
+
+
+@pytest.mark.parametrize("times", [1, 3])
+async def test_the_end_of_a_generation_leaves_its_neighbours_alone(home: Path, life: Life, times: int) -> None:
+    async with open_branch(Node("root")) as branch:
+        for number in range(1, times + 1):
+            generation = await start_generation(branch, number, configured(home), life)
+            await generation.end()
+        last = await start_generation(branch, times + 1, configured(home), life)
+        assert await answered(last, "Hello") is RunState.DONE
         branch.cancel()

@@ -9,8 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import xopc
 from xopc.cli.gateway.run import launch
 from xopc.config.resolve import Flags, resolve
+from xopc.storage.migrate import LATEST_SCHEMA
 from xopc_supervisor.contract import INHERITANCE_VARIABLE, LAUNCH_VARIABLE, Inheritance, Launch
 
 
@@ -44,7 +46,7 @@ def test_started_by_hand_it_says_how_to_start_the_gateway() -> None:
 def test_a_gateway_whose_supervisor_is_gone_ends_before_it_opens_the_database(home: Path) -> None:
     done, said = run_under_a_dead_supervisor(launch(resolve(os.environ, Flags())), home)
     assert done.returncode == 0, done.stderr
-    assert said == b"standby 0.1.0 1\n"
+    assert said == f"standby {xopc.__version__} {LATEST_SCHEMA}\n".encode()
     assert not (home / ".xopc" / "xopc.db").exists()
 
 

@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 from xopc.config.resolve import Flags, resolve
 from xopc.contracts.api import HealthStatus
-from xopc.gateway.generation import Generation
+from xopc.gateway.generation import Generation, Life
 from xopc.gateway.vitals import Identity, Vitals, addresses_of
 
 IDENTITY = Identity("boot", 4711, 4712, ("127.0.0.1:18790",), 18790)
@@ -18,8 +18,8 @@ def vitals() -> Vitals:
     return Vitals(IDENTITY, connections=lambda: 3)
 
 
-async def running(home: Path, number: int = 1) -> tuple[Vitals, Generation]:
-    generation = Generation(number, resolve({"XOPC_HOME": str(home)}, Flags()))
+async def running(life: Life, home: Path, number: int = 1) -> tuple[Vitals, Generation]:
+    generation = Generation(number, resolve({"XOPC_HOME": str(home)}, Flags()), life)
     told = vitals()
     told.generation = generation
     return told, generation
@@ -30,8 +30,8 @@ async def test_health_is_told_from_before_the_first_generation_on() -> None:
     assert (health.generation, health.uptime, health.pid, health.gateway_pid) == (0, 0, 4711, 4712)
 
 
-async def test_uptime_counts_whole_seconds_of_the_generation(home: Path, autojump_clock: MockClock) -> None:
-    told, generation = await running(home, number=2)
+async def test_uptime_counts_whole_seconds_of_the_generation(life: Life, home: Path, autojump_clock: MockClock) -> None:
+    told, generation = await running(life, home, number=2)
     await trio.sleep(3.7)
     code, body = told.answer()
     health = json.loads(body)
@@ -49,30 +49,31 @@ async def test_uptime_counts_whole_seconds_of_the_generation(home: Path, autojum
         (HealthStatus.STOPPING, 503),
     ],
 )
-async def test_only_a_stopping_gateway_is_unavailable(home: Path, status: HealthStatus, code: int) -> None:
-    told, _ = await running(home)
+async def test_only_a_stopping_gateway_is_unavailable(life: Life, home: Path, status: HealthStatus, code: int) -> None:
+    told, _ = await running(life, home)
     told.answer()
     told.status = status
     answered, body = told.answer()
     assert (answered, json.loads(body)["status"]) == (code, status.value)
 
 
-async def test_the_answer_is_encoded_once_as_long_as_nothing_changes(home: Path) -> None:
-    told, _ = await running(home)
+async def test_the_answer_is_encoded_once_as_long_as_nothing_changes(life: Life, home: Path) -> None:
+    told, _ = await running(life, home)
     assert told.answer()[1] is told.answer()[1]
 
 
 async def test_the_status_tells_paths_as_a_person_writes_them_and_no_secret(
+    life: Life,
     home: Path,
 ) -> None:
-    told, generation = await running(home)
+    told, generation = await running(life, home)
     status = told.full(generation, None)
     assert status.config_path == "~/.xopc/xopc.json"
     assert (status.port, status.connections, status.restarts, status.auth_mode) == (18790, 3, 0, "token")
 
 
-async def test_the_memory_is_measured_once_a_second_at_most(home: Path, autojump_clock: MockClock) -> None:
-    told, generation = await running(home)
+async def test_the_memory_is_measured_once_a_second_at_most(life: Life, home: Path, autojump_clock: MockClock) -> None:
+    told, generation = await running(life, home)
     first = told.full(generation, None).memory
     assert told.full(generation, None).memory is first
     await trio.sleep(1.1)

@@ -1,45 +1,228 @@
-"""A generation: all that depends on the configuration. An in-process restart replaces it whole."""
+"""A generation: all that depends on the configuration. An in-process restart replaces it whole.
+
+generation
+├─ channels               the accounts, each a task that is started again alone
+├─ sessions               a worker for each session that has something to answer
+└─ outbox                 a lane for each address that has something to send
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+import structlog
 import trio
-from attrs import define, field
+from attrs import frozen
 
+from xopc.agent.agent import Agent, open_agent
+from xopc.channels.accounts import Accounts
+from xopc.channels.base import Channel, Context
+from xopc.channels.registry import make_channels
+from xopc.channels.startup import (
+    PHASE_1_MESSAGE,
+    PHASE_2_MESSAGE,
+    DeferPlan,
+    Phase1Times,
+    Phase2Times,
+    Startable,
+    phase1_record,
+    phase2_failure_record,
+    phase2_record,
+    plan_deferral,
+)
 from xopc.config.resolve import Resolved
-from xopc.core.tasks import Branch, utc_now
+from xopc.contracts.keys import SessionKey
+from xopc.contracts.messages import Inbound
+from xopc.core.hub import Hub
+from xopc.core.inbox import Inbox
+from xopc.core.outbox import Outbox
+from xopc.core.router import Routing, route
+from xopc.core.runs import Runs
+from xopc.core.sessions import Sessions
+from xopc.core.tasks import Branch, Node, open_branch, utc_now
+from xopc.storage.path import Cursor, PathStorage
+
+PHASE_1_SECONDS = 5
+"""For a channel to connect before the gateway listens; then it goes on in the background."""
+PHASE_2_SECONDS = 30
+"""For the deferred channels, before the outbox begins to send."""
+TURN_SECONDS = 4.0
+"""Of a drain: turns may finish. One second is left to close their streams."""
+
+log = structlog.get_logger("xopc.gateway")
 
 
-@define(eq=False)
+@frozen
+class Life:
+    """What outlives a generation, as far as its parts need it."""
+
+    storage: PathStorage
+    runs: Runs
+    hub: Hub
+    boot_id: str
+    environ: Mapping[str, str]
+
+
 class Generation:
-    """One running generation."""
+    """One running generation. Made by `start_generation`."""
 
-    number: int
-    """1 for the first of a process."""
-    resolved: Resolved
-    started: float = field(factory=trio.current_time)
-    """Of trio's clock, seconds."""
-    started_at: str = field(factory=utc_now)
-    _scope: trio.CancelScope = field(factory=trio.CancelScope, repr=False)
-    _ended: trio.Event = field(factory=trio.Event, repr=False)
+    def __init__(self, number: int, resolved: Resolved, life: Life) -> None:
+        """`number` is 1 for the first of a process."""
+        self.number = number
+        self.resolved = resolved
+        self.started = trio.current_time()
+        """Of trio's clock, seconds."""
+        self.started_at = utc_now()
+        self.routing = Routing.of(resolved.settings)
+        self.channels: dict[str, Channel] = {channel.id: channel for channel in make_channels(resolved.settings)}
+        self.outbox = Outbox(life.storage, self.channels, life.hub)
+        self.accounts = Accounts(tuple(self.channels.values()), Context(self._accept, life.storage.cursor))
+        self.sessions: Sessions
+        self.inbox: Inbox
+        self.node = Node("generation", restarts=number - 1)
+        self._life = life
+        self._parts: Branch
+        self._connections: Branch
+        self._plan: DeferPlan
+        self._scope = trio.CancelScope()
+        self._turns = trio.CancelScope()
+        self._ended = trio.Event()
 
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
-        """Live until ended: the parts of the generation are tasks below this one."""
+        """Start the parts, report started when the first phase is done, and live until ended."""
+        resolved, life = self.resolved, self._life
         try:
             with self._scope:
-                task_status.started()
-                await trio.sleep_forever()
+                async with (
+                    open_agent(resolved.settings, resolved.paths, life.environ, life.storage) as agent,
+                    open_branch(self.node) as self._parts,
+                ):
+                    async with open_branch(self.node.add("channels")) as self._connections:
+                        await self._begin(agent)
+                        task_status.started()
+                        await trio.sleep_forever()
+                    await trio.sleep_forever()
         finally:
+            await self.accounts.close()
             self._ended.set()
+
+    def route(self, inbound: Inbound) -> SessionKey:
+        """The session that a message from a channel belongs to."""
+        return route(inbound, self.routing)
+
+    async def _begin(self, agent: Agent) -> None:
+        """Phase 1: everything but the channels that connect late."""
+        life = self._life
+        clock = _Clock()
+        self.sessions = Sessions(life.storage, agent.run_turn, life.runs, life.hub, self.outbox.wake, life.boot_id)
+        self.inbox = Inbox(life.storage, self.route, self.sessions)
+        await self.accounts.init()
+        init = clock.lap()
+        enabled = [channel for channel in self.channels.values() if channel.accounts()]
+        self._plan = plan_deferral(
+            self.resolved.settings.gateway,
+            [Startable(channel.id, channel in enabled, channel.is_deferred) for channel in self.channels.values()],
+        )
+        for warning in (*self.routing.warnings, *self._plan.warnings):
+            log.warn(warning)
+        plan = clock.lap()
+        now = {channel.id for channel in enabled} - set(self._plan.deferred)
+        await self.accounts.start(self._connections, now, cap_seconds=PHASE_1_SECONDS)
+        start = clock.lap()
+        await self._parts.start("sessions", self._run_sessions)
+        replay = None
+        if not self._plan.deferred:
+            await self._parts.start("outbox", self.outbox.run)
+            replay = clock.lap()
+        times = Phase1Times(init=init, plan=plan, start=start, replay=replay, total=clock.total())
+        log.info(PHASE_1_MESSAGE, **phase1_record(self._plan, times))
+
+    async def begin_phase_2(self) -> None:
+        """Once the gateway listens, connect in the background what connects late."""
+        await self._parts.start("connecting", self._connect_deferred)
+
+    async def _connect_deferred(self, *, task_status: trio.TaskStatus[None]) -> None:
+        """Phase 2: the channels that connect late, and then the outbox."""
+        task_status.started()
+        clock = _Clock()
+        deferred = replay = 0
+        try:
+            if self._plan.deferred:
+                await self.accounts.start(self._connections, self._plan.deferred, cap_seconds=PHASE_2_SECONDS)
+                deferred = clock.lap()
+                await self._parts.start("outbox", self.outbox.run)
+                replay = clock.lap()
+            times = Phase2Times(deferred=deferred, replay=replay, total=clock.total())
+            log.info(PHASE_2_MESSAGE, **phase2_record(self._plan, times))
+        except Exception as error:
+            times = Phase2Times(deferred=deferred, replay=replay, total=clock.total())
+            log.error(PHASE_2_MESSAGE, **phase2_failure_record(self._plan, times, error))
+            raise
+        self._life.hub.publish("channels.status", {"channels": self.channel_status()})
+
+    def channel_status(self) -> list[dict[str, object]]:
+        """Each channel: its name, whether it is on, and whether all of its accounts are connected."""
+        return [
+            {
+                "name": channel.id,
+                "enabled": any(account.enabled for account in channel.accounts),
+                "connected": channel.error is None
+                and all(account.connected for account in channel.accounts if account.enabled),
+            }
+            for channel in self.accounts.status()
+        ]
+
+    def is_degraded(self) -> bool:
+        """Whether something that should run does not."""
+        return any(
+            channel.error is not None or any(account.enabled and account.error for account in channel.accounts)
+            for channel in self.accounts.status()
+        )
+
+    # ------------------------------------------------------------------ end
+
+    async def drain(self) -> None:
+        """Take nothing more in, and let what is under way finish: turns for `TURN_SECONDS`, then they keep their
+        steps for the next generation, and sends for as long as the caller gives."""
+        self._connections.cancel()
+        with trio.move_on_after(TURN_SECONDS):
+            await self.sessions.drain()
+        self._turns.cancel()
+        await self.outbox.drain()
 
     async def end(self) -> None:
         """Cancel all of it, and wait until it is gone."""
         self._scope.cancel()
         await self._ended.wait()
 
+    # -------------------------------------------------------------- helpers
 
-async def start_generation(branch: Branch, number: int, resolved: Resolved) -> Generation:
+    async def _accept(self, inbounds: Sequence[Inbound], cursor: Cursor | None) -> None:
+        await self.inbox.accept(inbounds, cursor)
+
+    async def _run_sessions(self, *, task_status: trio.TaskStatus[None]) -> None:
+        with self._turns:
+            await self.sessions.run(task_status=task_status)
+
+
+class _Clock:
+    """Milliseconds between the steps of a start."""
+
+    def __init__(self) -> None:
+        self._began = self._last = trio.current_time()
+
+    def lap(self) -> int:
+        """Since the last lap."""
+        before, self._last = self._last, trio.current_time()
+        return round((self._last - before) * 1000)
+
+    def total(self) -> int:
+        """Since the beginning."""
+        return round((trio.current_time() - self._began) * 1000)
+
+
+async def start_generation(branch: Branch, number: int, resolved: Resolved, life: Life) -> Generation:
     """Start a generation in `branch`, and return it when its first phase is done."""
-    generation = Generation(number, resolved)
-    await branch.start("generation", generation.run)
-    branch.node.children[-1].restarts = number - 1
+    generation = Generation(number, resolved, life)
+    await branch.start(generation.node, generation.run)
     return generation

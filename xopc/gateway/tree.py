@@ -31,9 +31,11 @@ from xopc.contracts.api import (
     TaskState,
 )
 from xopc.contracts.errors import ConfigError, Failure, XopcError
+from xopc.core.hub import Hub
+from xopc.core.runs import Runs
 from xopc.core.tasks import Branch, Node, open_branch, utc_now
 from xopc.gateway.drain import LINGER_SECONDS, drain, force_exit
-from xopc.gateway.generation import Generation, start_generation
+from xopc.gateway.generation import Generation, Life, start_generation
 from xopc.gateway.line import Line
 from xopc.gateway.orders import Orders, Restart, Stop, receive_orders
 from xopc.gateway.vitals import Identity, Vitals, addresses_of
@@ -44,12 +46,14 @@ from xopc.server.gate import Gate
 from xopc.server.routes import Route
 from xopc.server.serve import Server
 from xopc.server.services import Services
-from xopc.storage.base import Boot, Storage
-from xopc.storage.sqlite import open_storage
+from xopc.storage.base import Boot
+from xopc.storage.sqlite import SqliteStorage, open_storage
 from xopc_supervisor import contract
 from xopc_supervisor.contract import Inheritance
 
 ALIVE_SECONDS = 1.0
+RESTART_EXPECTED_MS = 1500
+"""What subscribers are told of how long a restart takes."""
 log = structlog.get_logger("xopc.gateway")
 
 
@@ -89,7 +93,7 @@ async def run(home: Home) -> Outcome:
 class Gateway:
     """The running gateway: one tree, of which one generation at a time."""
 
-    def __init__(self, home: Home, storage: Storage, branch: Branch) -> None:
+    def __init__(self, home: Home, storage: SqliteStorage, branch: Branch) -> None:
         self._home = home
         self._storage = storage
         self._branch = branch
@@ -97,6 +101,9 @@ class Gateway:
         self._gate = Gate()
         self._vitals = Vitals(_identity(home), connections=lambda: self._server.connections)
         self._server = Server(Front(build_app(self._gate, home.routes), self._vitals.answer))
+        self._hub = Hub(home.inheritance.boot_id)
+        self._runs = Runs()
+        self._life = Life(storage, self._runs, self._hub, home.inheritance.boot_id, home.environ)
         self._generation: Generation
 
     # ---------------------------------------------------------------- start
@@ -108,7 +115,7 @@ class Gateway:
             Boot(inheritance.boot_id, os.getpid(), xopc.__version__, utc_now(), inheritance.reason)
         )
         await self._branch.start("orders", receive_orders, home.line, self._orders.give)
-        await self._take_over(await start_generation(self._branch, 1, home.resolved))
+        await self._take_over(await start_generation(self._branch, 1, home.resolved, self._life))
         await self._branch.start("server", self._server.run, home.listeners)
         home.line.say(contract.LISTENING)
         await self._branch.start("alive", _say_alive, home.line)
@@ -116,6 +123,7 @@ class Gateway:
         duration_ms = None if down_since is None else round((time.monotonic() - down_since) * 1000)
         await self._record(RestartKind(inheritance.kind), inheritance.reason, duration_ms)
         home.line.say(contract.READY)
+        await self._generation.begin_phase_2()
         log.info("The gateway is ready.", addresses=self._vitals.identity.addresses, version=xopc.__version__)
 
     async def _take_over(self, generation: Generation) -> None:
@@ -145,6 +153,15 @@ class Gateway:
             status=status,
             tree=self._branch.node.snapshot,
             restart=restart,
+            settings=generation.resolved.settings,
+            storage=self._storage,
+            inbox=generation.inbox,
+            sessions=generation.sessions,
+            runs=self._runs,
+            hub=self._hub,
+            outbox=generation.outbox,
+            channels=generation.channels,
+            route=generation.route,
         )
 
     async def _record(self, kind: RestartKind, reason: str, duration_ms: int | None) -> None:
@@ -183,7 +200,8 @@ class Gateway:
         self._home.line.say(contract.RESTART, contract.IN_PROCESS, order.reason)
         self._vitals.status = HealthStatus.RESTARTING
         self._gate.close()
-        await drain(self._gate.idle, cut=self._orders.stop_given)
+        self._say_goodbye("restarting")
+        await drain(self._drain_generation, cut=self._orders.stop_given)
         if self._orders.stop_given.is_set():
             return True
         self._gate.evict()
@@ -191,12 +209,28 @@ class Gateway:
             log.error("The old generation does not end (a stuck thread?); a new process takes over.")
             return False
         self._tell_of_moved_address(resolved)
-        await self._take_over(await start_generation(self._branch, self._generation.number + 1, resolved))
+        number = self._generation.number + 1
+        await self._take_over(await start_generation(self._branch, number, resolved, self._life))
         duration_ms = round((trio.current_time() - began) * 1000)
         await self._record(RestartKind.IN_PROCESS, order.reason, duration_ms)
         self._home.line.say(contract.READY)
+        await self._generation.begin_phase_2()
         log.info("Restarted.", reason=order.reason, duration_ms=duration_ms, generation=self._generation.number)
         return True
+
+    async def _drain_generation(self) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._generation.drain)
+            await self._gate.idle()
+
+    async def _drain_all(self) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._generation.drain)
+            await self._server.drain()
+
+    def _say_goodbye(self, reason: str) -> None:
+        """Part from the subscribers of broadcast events."""
+        self._hub.close(reason, RESTART_EXPECTED_MS if reason == "restarting" else None)
 
     async def _end_generation(self) -> bool:
         """Whether all of the old generation is gone within `LINGER_SECONDS`: its tasks, and the requests inside it."""
@@ -217,7 +251,8 @@ class Gateway:
         log.info("Restarting in a new process.", reason=order.reason)
         self._home.line.say(contract.RESTART, contract.RESPAWN, order.reason)
         self._vitals.status = HealthStatus.RESTARTING
-        await drain(self._server.drain)
+        self._say_goodbye("restarting")
+        await drain(self._drain_all)
         return Outcome.RESPAWN
 
     async def _stop(self, order: Stop) -> Outcome:
@@ -226,9 +261,10 @@ class Gateway:
         self._home.line.say(contract.STOPPING)
         self._vitals.status = HealthStatus.STOPPING
         self._gate.shut()
+        self._say_goodbye("stopping")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_leave_at_second_stop, self._orders)
-            await drain(self._server.drain)
+            await drain(self._drain_all)
             nursery.cancel_scope.cancel()
         return Outcome.STOP
 

@@ -42,6 +42,7 @@ class Vitals:
     identity: Identity
     connections: Callable[[], int]
     status: HealthStatus = HealthStatus.HEALTHY
+    """Of the gateway as such; a channel that is down makes a healthy one degraded."""
     generation: Generation | None = None
     _cached: tuple[object, bytes] = field(default=(None, b""), init=False)
     _measured: tuple[float, MemoryUse] | None = field(default=None, init=False)
@@ -49,8 +50,11 @@ class Vitals:
     def health(self) -> Health:
         """The body of `/health`."""
         generation = self.generation
+        status = self.status
+        if status is HealthStatus.HEALTHY and generation is not None and generation.is_degraded():
+            status = HealthStatus.DEGRADED
         return Health(
-            status=self.status,
+            status=status,
             uptime=int(trio.current_time() - generation.started) if generation else 0,
             service=SERVICE,
             version=xopc.__version__,
