@@ -18,6 +18,8 @@ import trio
 from tests.e2e.harness import TOKEN, Gateway
 from tests.e2e.outside import Outside, outside
 from xopc.contracts.messages import Address, Outbound
+from xopc.storage import outbox
+from xopc.storage.ids import TimeOrderedIds
 from xopc.storage.sqlite import open_storage
 
 Ask = Callable[[http.client.HTTPConnection, int], None]
@@ -135,7 +137,7 @@ async def _enqueue_grouped(callers: int, seconds: float) -> float:
 
 
 async def _enqueue_one_by_one(callers: int, seconds: float) -> float:
-    """The same rows and the same durability, but a commit for each."""
+    """The same transaction with the same durability, but a commit for each, from a pool of threads."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "bench.db"
         async with open_storage(path):
@@ -143,15 +145,17 @@ async def _enqueue_one_by_one(callers: int, seconds: float) -> float:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         connection.execute("pragma journal_mode = wal")
         connection.execute("pragma synchronous = full")
-        connection.execute("create table single (id integer primary key, lane text, body text)")
-        lock = threading.Lock()
+        ids, lock = TimeOrderedIds(), threading.Lock()
 
-        def insert(lane: str) -> None:
+        def store(outbound: Outbound) -> None:
+            now = time.time()
             with lock:
-                connection.execute("insert into single (lane, body) values (?, ?)", (lane, BODY))
+                connection.execute("begin immediate")
+                outbox.enqueue(connection, f"msg_{ids.next(now)}", outbound, None, now)
+                connection.execute("commit")
 
         async def enqueue(caller: int) -> None:
-            await trio.to_thread.run_sync(insert, str(caller))
+            await trio.to_thread.run_sync(store, Outbound(Address("telegram", "default", str(caller)), BODY))
 
         try:
             return await _rate(callers, seconds, enqueue)

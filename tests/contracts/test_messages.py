@@ -13,9 +13,8 @@ from xopc.contracts.messages import Address, Inbound, Outbound, OutboxRow, Outbo
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 ADDRESS = st.builds(Address, TEXT, TEXT, TEXT, st.none() | TEXT)
 OUTBOUND = st.builds(Outbound, ADDRESS, TEXT, st.none() | TEXT, st.booleans())
-INBOUND = st.builds(
-    Inbound, ADDRESS, st.sampled_from(PeerKind), TEXT, TEXT, TEXT, sender_name=st.none() | TEXT, message_id=st.none() | TEXT
-)  # fmt: skip
+MAYBE = st.none() | TEXT
+INBOUND = st.builds(Inbound, ADDRESS, st.sampled_from(PeerKind), TEXT, TEXT, TEXT, sender_name=MAYBE, message_id=MAYBE)
 ROW = st.builds(
     OutboxRow,
     TEXT,

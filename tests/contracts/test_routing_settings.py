@@ -32,6 +32,9 @@ def test_bindings_and_links_are_read() -> None:
     assert settings.session == SessionSettings(DmScope.PER_PEER, {"robin": ("telegram:42",)})
 
 
+NOTHING: dict[str, str] = {}
+
+
 @pytest.mark.parametrize(
     ("settings", "path"),
     [
@@ -40,7 +43,7 @@ def test_bindings_and_links_are_read() -> None:
         ({"session": {"identityLinks": {"robin": ["42", " "]}}}, "$.session.identityLinks"),
         ({"session": {"identityLinks": {"robin": "42"}}}, "$.session.identityLinks.robin"),
         ({"bindings": [{"match": {"channel": "telegram"}}]}, "$.bindings[0].agentId"),
-        ({"bindings": [{"agentId": "coder", "match": {}}]}, "$.bindings[0].match.channel"),
+        ({"bindings": [{"agentId": "coder", "match": NOTHING}]}, "$.bindings[0].match.channel"),
         (
             {"bindings": [{"agentId": "coder", "match": {"channel": "telegram", "peerKind": "crowd"}}]},
             "$.bindings[0].match.peerKind",

@@ -14,7 +14,7 @@ from xopc.contracts.errors import Failure, XopcError
 from xopc.contracts.messages import Address, Delivery, Failed, Outbound, OutboxRow, OutboxState, Retry, Sent, Unknown
 from xopc.core.hub import Hub, Subscription
 from xopc.core.outbox import MAX_SENDS, SEND_SECONDS, Outbox
-from xopc.core.retry import MAX_ATTEMPTS
+from xopc.core.retry import MAX_AGE_SECONDS, MAX_SUSPECT_ATTEMPTS
 from xopc.storage.path import Attempt, lane_of
 
 HOUR = 3600.0
@@ -208,14 +208,16 @@ async def test_a_message_that_comes_as_its_lane_ends_is_sent(storage: InlinePath
 async def test_what_was_not_sent_is_tried_again_later_and_later_and_then_given_up(
     storage: InlinePath, autojump_clock: MockClock
 ) -> None:
-    world = World(storage, Carrier(script={"hello": deque([Retry("busy")] * MAX_ATTEMPTS)}))
+    world = World(storage, Carrier(script={"hello": deque([Retry("busy")] * 1000)}))
     async with running(world), world.hub.subscribe() as events:
         row_id, behind = await world.send("hello"), await world.send("next")
         row = await world.settled(row_id)
         await world.settled(behind)
         failed, sent = await heard(events)
-    assert world.carrier.times("hello") == [0, 1, 3, 7, 15, 31, 63, 127]
-    assert (row.state, row.attempts, row.last_error) == (OutboxState.DEAD, 8, "Given up after 8 attempts: busy")
+    times = world.carrier.times("hello")
+    assert times[:11] == [0, 1, 3, 7, 15, 31, 63, 127, 255, 511, 811]
+    assert MAX_AGE_SECONDS - 300 < times[-1] <= MAX_AGE_SECONDS
+    assert (row.state, row.last_error) == (OutboxState.DEAD, "Given up 24 hours after it was accepted: busy")
     assert failed == (
         "message.failed",
         {
@@ -223,7 +225,7 @@ async def test_what_was_not_sent_is_tried_again_later_and_later_and_then_given_u
             "accountId": "default",
             "chatId": "1",
             "messageId": row_id,
-            "error": "Given up after 8 attempts: busy",
+            "error": "Given up 24 hours after it was accepted: busy",
         },
     )
     assert sent[0] == "message.sent"
@@ -374,7 +376,7 @@ async def test_what_was_in_flight_is_sent_again_as_a_possible_duplicate_from_its
 async def test_a_message_at_which_each_process_died_is_given_up(disk: InlineEngine, autojump_clock: MockClock) -> None:
     world = World(InlinePath(disk))
     row_id = await world.send("poison")
-    for _ in range(MAX_ATTEMPTS):
+    for _ in range(MAX_SUSPECT_ATTEMPTS):
         await world.storage.begin_attempt(row_id)
         await world.storage.recover_outbox()
     async with running(world):

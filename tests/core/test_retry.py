@@ -41,23 +41,15 @@ def test_the_pause_can_be_bounded_further() -> None:
         (row(3), Retry("flood", 77.5), 10, Attempt(PENDING, "flood", CREATED + 87.5)),
         (row(3), Retry("flood", 0), 10, Attempt(PENDING, "flood", CREATED + 10)),
         (row(3), Retry("flood", -5), 10, Attempt(PENDING, "flood", CREATED + 10)),
-        # Eight attempts are enough.
+        # However often it failed, it is tried again within a day.
         (row(6), Retry("busy"), 100, Attempt(PENDING, "busy", CREATED + 100 + 64)),
-        (row(7), Retry("busy"), 100, Attempt(DEAD, "Given up after 8 attempts: busy")),
-        (row(7), Retry("flood", 5), 100, Attempt(DEAD, "Given up after 8 attempts: flood")),
-        # So is a day.
+        (row(200), Retry("busy"), 23 * HOUR, Attempt(PENDING, "busy", CREATED + 23 * HOUR + 300)),
         (row(1), Retry("flood", 2 * HOUR), 22 * HOUR, Attempt(PENDING, "flood", CREATED + 24 * HOUR)),
         (row(1), Retry("flood", 3 * HOUR), 22 * HOUR, Attempt(DEAD, "Given up 24 hours after it was accepted: flood")),
         # What may have been sent is tried once more.
         (row(0), Unknown("broken"), 0, Attempt(PENDING, "broken", CREATED + 1, possible_duplicate=True)),
         (row(1, possible_duplicate=True), Unknown("broken"), 0, Attempt(DEAD, TWICE, possible_duplicate=True)),
         (row(1, possible_duplicate=True), Retry("busy"), 0, Attempt(PENDING, "busy", CREATED + 2)),
-        (
-            row(7),
-            Unknown("broken"),
-            0,
-            Attempt(DEAD, "Given up after 8 attempts: broken", possible_duplicate=True),
-        ),
     ],
 )
 def test_what_becomes_of_a_message_that_was_not_sent(

@@ -338,6 +338,22 @@ async def test_an_abort_that_cannot_be_stored_is_stored_when_the_turn_of_the_run
     assert world.begun == ["r1"]
 
 
+async def test_a_turn_that_is_aborted_as_its_step_cannot_be_stored_is_not_run_again(
+    storage: InlinePath, autojump_clock: MockClock
+) -> None:
+    world = World(storage)
+
+    def answer(turn: Turn, emit: Emit) -> TurnEnd:
+        assert world.sessions.abort("r1")
+        raise StorageError("Nothing was stored: the disk is full")
+
+    world.answer = answer
+    async with running(world):
+        await world.accept("r1")
+        assert (await world.sessions.wait("r1")).state is RunState.ABORTED
+    assert world.begun == ["r1"]
+
+
 async def test_abort_comes_too_late_for_a_turn_that_is_being_committed(storage: InlinePath) -> None:
     world = World(storage)
     late: list[bool] = []
@@ -374,6 +390,20 @@ async def test_abort_session_stops_all_of_it_and_nothing_else(storage: InlinePat
         assert (await world.sessions.wait("other")).state is RunState.DONE
     for run_id in ("r1", "r2", "r3"):
         assert (await world.runs.wait(run_id)).state is RunState.ABORTED
+
+
+async def test_abort_session_does_not_wait_through_a_drain(storage: InlinePath, autojump_clock: MockClock) -> None:
+    async with running(World(storage), go=False) as world:
+        await world.accept("r1")
+        await world.accept("r2")
+        await wait_all_tasks_blocked()
+        storage.disk.full = True
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(world.sessions.abort_session, ONE)
+            await trio.sleep(10)
+            with trio.move_on_after(4):
+                await world.sessions.drain()
+    assert trio.current_time() == 14
 
 
 # ------------------------------------------------------- a storage that fails

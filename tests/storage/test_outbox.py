@@ -159,6 +159,14 @@ def test_an_error_of_a_platform_is_stored_whatever_it_holds(connection: sqlite3.
     assert the(connection, "msg_1").last_error == "bad \N{REPLACEMENT CHARACTER}"
 
 
+def test_a_message_that_may_have_been_sent_stays_a_possible_duplicate(connection: sqlite3.Connection) -> None:
+    put(connection, "msg_1")
+    begin_attempt(connection, "msg_1")
+    settle(connection, "msg_1", Attempt(OutboxState.PENDING, "broken", possible_duplicate=True), 200)
+    settle(connection, "msg_1", Attempt(OutboxState.PENDING, "busy"), 201)
+    assert the(connection, "msg_1").possible_duplicate
+
+
 def test_messages_of_a_state_come_newest_first_and_page_by_page(connection: sqlite3.Connection) -> None:
     put(connection, "msg_1", "msg_2", "msg_3", "msg_4")
     settle(connection, "msg_2", DEAD, 200)

@@ -37,9 +37,9 @@ class SessionKey:
         parts = text.lower().removeprefix("agent:").split(":")
         if len(parts) not in (5, 7, 9) or not all(parts) or any(segment(part, "") != part for part in parts):
             return None
-        extra = dict(zip(parts[5::2], parts[6::2], strict=True))
-        if list(extra) not in ([], ["thread"], ["scope"], ["thread", "scope"]):
+        if parts[5::2] not in ([], ["thread"], ["scope"], ["thread", "scope"]):
             return None
+        extra = dict(zip(parts[5::2], parts[6::2], strict=True))
         return cls(*parts[:5], thread=extra.get("thread"), scope=extra.get("scope"))
 
 
@@ -57,4 +57,4 @@ def segment(raw: str, empty: str) -> str:
     if clean == lowered and len(clean) <= MAX_SEGMENT_CHARS:
         return clean
     digest = hashlib.sha256(lowered.encode(errors="surrogatepass")).hexdigest()[:8]
-    return f"{clean[: MAX_SEGMENT_CHARS - 9]}-{digest}".lstrip("-") if clean else digest
+    return f"{clean[: MAX_SEGMENT_CHARS - 9]}-{digest}" if clean else digest

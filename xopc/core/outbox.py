@@ -29,7 +29,7 @@ from xopc.contracts.messages import (
     Unknown,
 )
 from xopc.core.hub import Hub
-from xopc.core.retry import MAX_ATTEMPTS, STORAGE_MOST_SECONDS, after_attempt, delay_seconds
+from xopc.core.retry import MAX_SUSPECT_ATTEMPTS, STORAGE_MOST_SECONDS, after_attempt, delay_seconds
 from xopc.storage.base import StorageError
 from xopc.storage.path import Attempt, PathStorage, lane_of
 
@@ -189,7 +189,7 @@ class Outbox:
             what = f'There is no channel "{row.outbound.address.channel}", or it is disabled.'
             await self._settle(row, Attempt(OutboxState.DEAD, f"{what} Look at channels in the configuration."))
             return
-        if row.attempts >= MAX_ATTEMPTS:  # each of them ended with its process
+        if row.possible_duplicate and row.attempts >= MAX_SUSPECT_ATTEMPTS:
             await self._settle(row, Attempt(OutboxState.DEAD, f"Given up after {row.attempts} attempts."))
             return
         if row.possible_duplicate:

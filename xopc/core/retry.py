@@ -5,9 +5,11 @@ from __future__ import annotations
 from xopc.contracts.messages import Failed, OutboxRow, OutboxState, Retry, Unknown
 from xopc.storage.path import Attempt
 
-MAX_ATTEMPTS = 8
 MAX_AGE_SECONDS = 24 * 3600.0
-"""No attempt is planned for later than this after the message was accepted."""
+"""No attempt is planned for later than this after the message was accepted. Nothing else ends the attempts of a message
+that could not be sent: eight of them, say, would be over after two minutes without a network."""
+MAX_SUSPECT_ATTEMPTS = 8
+"""Of a message that was in flight when a process died: it may be what kills them."""
 FIRST_SECONDS = 1.0
 MOST_SECONDS = 300.0
 STORAGE_MOST_SECONDS = 30.0
@@ -30,19 +32,15 @@ def after_attempt(row: OutboxRow, delivery: Retry | Failed | Unknown, now: float
         now: in seconds since the epoch.
         jitter: a random number from -1 to 1.
     """
-    attempts = row.attempts + 1
     if isinstance(delivery, Failed):
         return Attempt(OutboxState.DEAD, delivery.error)
     if isinstance(delivery, Unknown) and row.possible_duplicate:
         error = f"It may have been sent already, and is not sent a third time: {delivery.error}"
         return Attempt(OutboxState.DEAD, error, possible_duplicate=True)
-    pause = delay_seconds(attempts, jitter)
+    pause = delay_seconds(row.attempts + 1, jitter)
     if isinstance(delivery, Retry) and delivery.after_seconds is not None:
         pause = max(delivery.after_seconds, 0.0)
     is_unknown = isinstance(delivery, Unknown)
-    if attempts >= MAX_ATTEMPTS:
-        error = f"Given up after {attempts} attempts: {delivery.error}"
-        return Attempt(OutboxState.DEAD, error, possible_duplicate=is_unknown)
     if now + pause - row.created_at > MAX_AGE_SECONDS:
         error = f"Given up {MAX_AGE_SECONDS / 3600:.0f} hours after it was accepted: {delivery.error}"
         return Attempt(OutboxState.DEAD, error, possible_duplicate=is_unknown)

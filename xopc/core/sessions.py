@@ -15,10 +15,11 @@ from attrs import define, field
 from structlog.typing import FilteringBoundLogger
 
 from xopc.contracts.errors import Failure, XopcError
-from xopc.contracts.events import AgentEvent, MessageEnd, RunError, Token, payload
+from xopc.contracts.events import AgentEvent, RunError, Token, payload
 from xopc.contracts.transcript import Message, Role, RunResult, RunState
 from xopc.core.hub import AGENT_STREAM, Hub
 from xopc.core.retry import STORAGE_MOST_SECONDS, delay_seconds
+from xopc.core.running import RunningTurn
 from xopc.core.runs import Runs
 from xopc.storage.base import StorageError
 from xopc.storage.path import PathStorage, Turn, TurnEnd, lane_of
@@ -62,10 +63,10 @@ class Sessions:
         self._workers: dict[str, _Worker] = {}
         self._waiting: dict[str, dict[str, bool]] = {}
         """By session: the runs that this generation accepted and nobody has claimed; whether each is bound."""
-        self._active: dict[str, _Active] = {}
+        self._active: dict[str, RunningTurn] = {}
         """By session: the turn that runs."""
         self._stopped: set[str] = set()
-        """Runs that were aborted before they began; their session's worker may be claiming them just now."""
+        """Runs that were aborted, and whose end is still to be stored; their worker may be claiming them just now."""
         self._ended: dict[str, list[str]] = {}
         """By session: those of them whose end is stored, so that no later claim gives them."""
         self._draining = trio.Event()
@@ -209,6 +210,7 @@ class Sessions:
         for run_id, key in self._runs.open_runs().items():
             if run_id not in running:
                 self._interrupt(run_id, key)
+        self._turn_ended.unpark_all()
         while self._active:
             await self._turn_ended.park()
 
@@ -266,14 +268,16 @@ class Sessions:
         """
         run_id, key = turn.run_id, turn.session_key
         self._runs.open(run_id, key)
-        active = self._active[key] = _Active(turn, self._publisher(turn))
+        active = self._active[key] = RunningTurn(turn, self._publisher(turn))
         self._forget_waiting(key, run_id)
         self._hub.publish("session.updated", {"key": key})
         try:
             await self._finish(active, await self._answer(active))
         except Exception:  # the next try says all of it again
-            if active.text:
+            if active.draft:
                 active.emit(Token("", reset=True))
+            if active.scope.cancel_called:
+                self._stopped.add(run_id)
             if not await self._is_over(run_id, key):
                 raise
         except BaseException:
@@ -283,14 +287,14 @@ class Sessions:
             del self._active[key]
             self._turn_ended.unpark_all()
 
-    async def _answer(self, active: _Active) -> TurnEnd:
+    async def _answer(self, active: RunningTurn) -> TurnEnd:
         if active.turn.run_id not in self._stopped:
             with active.scope:
                 return await self._run_turn(active.turn, active.emit)
-        text = active.text
+        text = active.draft
         return TurnEnd(RunState.ABORTED, Message(Role.ASSISTANT, text) if text.strip() else None)
 
-    async def _finish(self, active: _Active, end: TurnEnd) -> None:
+    async def _finish(self, active: RunningTurn, end: TurnEnd) -> None:
         """Commit the end of a turn, however long that takes, and tell everybody."""
         turn = active.turn
         active.is_ending = True
@@ -307,7 +311,7 @@ class Sessions:
         self._stopped.discard(turn.run_id)
         addresses = [outbound.address for outbound in end.outbox]
         self._outbox_wake([lane_of(address.channel, address.account, address.chat) for address in addresses])
-        reply = end.message.content if end.message else active.last_text()
+        reply = end.message.content if end.message else active.last_said()
         result = RunResult(
             turn.run_id, turn.session_key, end.state, reply, end.model, end.usage, end.error, end.timed_out
         )
@@ -374,42 +378,3 @@ class Sessions:
 class _Worker:
     key: str
     woken: trio.Event = field(factory=trio.Event)
-
-
-@define(eq=False)
-class _Active:
-    """A turn that runs."""
-
-    turn: Turn
-    _publish: Callable[[AgentEvent], None]
-    scope: trio.CancelScope = field(factory=trio.CancelScope, init=False)
-    is_ending: bool = field(default=False, init=False)
-    _pieces: list[str] = field(factory=list[str], init=False)
-    _said: str = field(default="", init=False)
-
-    @property
-    def text(self) -> str:
-        """What there is of the message that is being written."""
-        return "".join(self._pieces)
-
-    def last_text(self) -> str:
-        """What the agent said last."""
-        earlier = (entry.message for entry in reversed(self.turn.steps))
-        said = (message.content for message in earlier if message.role is Role.ASSISTANT and message.content)
-        return self.text or self._said or next(said, "")
-
-    def emit(self, event: AgentEvent) -> None:
-        if isinstance(event, Token):
-            if event.reset:
-                self._pieces.clear()
-            self._pieces.append(event.content)
-        elif isinstance(event, MessageEnd):
-            self._said = self.text or self._said
-            self._pieces.clear()
-        self._publish(event)
-
-    def stop(self) -> bool:
-        if self.is_ending:
-            return False
-        self.scope.cancel()
-        return True
