@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -97,6 +99,27 @@ def ask(gateway: Gateway, message: str, **fields: object) -> Any:  # noqa: ANN40
     """`POST /api/agent`, as JSON."""
     body = json.dumps({"message": message, **fields})
     return gateway.request("POST", "/api/agent", body=body, headers={"Content-Type": "application/json"})
+
+
+class Listener(threading.Thread):
+    """A client of `GET /api/events`: what it hears, head and chunks and all, until the stream ends or it hangs up."""
+
+    def __init__(self, gateway: Gateway, query: str = "", **headers: str) -> None:
+        super().__init__(daemon=True)
+        self.heard = ""
+        self._socket = socket.create_connection(("127.0.0.1", gateway.port), timeout=30)
+        lines = [f"GET /api/events{query} HTTP/1.1", "Host: localhost", *(f"{k}: {v}" for k, v in headers.items())]
+        self._socket.sendall("\r\n".join([*lines, "", ""]).encode())
+        self.start()
+
+    def run(self) -> None:
+        with self._socket:
+            while data := self._socket.recv(4096):
+                self.heard += data.decode()
+
+    def hang_up(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self.join(10)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.harness import TOKEN, Gateway, until, write_config
-from tests.e2e.outside import CHAT, Outside, ask, outside
+from tests.e2e.outside import CHAT, Listener, Outside, ask, outside
 
 Start = Callable[..., Gateway]
 JSON = {"Content-Type": "application/json"}
@@ -204,17 +204,12 @@ def test_thirty_kills_under_load_lose_nothing_and_keep_the_order(talking: Gatewa
 
 
 def test_a_subscriber_hears_the_run_and_the_shutdown(talking: Gateway) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", talking.port, timeout=20)
-    connection.request("GET", "/api/events", headers={"X-Api-Key": TOKEN})
-    response = connection.getresponse()
-    assert response.status == 200
-    seen: list[str] = []
-    reader = threading.Thread(target=lambda: seen.extend(line.decode() for line in response), daemon=True)
-    reader.start()
+    listener = Listener(talking, **{"X-Api-Key": TOKEN})
     ask(talking, "anybody listening?")
     talking.signal(signal.SIGUSR1)
-    reader.join(20)
-    text = "".join(seen)
-    assert text.index("event: connected") < text.index("event: agent.stream") < text.index("event: shutdown")
-    assert '"restarting"' in text
-    connection.close()
+    until(lambda: "event: shutdown" in listener.heard, "the restart is told")
+    heard = listener.heard
+    assert heard.index("event: connected") < heard.index("event: agent.stream") < heard.index("event: shutdown")
+    assert '"restarting"' in heard
+    until(lambda: listener.heard.endswith("\r\n0\r\n\r\n"), "the stream ends")
+    listener.hang_up()
