@@ -17,6 +17,7 @@ from xopc.contracts.errors import XopcError
 from xopc.core.tasks import describe
 from xopc.gateway import log as logs
 from xopc.gateway.line import Line, keep_from_children
+from xopc.gateway.memory import freeze_imports
 from xopc.gateway.tree import Home, run
 from xopc.server.api import ROUTES
 from xopc.server.routes import Route
@@ -59,6 +60,7 @@ def _run(inheritance: Inheritance, flags: Flags, environ: dict[str, str], routes
         line=line,
         routes=routes,
     )
+    freeze_imports()
     line.say(contract.STANDBY, xopc.__version__, LATEST_SCHEMA)
     if not line.wait_for_go():
         return contract.EXIT_OK

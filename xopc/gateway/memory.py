@@ -1,7 +1,8 @@
-"""How much memory this process uses."""
+"""How much memory this process uses, and how what a generation leaves behind is given back."""
 
 from __future__ import annotations
 
+import gc
 import resource
 import sys
 from pathlib import Path
@@ -21,3 +22,20 @@ def memory_use() -> MemoryUse:
         return MemoryUse(rss=peak if sys.platform == "darwin" else peak * 1024, pss=None)
     kilobytes = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines[1:])}
     return MemoryUse(rss=kilobytes["Rss"] * 1024, pss=kilobytes["Pss"] * 1024)
+
+
+def freeze_imports() -> None:
+    """Take all that is loaded out of the garbage collector's sight, which leaves it a few milliseconds of work.
+
+    Call it once, before the first generation.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def collect_generation() -> None:
+    """Give back what an old generation left in cycles.
+
+    Left to itself the collector comes so seldom that a hundred restarts would cost twenty megabytes.
+    """
+    gc.collect()

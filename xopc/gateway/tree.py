@@ -37,6 +37,7 @@ from xopc.core.tasks import Branch, Node, open_branch, utc_now
 from xopc.gateway.drain import LINGER_SECONDS, drain, force_exit
 from xopc.gateway.generation import Generation, Life, start_generation
 from xopc.gateway.line import Line
+from xopc.gateway.memory import collect_generation
 from xopc.gateway.orders import Orders, Restart, Stop, receive_orders
 from xopc.gateway.vitals import Identity, Vitals, addresses_of
 from xopc.server.api import ROUTES
@@ -215,6 +216,7 @@ class Gateway:
         await self._record(RestartKind.IN_PROCESS, order.reason, duration_ms)
         self._home.line.say(contract.READY)
         await self._generation.begin_phase_2()
+        collect_generation()
         log.info("Restarted.", reason=order.reason, duration_ms=duration_ms, generation=self._generation.number)
         return True
 
