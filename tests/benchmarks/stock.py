@@ -20,7 +20,7 @@ BODY = (
 async def app(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
     """Answers every request with the same JSON."""
     if scope["type"] != "http":
-        raise NotImplementedError
+        raise RuntimeError("this application has no lifespan")  # hypercorn then goes on without
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(BODY)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers, "trailers": False})
     await send({"type": "http.response.body", "body": BODY, "more_body": False})

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.harness import TOKEN, Gateway, write_config
+from tests.e2e.outside import Outside, outside
 
 
 @pytest.fixture
@@ -36,4 +37,18 @@ def start(home: Path) -> Iterator[Callable[..., Gateway]]:
 @pytest.fixture
 def gateway(start: Callable[..., Gateway]) -> Gateway:
     """A ready gateway."""
+    return start()
+
+
+@pytest.fixture
+def world(home: Path) -> Iterator[Outside]:
+    """A Bot API server and a model provider, and a configuration that talks to both."""
+    with outside() as servers:
+        servers.configure(home)
+        yield servers
+
+
+@pytest.fixture
+def talking(world: Outside, start: Callable[..., Gateway]) -> Gateway:
+    """A ready gateway between them."""
     return start()

@@ -9,28 +9,16 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.harness import TOKEN, Gateway, until, write_config
-from tests.e2e.outside import CHAT, Listener, Outside, ask, outside
+from tests.e2e.outside import CHAT, Listener, Outside, ask
 
 Start = Callable[..., Gateway]
 JSON = {"Content-Type": "application/json"}
-
-
-@pytest.fixture
-def world(home: Path) -> Iterator[Outside]:
-    with outside() as servers:
-        servers.configure(home)
-        yield servers
-
-
-@pytest.fixture
-def talking(world: Outside, start: Start) -> Gateway:
-    return start()
 
 
 def send(gateway: Gateway, text: str, chat: int = CHAT, **fields: object) -> str:

@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.harness import TOKEN, Gateway, Reply, until, write_config
-from tests.e2e.outside import CHAT, Listener, Outside, ask, outside
+from tests.e2e.outside import CHAT, Listener, Outside, ask
 
 Start = Callable[..., Gateway]
 JSON = {"Content-Type": "application/json"}
-
-
-@pytest.fixture
-def world(home: Path) -> Iterator[Outside]:
-    with outside() as servers:
-        servers.configure(home)
-        yield servers
-
-
-@pytest.fixture
-def talking(world: Outside, start: Start) -> Gateway:
-    return start()
 
 
 def post(gateway: Gateway, path: str, **body: object) -> Reply:
