@@ -47,9 +47,9 @@ def test_each_issue_has_its_cure(home: Path) -> None:
 
 def test_the_warnings_of_the_running_gateway_count_and_not_those_from_here(home: Path) -> None:
     target = a_target(home)
-    answer = Answer(1, HEALTHY, {"warnings": ["$.a: is odd"]})
+    answer = Answer(1, HEALTHY, {"warnings": ["$.a: is odd", '$.b: did you mean "c"?']})
     warnings = [issue for issue in find_issues(target, answer, elsewhere=False) if issue.code == "config-warning"]
-    assert [issue.message for issue in warnings] == ["$.a: is odd."]
+    assert [issue.message for issue in warnings] == ["$.a: is odd.", '$.b: did you mean "c"?']
     assert warnings[0].hint == f"Look at {target.paths.config_path}."
 
 

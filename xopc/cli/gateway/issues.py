@@ -88,7 +88,13 @@ def _of_configuration(target: Target, answer: Answer | None) -> list[Issue]:
     told: object = answer.details.get("warnings") if answer else None
     own = target.resolved.warnings if target.resolved else ()
     warnings = cast("list[object]", told) if isinstance(told, list) else own
-    return [Issue("config-warning", f"{warning}.", f"Look at {target.paths.config_path}.") for warning in warnings]
+    return [
+        Issue("config-warning", _ended(str(warning)), f"Look at {target.paths.config_path}.") for warning in warnings
+    ]
+
+
+def _ended(sentence: str) -> str:
+    return sentence if sentence.endswith((".", "?")) else f"{sentence}."
 
 
 def _of_answer(answer: Answer) -> list[Issue]:
