@@ -47,7 +47,7 @@ from xopc.server.gate import Gate
 from xopc.server.routes import Route
 from xopc.server.serve import Server
 from xopc.server.services import Services
-from xopc.storage.base import Boot
+from xopc.storage.base import Boot, StorageError
 from xopc.storage.sqlite import SqliteStorage, open_storage
 from xopc_supervisor import contract
 from xopc_supervisor.contract import Inheritance
@@ -116,19 +116,20 @@ class Gateway:
             Boot(inheritance.boot_id, os.getpid(), xopc.__version__, utc_now(), inheritance.reason)
         )
         await self._branch.start("orders", receive_orders, home.line, self._orders.give)
-        await self._take_over(await start_generation(self._branch, 1, home.resolved, self._life))
+        generation = await start_generation(self._branch, 1, home.resolved, self._life)
+        down_since = inheritance.since
+        duration_ms = None if down_since is None else round((time.monotonic() - down_since) * 1000)
+        await self._record(generation, RestartKind(inheritance.kind), inheritance.reason, duration_ms)
+        self._take_over(generation)
         await self._branch.start("server", self._server.run, home.listeners)
         home.line.say(contract.LISTENING)
         await self._branch.start("alive", _say_alive, home.line)
-        down_since = inheritance.since
-        duration_ms = None if down_since is None else round((time.monotonic() - down_since) * 1000)
-        await self._record(RestartKind(inheritance.kind), inheritance.reason, duration_ms)
         home.line.say(contract.READY)
         await self._generation.begin_phase_2()
         log.info("The gateway is ready.", addresses=self._vitals.identity.addresses, version=xopc.__version__)
 
-    async def _take_over(self, generation: Generation) -> None:
-        """Let requests through to a new generation."""
+    def _take_over(self, generation: Generation) -> None:
+        """Let requests through to a new generation. Its restart is recorded already: whoever sees it may ask why."""
         for warning in generation.resolved.warnings:
             log.warn(warning)
         self._generation = generation
@@ -165,10 +166,13 @@ class Gateway:
             route=generation.route,
         )
 
-    async def _record(self, kind: RestartKind, reason: str, duration_ms: int | None) -> None:
+    async def _record(self, generation: Generation, kind: RestartKind, reason: str, duration_ms: int | None) -> None:
         boot_id = self._vitals.identity.boot_id
-        record = RestartRecord(kind, reason, boot_id, self._generation.number, utc_now(), duration_ms)
-        await self._storage.record_restart(record)
+        record = RestartRecord(kind, reason, boot_id, generation.number, utc_now(), duration_ms)
+        try:
+            await self._storage.record_restart(record)
+        except StorageError as error:
+            log.error("The cause of this restart could not be stored.", reason=reason, error=str(error))
 
     # --------------------------------------------------------------- orders
 
@@ -210,10 +214,10 @@ class Gateway:
             log.error("The old generation does not end (a stuck thread?); a new process takes over.")
             return False
         self._tell_of_moved_address(resolved)
-        number = self._generation.number + 1
-        await self._take_over(await start_generation(self._branch, number, resolved, self._life))
+        generation = await start_generation(self._branch, self._generation.number + 1, resolved, self._life)
         duration_ms = round((trio.current_time() - began) * 1000)
-        await self._record(RestartKind.IN_PROCESS, order.reason, duration_ms)
+        await self._record(generation, RestartKind.IN_PROCESS, order.reason, duration_ms)
+        self._take_over(generation)
         self._home.line.say(contract.READY)
         await self._generation.begin_phase_2()
         collect_generation()
