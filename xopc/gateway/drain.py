@@ -39,12 +39,11 @@ async def _cancel_when_set(event: trio.Event, scope: trio.CancelScope) -> None:
     scope.cancel()
 
 
-def force_exit(code: int, seconds: float = FORCE_SECONDS) -> threading.Timer:
-    """End the process with `code` after `seconds`, whatever it is doing; the returned timer can be cancelled."""
+def force_exit(code: int, seconds: float = FORCE_SECONDS) -> None:
+    """End the process with `code` after `seconds`, whatever it is doing, unless it has ended by then."""
     timer = threading.Timer(seconds, _exit, [code])
     timer.daemon = True
     timer.start()
-    return timer
 
 
 def _exit(code: int) -> None:
