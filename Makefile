@@ -33,10 +33,10 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 COMPILE = $(BIN)/python -m compileall -q
 COMPILE_ALL = $(COMPILE) xopc supervisor && { $(COMPILE)q $(VENV)/lib >/dev/null 2>&1 || true; }
 
-.PHONY: help run test check bench constraints clean
+.PHONY: help run test check bench chaos chaos-docs constraints clean
 
 help: ## what there is
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do \
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do \
 		printf 'make %-12s %s\n' "$$name" "$$what"; done
 
 run: $(VENV)/.installed ## start the gateway in the foreground; flags as ARGS="--port 18800"
@@ -54,6 +54,12 @@ check: $(VENV)/.installed-dev ## lint, format, types, import rule, and the check
 
 bench: $(VENV)/.installed-dev ## measure, and print JSON; the short way as ARGS=--quick
 	$(BIN)/python -m tests.benchmarks.run $(ARGS)
+
+chaos: $(VENV)/.installed-dev ## disturb a gateway in every way, and write what clients saw to docs; ARGS="--quick --seed 7"
+	@$(COMPILE) xopc supervisor && exec $(BIN)/python -m tests.e2e.chaos $(ARGS)
+
+chaos-docs: $(VENV)/.installed-dev ## write docs/reference/lifecycle.md anew, from the figures of the last `make chaos`
+	@$(BIN)/python -m tests.e2e.chaos --render
 
 constraints: ## write constraints.txt anew, from the newest versions that pyproject.toml allows
 	@$(FIND_PYTHON); set -e; fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \

@@ -11,10 +11,13 @@ import socket
 import sys
 import time
 
-from xopc_supervisor import contract, lock, sockets
+from xopc_supervisor import contract, lock, renew, sockets, store
+from xopc_supervisor.child import NOT_FOR_CHILDREN
 from xopc_supervisor.contract import Launch, LockInfo
 from xopc_supervisor.log import Log, say
 from xopc_supervisor.loop import Supervisor
+from xopc_supervisor.manager import Manager
+from xopc_supervisor.notify import watchdog_interval
 from xopc_supervisor.states import Policy
 
 PORT_WAIT_SECONDS = 30
@@ -30,8 +33,12 @@ def main() -> int:
         return contract.EXIT_USAGE
     launch = Launch.from_json(text)
     marker = os.environ.get(contract.MARKER_VARIABLE, "")
+    if sys.argv[2:] == [renew.CHECK]:
+        renew.read()
+        return contract.EXIT_OK  # all is imported, and what another supervisor would leave is understood
+    resumption = renew.take()
     try:
-        return _run(launch, marker)
+        return _run(launch, marker) if resumption is None else _resume(launch, marker, resumption)
     except KeyboardInterrupt:
         return contract.EXIT_OK
 
@@ -40,6 +47,8 @@ def _run(launch: Launch, marker: str) -> int:
     # Until there is a child to restart; by default the signal would end this process.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     config_exit = contract.EXIT_OK if marker == "launchd" else contract.EXIT_CONFIG
+    # Before any file is opened, which could get the number of a descriptor that was promised and did not come.
+    handed = store.adopt(os.environ, os.getpid())
     try:
         held = lock.acquire(launch.lock_path, _own_info(launch))
     except lock.LockHeldError as error:
@@ -48,30 +57,56 @@ def _run(launch: Launch, marker: str) -> int:
         say("   See `xopc gateway status`; stop it with `xopc gateway stop`.", to=2)
         return config_exit if marker else contract.EXIT_FAILURE
     except OSError as error:
-        say(f"❌ Cannot take the lock {launch.lock_path}: {error.strerror}.", to=2)
-        say(f"   Make {launch.state_dir} writable for this user, or name another with XOPC_STATE_DIR.", to=2)
+        what, cure = lock.explain(launch.lock_path, error)
+        say(f"❌ {what}\n   {cure}", to=2)
         return contract.EXIT_FAILURE
     try:
-        listeners = _take_port(launch, patient=bool(marker))
+        listeners = _take_port(launch, [each.socket for each in handed], patient=bool(marker))
         if listeners is None:
             return contract.EXIT_FAILURE
-        try:
-            no_respawn = contract.is_on(os.environ.get(contract.NO_RESPAWN_VARIABLE))
-            policy = Policy(no_respawn=no_respawn, config_exit=config_exit)
-            return Supervisor(launch, held, listeners, Log(launch.log_dir), policy).run()
-        finally:
-            for listener in listeners:
-                listener.close()
+        store.leave(handed, listeners)
+        return _supervise(launch, marker, held, listeners)
     finally:
         held.release()
 
 
-def _take_port(launch: Launch, *, patient: bool) -> list[socket.socket] | None:
-    """The listening sockets, or None when told why there are none."""
+def _resume(launch: Launch, marker: str, resumption: renew.Resumption) -> int:
+    """Go on where the code before has left off."""
+    held = lock.Lock(launch.lock_path, resumption.lock_fd, lock.read(resumption.lock_fd) or _own_info(launch))
+    try:
+        listeners = [socket.socket(fileno=fd) for fd in resumption.listen_fds]
+        return _supervise(launch, marker, held, listeners, resumption)
+    finally:
+        held.release()
+
+
+def _supervise(
+    launch: Launch,
+    marker: str,
+    held: lock.Lock,
+    listeners: list[socket.socket],
+    resumption: renew.Resumption | None = None,
+) -> int:
+    manager = Manager(watchdog_interval(os.environ, os.getpid()))
+    manager.keep(listeners)
+    policy = Policy(
+        no_respawn=contract.is_on(os.environ.get(contract.NO_RESPAWN_VARIABLE)),
+        config_exit=contract.EXIT_OK if marker == "launchd" else contract.EXIT_CONFIG,
+        restart_exit=contract.EXIT_RESTART if marker == "launchd" else contract.EXIT_OK,
+    )
+    try:
+        return Supervisor(launch, held, listeners, Log(launch.log_dir), policy, manager=manager).run(resumption)
+    finally:
+        for listener in listeners:
+            listener.close()
+
+
+def _take_port(launch: Launch, handed: list[socket.socket], *, patient: bool) -> list[socket.socket] | None:
+    """The listening sockets, some of them of those handed over, or None when told why there are none."""
     deadline = time.monotonic() + (PORT_WAIT_SECONDS if patient else 0)
     while True:
         try:
-            return sockets.listen(launch.listen)
+            return sockets.listen(launch.listen, handed)
         except sockets.PortTakenError as error:
             if time.monotonic() >= deadline:
                 say(f"❌ Port {error.port} is already in use. Use --force to kill existing process.", to=2)
@@ -92,7 +127,8 @@ def _take_port(launch: Launch, *, patient: bool) -> list[socket.socket] | None:
 def _explain(launch: Launch, port: int) -> None:
     """Let the gateway's own code tell who listens; it bounds its time itself."""
     sys.stderr.flush()
-    environ = {name: value for name, value in os.environ.items() if name != contract.LAUNCH_VARIABLE}
+    private = (contract.LAUNCH_VARIABLE, *NOT_FOR_CHILDREN)
+    environ = {name: value for name, value in os.environ.items() if name not in private}
     command = [*launch.explain_port, str(port)]
     try:
         pid = os.posix_spawn(command[0], command, environ, file_actions=[(os.POSIX_SPAWN_DUP2, 2, 1)])

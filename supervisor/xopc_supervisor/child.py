@@ -7,24 +7,44 @@ import os
 import signal
 import socket
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from xopc_supervisor import contract
-from xopc_supervisor.contract import Inheritance
+from xopc_supervisor.contract import Address, Inheritance
 
-NOT_FOR_CHILDREN = ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_USEC", "WATCHDOG_PID")
+NOT_FOR_CHILDREN = (
+    "NOTIFY_SOCKET",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_PIDFDID",
+    "LISTEN_FDNAMES",
+    "FDSTORE",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+)
 """What a service manager says to its main process alone."""
 MAX_PENDING_BYTES = 64 * 1024
+
+
+class Rebound(NamedTuple):
+    """Listening sockets for other addresses than before."""
+
+    addresses: tuple[Address, ...]
+    listeners: list[socket.socket]
 
 
 class Child:
     """One child process, and the supervisor's end of its line."""
 
     def __init__(self, pid: int, boot_id: str, line: socket.socket) -> None:
+        """*Ownership*: closes `line`, in `bury`."""
         self.pid = pid
         self.boot_id = boot_id
         self.start_time = contract.start_time(pid)
         self.version: str | None = None
         """What it said at `standby`."""
+        self.rebound: Rebound | None = None
+        """The sockets that it asked for with `listen`, until it is the one that serves."""
         self._line = line
         self._pending = b""
 
@@ -32,11 +52,11 @@ class Child:
         """Of the line, for select; -1 once it is closed."""
         return self._line.fileno()
 
-    def tell(self, line: str) -> bool:
-        """Say a line without waiting; False where the child does not read or is gone."""
+    def tell(self, line: str, fds: Sequence[int] = ()) -> bool:
+        """Say a line, with copies of descriptors, without waiting; False where the child does not read or is gone."""
         data = f"{' '.join(line.split())}\n".encode()
         try:
-            return self._line.send(data) == len(data)
+            return socket.send_fds(self._line, [data], fds) == len(data)
         except OSError:
             return False
 
@@ -74,11 +94,10 @@ def spawn(
     lock_fd: int,
     listeners: Sequence[socket.socket],
     boot_id: str,
-    kind: str,
-    reason: str,
-    since: float | None,
+    heirloom: socket.socket | None = None,
+    use_accepted: bool = False,
 ) -> Child:
-    """Start a child in a process group of its own, with the lock, the sockets and its end of the line.
+    """Start a process in a group of its own, with the lock, the sockets, the heirloom and its end of the line.
 
     Its standard input is empty: it must not read from the terminal that the supervisor was started on.
 
@@ -88,16 +107,17 @@ def spawn(
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     try:
-        inherited = [theirs.fileno(), lock_fd, *(listener.fileno() for listener in listeners)]
+        listen_fds = tuple(listener.fileno() for listener in listeners)
+        heirloom_fd = heirloom.fileno() if heirloom else None
+        inherited = [theirs.fileno(), lock_fd, *listen_fds, *([] if heirloom_fd is None else [heirloom_fd])]
         inheritance = Inheritance(
             line_fd=theirs.fileno(),
             lock_fd=lock_fd,
-            listen_fds=tuple(listener.fileno() for listener in listeners),
+            listen_fds=listen_fds,
             boot_id=boot_id,
             supervisor_pid=os.getpid(),
-            kind=kind,
-            reason=reason,
-            since=since,
+            heirloom_fd=heirloom_fd,
+            use_accepted=use_accepted,
         )
         kept = {name: value for name, value in environ.items() if name not in NOT_FOR_CHILDREN}
         for fd in inherited:

@@ -18,6 +18,8 @@ EXIT_FAILURE = 1
 EXIT_USAGE = 2
 EXIT_GAVE_UP = 70
 """The supervisor saw no child become ready (EX_SOFTWARE of sysexits.h)."""
+EXIT_IO = 74
+"""Of a child: the disk or the network does not let it start for now (EX_IOERR of sysexits.h). Never given up."""
 EXIT_RESTART = 75
 """Of a child: respawn me now, it is not a crash (EX_TEMPFAIL of sysexits.h)."""
 EXIT_CONFIG = 78
@@ -25,22 +27,40 @@ EXIT_CONFIG = 78
 
 # ------------------------------------------------- words on the line between
 
+LISTEN = "listen"
+"""Child, before `standby`: `listen <json>`, the addresses that its configuration names, where they are not those of
+its sockets. The answer is `sockets` or `refused`."""
 STANDBY = "standby"
-"""Child: imported, configuration valid, database not opened. `standby <version> <schema>`."""
+"""Child: imported, configuration valid, live database not written to. `standby <version> <schema>`."""
 LISTENING = "listening"
 """Child: accepting connections."""
 READY = "ready"
-"""Child: the first phase of start-up is done and it listens; said again after each in-process restart."""
+"""Child: the first phase of start-up is done and it listens; said again after each in-process restart.
+`ready <seconds>`: how long it may then stay silent (`gateway.watchdogSeconds`; 0 is for ever)."""
 ALIVE = "alive"
 """Child: its event loop turns."""
 STOPPING = "stopping"
 """Child: draining, and will exit."""
 RESTART = "restart"
-"""Either way: `restart <mode> <reason>`. To the child a request, from the child an announcement."""
+"""Either way: `restart <mode> <reason>`. To the child a request. From the child an announcement, or, with mode
+`respawn`, the wish for a successor, for which it goes on serving until `hand-over`."""
+FAILED = "failed"
+"""Child: `failed <what, where, what to do>`, before it exits."""
+SOCKETS = "sockets"
+"""Supervisor: `sockets <count>`: so many descriptors come with the word, in the order of `listen`, without those that
+are not required and not to be had."""
+REFUSED = "refused"
+"""Supervisor: `refused <why>`: there are no sockets for `listen`."""
 GO = "go"
-"""Supervisor: open the database and serve."""
+"""Supervisor: open the database and serve. `go <json>`, see `Go`."""
+HAND_OVER = "hand-over"
+"""Supervisor: the successor stands by; drain, and leave the sockets to it. One descriptor comes with the word: idle
+connections go through it to the successor's `Inheritance.heirloom_fd`."""
+DECLINED = "declined"
+"""Supervisor: `declined <why>`: there is no successor; go on."""
 STOP = "stop"
-"""Supervisor: drain and exit. `stop <reason>`."""
+"""Supervisor: drain and exit. `stop <reason>`; when the reason begins with `restart `, the service manager starts
+the gateway again."""
 
 IN_PROCESS = "in-process"
 """Restart mode: the same process replaces its generation."""
@@ -110,15 +130,15 @@ class Inheritance(NamedTuple):
     line_fd: int
     lock_fd: int
     listen_fds: tuple[int, ...]
+    """For `Launch.listen`, except those that are not to be had."""
     boot_id: str
     """Names this child: new for each process, kept through in-process restarts."""
     supervisor_pid: int
-    kind: str
-    """Why it was started: `start`, `respawn` or `crash`."""
-    reason: str
-    """The same in words."""
-    since: float | None
-    """Monotonic clock, seconds: since when nobody is answered; None at the first start."""
+    heirloom_fd: int | None = None
+    """Of a child that another one serves beside, until `go`: where that one's idle connections come from. Such a
+    child refuses what it cannot do as told; one that starts alone makes the best of it."""
+    use_accepted: bool = False
+    """Serve with the copy of the last accepted configuration: the file does not validate."""
 
     def to_json(self) -> str:
         return json.dumps(self._asdict(), separators=(",", ":"))
@@ -128,6 +148,24 @@ class Inheritance(NamedTuple):
         values = cast("JsonObject", json.loads(text))
         values["listen_fds"] = tuple(values["listen_fds"])
         return cls(**values)
+
+
+class Go(NamedTuple):
+    """Why and since when a child serves, told with `go`."""
+
+    kind: str
+    """`start`, `respawn` or `crash`."""
+    reason: str
+    """The same in words."""
+    since: float | None = None
+    """Monotonic clock, seconds: since when nobody is answered; None at the first start."""
+
+    def to_json(self) -> str:
+        return json.dumps(self._asdict(), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Go:
+        return cls(**cast("JsonObject", json.loads(text)))
 
 
 class LockInfo(NamedTuple):
@@ -149,7 +187,9 @@ class LockInfo(NamedTuple):
     port: int | None = None
     version: str | None = None
     state: str | None = None
-    """Phase of the supervisor, see `states.Phase`."""
+    """What the supervisor is at, see `states.name`."""
+    problem: str | None = None
+    """What keeps it from being well, in words."""
 
     def to_json(self) -> str:
         named = {_camel(name): value for name, value in self._asdict().items() if value is not None}

@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from xopc.config.findings import Findings
-from xopc.config.load import MAX_BYTES, Document, load_document, load_settings
+from xopc.config.load import MAX_BYTES, Document, load_document, settings_in
 from xopc.contracts.errors import ConfigError, Problem
 from xopc.contracts.settings import AuthMode, BindMode, Settings
 
@@ -23,13 +23,13 @@ def file(tmp_path: Path) -> Path:
 def load(file: Path, document: object, **environ: str) -> tuple[Settings, Findings]:
     file.write_text(json.dumps(document))
     findings = Findings()
-    return load_settings(file, environ, findings), findings
+    return settings_in(load_document(file), environ, findings), findings
 
 
 def test_a_missing_file_gives_the_defaults(file: Path) -> None:
     findings = Findings()
     assert load_document(file) is None
-    assert load_settings(file, {}, findings) == Settings()
+    assert settings_in(load_document(file), {}, findings) == Settings()
     assert findings == Findings()
 
 

@@ -22,6 +22,7 @@ def test_everything_stands_below_the_state_directory_by_default(tmp_path: Path) 
     assert paths.database == state / "xopc.db"
     assert paths.workspace == state / "workspace"
     assert paths.models == state / "models.json"
+    assert paths.accepted == state / "accepted" / f"{contract.config_hash(str(state / 'xopc.json'))}.json"
     assert list(tmp_path.iterdir()) == []
 
 

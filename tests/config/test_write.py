@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from xopc.config.write import create_document, is_read_only, replace_document
+from xopc.config.write import create_document, is_read_only, replace_document, write_private
 
 
 @pytest.fixture
@@ -107,3 +107,20 @@ def test_a_file_without_write_permission_is_read_only(file: Path) -> None:
     assert not is_read_only(file)
     file.chmod(0o400)
     assert is_read_only(file)
+
+
+def test_a_private_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "kept" / "a.json"
+    write_private(file, b"one")
+    assert (mode(file), mode(file.parent)) == (0o600, 0o700)
+    write_private(file, b"two")
+    assert file.read_bytes() == b"two"
+
+    def fail(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="No space left"):
+        write_private(file, b"three")
+    assert file.read_bytes() == b"two"
+    assert names(file.parent) == {"a.json"}

@@ -43,6 +43,17 @@ def test_a_port_in_range_is_accepted(port: int) -> None:
     assert GatewaySettings(port=port).port == port
 
 
+@pytest.mark.parametrize("seconds", [0, 3, 4.5, 3600])
+def test_a_watchdog_has_a_sane_time_or_none(seconds: float) -> None:
+    assert GatewaySettings(watchdog_seconds=seconds).watchdog_seconds == seconds
+
+
+@pytest.mark.parametrize("seconds", [-1, 0.5, 2.99, 3601, float("inf"), float("nan")])
+def test_a_watchdog_that_would_kill_a_busy_gateway_is_refused(seconds: float) -> None:
+    with pytest.raises(ValueError, match="must be 3 to 3600, or 0 for no watchdog"):
+        GatewaySettings(watchdog_seconds=seconds)
+
+
 def test_secrets_are_not_shown() -> None:
     settings = AuthSettings(token="a-token-of-the-tests", password="open sesame")
     assert "a-token" not in repr(settings)

@@ -213,3 +213,21 @@ async def test_close_is_the_last_that_subscribers_hear_and_later_ones_are_served
         assert subscription.closed_because == "restart"
     async with hub.subscribe(last_id=hub.id_of(last)) as subscription:
         assert seqs(await subscription.receive()) == [3]
+
+
+async def test_whoever_comes_when_all_is_over_is_told_so_at_once() -> None:
+    hub = Hub("boot")
+    hub.close("restarting", 1500, for_good=True)
+    async with hub.subscribe() as late:
+        (event,) = await late.receive()
+        assert (event.type, event.data["reason"]) == ("shutdown", "restarting")
+        assert await late.receive() == []
+
+
+async def test_whoever_comes_after_a_restart_in_the_process_hears_what_follows() -> None:
+    hub = Hub("boot")
+    hub.close("restarting", 1500)
+    async with hub.subscribe() as late:
+        hub.publish("channels.status", {})
+        (event,) = await late.receive()
+        assert event.type == "channels.status"

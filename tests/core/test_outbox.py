@@ -14,7 +14,7 @@ from xopc.contracts.errors import Failure, XopcError
 from xopc.contracts.messages import Address, Delivery, Failed, Outbound, OutboxRow, OutboxState, Retry, Sent, Unknown
 from xopc.core.hub import Hub, Subscription
 from xopc.core.outbox import MAX_SENDS, SEND_SECONDS, Outbox
-from xopc.core.retry import MAX_AGE_SECONDS, MAX_SUSPECT_ATTEMPTS
+from xopc.core.retry import LONGEST_PAUSE_SECONDS, MAX_AGE_SECONDS, MAX_SUSPECT_ATTEMPTS
 from xopc.storage.path import Attempt, lane_of
 
 HOUR = 3600.0
@@ -62,17 +62,33 @@ class Carrier:
 
 
 @define(eq=False)
+class Wall:
+    """A clock that may be set."""
+
+    ahead: float = 0.0
+
+    def now(self) -> float:
+        return stored_now() + self.ahead
+
+
+@pytest.fixture
+def wall() -> Wall:
+    return Wall()
+
+
+@define(eq=False)
 class World:
     """The outbox of one generation."""
 
     storage: InlinePath
     carrier: Carrier = field(factory=Carrier)
+    wall: Wall = field(factory=Wall, kw_only=True)
     hub: Hub = field(factory=lambda: Hub("boot-1"))
     outbox: Outbox = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         channels = {"telegram": self.carrier}
-        self.outbox = Outbox(self.storage, channels, self.hub, clock=stored_now, jitter=lambda: 0)
+        self.outbox = Outbox(self.storage, channels, self.hub, clock=self.wall.now, jitter=lambda: 0)
 
     async def send(self, text: str, chat: str = "1", account: str = "default", channel: str = "telegram") -> str:
         row_id, _ = await self.outbox.enqueue(Outbound(Address(channel, account, chat), text))
@@ -475,20 +491,79 @@ async def test_a_lane_whose_attempt_cannot_begin_goes_on_later(storage: InlinePa
         assert (await world.settled(row_id)).state is OutboxState.SENT
 
 
-async def test_the_start_waits_for_a_storage_that_fails(storage: InlinePath, autojump_clock: MockClock) -> None:
+async def test_the_start_does_not_wait_for_a_storage_that_fails_but_the_sending_does(
+    storage: InlinePath, autojump_clock: MockClock
+) -> None:
     world = World(storage)
     row_id = await world.send("hello")
     storage.disk.full = True
-
-    async def mend() -> None:
+    async with running(world):
+        assert trio.current_time() == 0
         await trio.sleep(10)
+        assert world.carrier.calls == []
         storage.disk.full = False
+        assert (await world.settled(row_id)).state is OutboxState.SENT
 
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(mend)
-        async with running(world):
-            assert trio.current_time() > 10
-            assert (await world.settled(row_id)).state is OutboxState.SENT
+
+# ---------------------------------------------------------- a clock that leaps
+
+
+@pytest.mark.parametrize("by", [-5 * HOUR, 5 * HOUR])
+async def test_a_clock_that_is_set_while_a_message_waits_changes_nothing_of_that(
+    storage: InlinePath, autojump_clock: MockClock, wall: Wall, by: float
+) -> None:
+    carrier = Carrier(script={"hello": deque([Retry("busy"), Retry("flood", 700), Retry("busy")])})
+    world = World(storage, carrier, wall=wall)
+    async with running(world):
+        row_id = await world.send("hello")
+        await trio.sleep(0.5)
+        wall.ahead += by
+        await trio.sleep(20)
+        wall.ahead -= by / 2
+        await world.settled(row_id)
+    assert carrier.times("hello") == [0, 1, 701, 705]
+
+
+async def test_a_time_that_a_clock_left_hours_ahead_is_not_waited_for(
+    disk: InlineEngine, autojump_clock: MockClock, wall: Wall
+) -> None:
+    first = World(InlinePath(disk), Carrier(script={"hello": deque([Retry("busy")])}), wall=wall)
+    wall.ahead = 9 * HOUR
+    async with running(first):
+        row_id = await first.send("hello")
+        await trio.sleep(0.5)
+    wall.ahead = 0
+    async with running(World(InlinePath(disk), wall=wall)) as second:
+        await second.settled(row_id)
+    assert second.carrier.times("hello") == [0.5 + LONGEST_PAUSE_SECONDS]
+
+
+async def test_a_clock_that_is_set_forward_by_days_gives_no_message_up(
+    storage: InlinePath, autojump_clock: MockClock, wall: Wall
+) -> None:
+    world = World(storage, Carrier(script={"hello": deque([Retry("busy")] * 4)}), wall=wall)
+    async with running(world):
+        row_id = await world.send("hello")
+        await trio.sleep(0.5)
+        wall.ahead += 40 * 24 * HOUR
+        assert (await world.settled(row_id)).state is OutboxState.SENT
+    assert world.carrier.times("hello") == [0, 1, 3, 7, 15]
+
+
+async def test_a_clock_that_is_set_wrongly_for_a_while_makes_nothing_old(
+    storage: InlinePath, autojump_clock: MockClock, wall: Wall
+) -> None:
+    world = World(storage, wall=wall)
+    async with running(world):
+        row_id = await world.send("hello")
+        await world.settled(row_id)
+        wall.ahead += 40 * 24 * HOUR
+        await trio.sleep(1.5 * HOUR)
+        wall.ahead -= 40 * 24 * HOUR
+        await trio.sleep(10 * HOUR)
+        assert await storage.outbox_row(row_id) is not None
+        await trio.sleep(16 * HOUR)
+        assert await storage.outbox_row(row_id) is None
 
 
 async def test_what_is_old_is_forgotten_every_hour(storage: InlinePath, autojump_clock: MockClock) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -23,9 +23,16 @@ def start(home: Path) -> Iterator[Callable[..., Gateway]]:
     """Starts gateways, at a port that the kernel picks unless told otherwise; all of them end with the test."""
     started: list[Gateway] = []
 
-    def start(*args: str, at: Path = home, ready: bool = True, child: Path | None = None, **environ: str) -> Gateway:
+    def start(
+        *args: str,
+        at: Path = home,
+        ready: bool = True,
+        child: Path | None = None,
+        within: Sequence[str] = (),
+        **environ: str,
+    ) -> Gateway:
         port = () if "--port" in args else ("--port", "0")
-        gateway = Gateway(at, *port, *args, child=child, **environ)
+        gateway = Gateway(at, *port, *args, child=child, within=within, **environ)
         started.append(gateway)
         return gateway.wait_until_ready() if ready else gateway
 

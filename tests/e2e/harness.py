@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,9 +40,14 @@ class Reply:
 
 
 class Gateway:
-    """One `xopc gateway` in a home of its own; with `child`, that program is its gateway process."""
+    """One `xopc gateway` in a home of its own; with `child`, that program is its gateway process.
 
-    def __init__(self, home: Path, *args: str, child: Path | None = None, **environ: str) -> None:
+    `within` is a command that runs it, and ends as it does.
+    """
+
+    def __init__(
+        self, home: Path, *args: str, child: Path | None = None, within: Sequence[str] = (), **environ: str
+    ) -> None:
         self.home = home
         self.state = home / ".xopc"
         self.environ = {**os.environ, "XOPC_HOME": str(home), "HOME": str(home), **environ}
@@ -53,7 +58,7 @@ class Gateway:
             self.environ[LAUNCH_VARIABLE] = ours.to_json()
             command = [sys.executable, "-m", "xopc_supervisor", "gateway"]
         self.process = subprocess.Popen(
-            command,
+            [*within, *command],
             env=self.environ,
             cwd=home,
             stdin=subprocess.DEVNULL,

@@ -42,8 +42,11 @@ class Outside:
 
     def sent(self, chat: int = CHAT) -> list[str]:
         """What the bot has said in a chat, in order."""
-        messages = _call(self.telegram_port, "GET", "/control/sent")
-        return [message["text"] for message in messages if message["chat"] == chat]
+        return [message["text"] for message in self.messages() if message["chat"] == chat]
+
+    def messages(self) -> list[Any]:
+        """Everything that the bot has said: `chat`, `text`, `date` and more, in order."""
+        return _call(self.telegram_port, "GET", "/control/sent")
 
     def fault(self, **what: object) -> None:
         _call(self.telegram_port, "POST", "/control/fault", what)

@@ -188,9 +188,19 @@ def test_a_bad_configuration_under_a_service_manager_ends_with_78(home: Path, st
     assert start(ready=False, XOPC_SERVICE_MARKER="systemd").wait_until_ended() == 78
 
 
-def test_a_configuration_that_turns_bad_before_a_respawn_ends_it_with_78_for_good(gateway: Gateway) -> None:
+def test_a_configuration_that_turns_bad_before_a_crash_gives_way_to_the_last_accepted_one(gateway: Gateway) -> None:
+    good = (gateway.state / "xopc.json").read_text()
+    boot = gateway.boot_id()
     write_config(gateway.home, "{")
     os.kill(gateway.child_pid, signal.SIGKILL)
-    assert gateway.wait_until_ended() == 78
-    assert gateway.lock_file() is None
-    assert "Gateway refused to start" in gateway.text
+    until(lambda: gateway.boot_id() not in (boot, None), "another process serves")
+    health = gateway.health()
+    assert (health["status"], health["problems"]) == ("degraded", ["configuration"])
+    (problem,) = gateway.request("GET", "/api/status").json["problems"]
+    assert "xopc.json does not validate" in problem["message"]
+    until(lambda: (info := gateway.lock()) and info.state == "degraded", "the lock file says so too")
+    write_config(gateway.home, good)
+    assert gateway.xopc("gateway", "restart", "--wait", "10s").returncode == 0
+    health = gateway.health()
+    assert (health["status"], health["problems"]) == ("healthy", [])
+    until(lambda: (info := gateway.lock()) and (info.state, info.problem) == ("serving", None), "all is well again")

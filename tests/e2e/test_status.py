@@ -6,10 +6,15 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.e2e.harness import TOKEN, XOPC, Gateway, run_xopc, until
+from xopc.service.ports import inspect
+
+Start = Callable[..., Gateway]
 
 
 def test_rows_020_to_024_status_of_a_running_gateway(gateway: Gateway) -> None:
@@ -98,3 +103,52 @@ def test_follow_shows_what_happens_next(gateway: Gateway) -> None:
         follower.kill()
         follower.stdout.close()
     until(lambda: gateway.health()["generation"] == 2, "it restarted")
+
+
+def test_row_111_the_inspected_port_is_the_gateways(gateway: Gateway) -> None:
+    use = inspect(gateway.port)
+    assert use.gateways == (gateway.process.pid,), "supervisor and child are one gateway"
+    assert {one.pid for one in use.listeners} == {gateway.process.pid, gateway.child_pid}
+    assert use.hints == (f"xopc gateway is already running (pid {gateway.process.pid}).",)
+    assert use.strangers == ()
+
+
+def test_row_251_a_pid_file_of_an_old_version_does_no_harm(home: Path, start: Start) -> None:
+    old = home / ".xopc" / "gateway.pid"
+    old.write_text(f"{os.getpid()}\n")
+    gateway = start()
+    assert gateway.health()["status"] == "healthy"
+    assert f"{old} is left from an old version, and does no harm." in gateway.xopc("gateway", "status").stdout
+    assert gateway.xopc("gateway", "stop").returncode == 0
+    assert gateway.wait_until_ended() == 0
+    assert old.read_text() == f"{os.getpid()}\n"
+
+
+def test_row_252_the_commands_for_troubleshooting_work(gateway: Gateway) -> None:
+    for arguments in (["status"], ["status", "--json"], ["logs"], ["logs", "--lines", "100"], ["tree"]):
+        done = gateway.xopc("gateway", *arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout
+    listening = subprocess.run(
+        [sys.executable, "-m", "xopc.service.ports", str(gateway.port)], capture_output=True, text=True, check=True
+    )
+    assert f"(pid {gateway.process.pid})" in listening.stdout
+
+
+def test_a_gateway_that_crashes_in_a_loop_is_told_with_its_state_and_cause(gateway: Gateway) -> None:
+    # Its next processes find no file to write to where the database was, and no way to make one.
+    for file in gateway.state.glob("xopc.db*"):
+        file.unlink()
+    (gateway.state / "xopc.db").mkdir()
+    os.kill(gateway.child_pid, signal.SIGKILL)
+    until(lambda: (info := gateway.lock()) and info.problem, "the supervisor has a problem")
+    shown = json.loads(gateway.xopc("gateway", "status", "--json", "--no-probe").stdout)
+    assert shown["lock"]["problem"]
+    assert shown["lock"]["state"] != "serving"
+    text = gateway.xopc("gateway", "status", "--timeout", "500ms").stdout
+    assert text.startswith("⚠️  Gateway is running, and does not answer\n")
+    assert "   State: " in text
+    failed = gateway.xopc("gateway", "restart", "--wait", "2s")
+    assert failed.returncode == 1
+    assert "Step: process: " in failed.stderr
+    assert "xopc.db" in failed.stderr

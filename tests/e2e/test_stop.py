@@ -17,7 +17,7 @@ Start = Callable[..., Gateway]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["row_098_sigterm", "rows_004_099_sigint"])
-def test_a_stop_leaves_no_lock_no_port_and_no_process(gateway: Gateway, number: int) -> None:
+def test_row_103_a_stop_leaves_no_lock_no_port_and_no_process(gateway: Gateway, number: int) -> None:
     port, child = gateway.port, gateway.child_pid
     assert gateway.health()["status"] == "healthy"
     gateway.signal(number)

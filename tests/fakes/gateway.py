@@ -13,7 +13,10 @@ from pathlib import Path
 
 from attrs import asdict, frozen
 
+from xopc.cli.gateway.run import launch
 from xopc.config.paths import resolve_paths
+from xopc.config.resolve import Flags, resolve
+from xopc_supervisor.contract import LAUNCH_VARIABLE
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 SCRIPT = Path(__file__).with_name("gateway_process.py")
@@ -31,7 +34,7 @@ class Behaviour:
     state: str | None = "serving"
     """What the lock says that it is at; None: not yet at anything."""
     on_usr1: str = "restart"
-    """`restart`, `refuse` (it takes the intent and goes on as it is), or `ignore`."""
+    """`restart`, `refuse` (it takes the intent and goes on as it is), `decline` (it says so, too), or `ignore`."""
     on_term: str = "exit"
     """`exit` or `ignore`."""
     restart_seconds: float = 0.0
@@ -40,6 +43,10 @@ class Behaviour:
     version: str = "0.1.0"
     token: str = TOKEN
     warnings: tuple[str, ...] = ()
+    launched: bool = False
+    """Whether its environment tells what it was started with, as a supervisor's does."""
+    problems: tuple[str, ...] = ()
+    """The codes of what is wrong with it."""
 
 
 @frozen
@@ -76,7 +83,10 @@ def running_gateway(home: Path, behaviour: Behaviour = Behaviour()) -> Generator
         "intent_path": str(paths.intent_path),
         "requests": str(home / "requests"),
     }
-    with _running(home, [sys.executable, str(program), "gateway"], FAKE_GATEWAY=json.dumps(wanted)) as running:
+    environ = {"FAKE_GATEWAY": json.dumps(wanted)}
+    if behaviour.launched:
+        environ[LAUNCH_VARIABLE] = launch(resolve({"XOPC_HOME": str(home)}, Flags())).to_json()
+    with _running(home, [sys.executable, str(program), "gateway"], **environ) as running:
         yield running
 
 

@@ -34,11 +34,15 @@ def health() -> dict[str, Any]:
         "pid": os.getpid(),
         "gatewayPid": os.getpid(),
         "startedAt": stamp(state["started"]),
+        "problems": wanted["problems"],
     }
 
 
 def status() -> dict[str, Any]:
-    return {"health": health(), "authMode": "token", "lastRestart": state["last"], "warnings": wanted["warnings"]}
+    since = stamp(state["started"])
+    problems = [{"code": code, "message": f"{code}: a message", "since": since} for code in wanted["problems"]]
+    more = {"authMode": "token", "lastRestart": state["last"], "warnings": wanted["warnings"]}
+    return {"health": health(), "problems": problems, **more}
 
 
 def tree() -> dict[str, Any]:
@@ -72,11 +76,23 @@ class Handler(BaseHTTPRequestHandler):
         """Nothing: the output is for the port."""
 
 
+def rewrite(**fields: str | None) -> None:
+    path = Path(wanted["lock_path"])
+    info = LockInfo.from_json(path.read_text())
+    assert info is not None
+    path.write_text(info._replace(**fields).to_json())  # type: ignore[arg-type]  # real fields
+
+
 def restart() -> None:
     intent = Path(wanted["intent_path"])
     reason = json.loads(intent.read_text())["reason"] if intent.exists() else "SIGUSR1"
     intent.unlink(missing_ok=True)
     if wanted["on_usr1"] == "refuse":
+        return
+    if wanted["on_usr1"] == "decline":
+        rewrite(state="handing-over")
+        time.sleep(0.5)
+        rewrite(state="serving", problem="no memory left")
         return
     state["status"] = "restarting"
     time.sleep(wanted["restart_seconds"])

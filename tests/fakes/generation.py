@@ -15,6 +15,7 @@ from xopc.contracts.api import (
     Restart,
     RestartAccepted,
     RestartKind,
+    StandingProblem,
     Status,
     TaskState,
     TreeNode,
@@ -81,6 +82,7 @@ class Generation:
             pid=100,
             gateway_pid=101,
             started_at=AT,
+            problems=("hand-over",),
         )
 
     async def status(self) -> Status:
@@ -98,6 +100,7 @@ class Generation:
             memory=MemoryUse(rss=40_000_000, pss=None),
             connections=1,
             warnings=(),
+            problems=(StandingProblem("hand-over", "The new process could not take over.", AT),),
         )
 
     def tree(self) -> TreeNode:

@@ -1,8 +1,9 @@
 """A child of the supervisor that needs no gateway: speaks the line, and does what its environment says.
 
 `FAKE_CHILD` holds a script of comma-separated steps:
-`ready`, `hang` (until a signal or the lifeline ends it), `exit:N`, `kill:N`, `say:WORDS`, `ignore-term`,
-`leave-orphan` (a process in its group that outlives it), `stubborn` (ignores the lifeline), `wait:SECONDS`.
+`ready` (stands by, and serves at `go`), `ready-watched:SECONDS` (at once), `hang` (until a signal or the lifeline
+ends it), `exit:N`, `kill:N`, `say:WORDS` (; stands for a comma), `ignore-term`, `leave-orphan` (a process in its
+group that outlives it), `stubborn` (ignores the lifeline), `wait:SECONDS`.
 Each life may have its own script: scripts are separated by `|`, the last one repeats; the number of the life
 is counted in the file `FAKE_CHILD_LOG`, which also gets a line of JSON for each thing that happens.
 """
@@ -37,8 +38,8 @@ script = scripts[min(lives(), len(scripts) - 1)].split(",")
 line = socket.socket(fileno=inheritance.line_fd)
 note(
     event="born",
-    kind=inheritance.kind,
-    reason=inheritance.reason,
+    beside=inheritance.heirloom_fd is not None,
+    accepted=inheritance.use_accepted,
     boot=inheritance.boot_id,
     group=os.getpgid(0),
     ports=[socket.socket(fileno=os.dup(fd)).getsockname()[1] for fd in inheritance.listen_fds],
@@ -47,22 +48,40 @@ note(
 stubborn = "stubborn" in script
 
 
+pending = b""
+
+
+def hear() -> list[str]:
+    """The next words, which are noted; the process ends with the line."""
+    global pending
+    select.select([line], [], [])
+    data, fds, _, _ = socket.recv_fds(line, 4096, 8)
+    if not data:
+        note(event="lifeline ended")
+        if stubborn:
+            time.sleep(30)
+        os._exit(0)
+    *lines, pending = (pending + data).split(b"\n")
+    words = [text.decode() for text in lines]
+    for text in words:
+        note(event="heard", words=text, fds=len(fds))
+        word, _, detail = text.partition(" ")
+        if word == "go":
+            note(event="go", **json.loads(detail))
+        if word == "sockets":
+            for fd in inheritance.listen_fds:
+                os.close(fd)
+            note(event="sockets", ports=[socket.socket(fileno=fd).getsockname()[1] for fd in fds])
+    return words
+
+
 def hang() -> None:
-    """Until the line ends; words are noted, a restart is answered as the gateway does."""
-    pending = b""
+    """Until the line ends; the wish for a successor is said, and followed, as the gateway does."""
     while True:
-        select.select([line], [], [])
-        data = line.recv(4096)
-        if not data:
-            note(event="lifeline ended")
-            if stubborn:
-                time.sleep(30)
-            os._exit(0)
-        *lines, pending = (pending + data).split(b"\n")
-        for text in lines:
-            note(event="heard", words=text.decode())
-            if text.startswith(b"restart respawn"):
-                line.sendall(text + b"\n")
+        for text in hear():
+            if text.startswith("restart respawn"):
+                line.sendall(f"{text}\n".encode())
+            if text.startswith("hand-over"):
                 os._exit(75)
 
 
@@ -80,9 +99,14 @@ for step in script:
     name, _, value = step.partition(":")
     match name:
         case "ready":
-            line.sendall(b"standby 0.1.0 1\nlistening\nready\n")
+            line.sendall(b"standby 0.1.0 1\n")
+            while not any(text.startswith("go ") for text in hear()):
+                pass
+            line.sendall(b"listening\nready 0\n")
+        case "ready-watched":
+            line.sendall(f"standby 0.1.0 1\nlistening\nready {value}\n".encode())
         case "say":
-            line.sendall(f"{value}\n".encode())
+            line.sendall(f"{value.replace(';', ',')}\n".encode())
         case "exit":
             sys.stdout.flush()
             os._exit(int(value))

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 import trio
 
-from xopc.gateway.line import Line, keep_from_children
+from xopc.gateway.line import Line, SocketsRefusedError, keep_from_children
+from xopc_supervisor.contract import Address, Go
 
 
 @pytest.fixture
@@ -38,8 +39,9 @@ def test_saying_never_waits_and_never_fails(ends: tuple[Line, socket.socket]) ->
 
 def test_go_is_waited_for_and_words_after_it_are_kept(ends: tuple[Line, socket.socket]) -> None:
     line, supervisor = ends
-    supervisor.sendall(b"go\nrestart in-process early\nsto")
-    assert line.wait_for_go()
+    go = Go("respawn", "an update", 12.5)
+    supervisor.sendall(f"go {go.to_json()}\nrestart in-process early\nsto".encode())
+    assert line.wait_for_go() == go
 
     async def hear_twice() -> list[object]:
         with trio.fail_after(5):
@@ -53,7 +55,39 @@ def test_go_is_waited_for_and_words_after_it_are_kept(ends: tuple[Line, socket.s
 def test_a_supervisor_that_is_gone_does_not_say_go(ends: tuple[Line, socket.socket]) -> None:
     line, supervisor = ends
     supervisor.close()
-    assert not line.wait_for_go()
+    assert line.wait_for_go() is None
+
+
+def test_descriptors_come_with_their_words_and_are_not_passed_on(ends: tuple[Line, socket.socket]) -> None:
+    line, supervisor = ends
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
+        fds = [one.fileno(), two.fileno()]
+        supervisor.sendall(b"restart reload early\n")
+        socket.send_fds(supervisor, [b"sockets 2\n"], fds)
+        addresses = [Address("127.0.0.1", 1), Address("::1", 1, required=False)]
+        got = line.ask_for_sockets(addresses)
+        assert [each.getsockname() for each in got] == [one.getsockname(), two.getsockname()]
+        assert not any(each.get_inheritable() for each in got)
+    assert supervisor.recv(100) == b'listen [["127.0.0.1",1,true],["::1",1,false]]\n'
+    for each in got:
+        each.close()
+    assert trio.run(line.hear) == [("restart", "reload early")]
+
+
+def test_sockets_may_be_refused(ends: tuple[Line, socket.socket]) -> None:
+    line, supervisor = ends
+    supervisor.sendall(b"refused port 1 at 127.0.0.1 is already in use\n")
+    with pytest.raises(SocketsRefusedError, match="is already in use"):
+        line.ask_for_sockets([Address("127.0.0.1", 1)])
+
+
+def test_a_supervisor_that_does_not_answer_is_not_waited_for_for_ever(
+    ends: tuple[Line, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line, _ = ends
+    monkeypatch.setattr("xopc.gateway.line.SOCKETS_SECONDS", 0.01)
+    with pytest.raises(SocketsRefusedError, match="does not answer"):
+        line.ask_for_sockets([Address("127.0.0.1", 1)])
 
 
 async def test_words_end_with_the_supervisor(ends: tuple[Line, socket.socket]) -> None:

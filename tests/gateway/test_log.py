@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import structlog
 
-from xopc.gateway.log import LogWriter, configure
+from xopc.gateway.log import RETRY_SECONDS, LogWriter, configure
 
 TOKEN = "0123456789abcdef0123456789"
 
@@ -219,6 +219,49 @@ def test_a_file_that_cannot_be_written_is_told_once_and_the_lines_are_counted(
     log_dir.unlink()
     log.info("three")
     assert [(line["message"], line["lost"]) for line in lines(log_dir)] == [("three", 2)]
+
+
+def test_lost_lines_are_a_fault_that_ends_by_itself_though_nothing_is_logged(log_dir: Path) -> None:
+    told: list[str | None] = []
+    over = threading.Event()
+
+    def tell(fault: str | None) -> None:
+        told.append(fault)
+        structlog.get_logger("m").error("told")  # as whoever is told does, in the midst of it
+        if fault is None:
+            over.set()
+
+    log_dir.touch()
+    with configure(log_dir, {"XOPC_LOG_CONSOLE": "off"}, tell):
+        log = structlog.get_logger("m")
+        log.info("one")
+        log.info("two")
+        assert told == [
+            f"The log in {log_dir} cannot be written ([Errno 17] File exists: '{log_dir}'), and lines are lost: "
+            "free the disk, or mend the directory's permissions."
+        ]
+        time.sleep(RETRY_SECONDS + 0.5)  # a retry in vain
+        log_dir.unlink()
+        assert over.wait(RETRY_SECONDS + 5)
+        assert told[1:] == [None]
+        log.info("three")
+    structlog.reset_defaults()
+    assert [(line["message"], line.get("lost")) for line in lines(log_dir)] == [
+        ("Lines of the log were lost.", 3),
+        ("told", None),
+        ("three", None),
+    ]
+
+
+def test_a_line_that_is_written_ends_the_fault_at_once(log_dir: Path) -> None:
+    told: list[str | None] = []
+    log_dir.touch()
+    with configure(log_dir, {"XOPC_LOG_CONSOLE": "off"}, told.append):
+        structlog.get_logger("m").info("one")
+        log_dir.unlink()
+        structlog.get_logger("m").info("two")
+        assert [fault is None for fault in told] == [False, True]
+    structlog.reset_defaults()
 
 
 def test_a_closed_writer_takes_libraries_off_and_leaves_the_console(

@@ -112,6 +112,29 @@ def test_files_past_their_retention_go_at_start_and_at_a_new_day_and_others_stay
     assert (log_dir / ours[0]).exists()
 
 
+def test_a_clock_that_is_set_expires_nothing_before_the_day_after(log_dir: Path) -> None:
+    log_dir.mkdir(parents=True)
+    (log_dir / name_of(NOON - timedelta(days=1))).touch()
+    file = LogFile(log_dir, 14)
+    file.write(NOON, {})
+    later = NOON + timedelta(days=4000)
+    for leap in (later, NOON, later - timedelta(days=8000), NOON, later):
+        file.write(leap, {})
+    assert {name_of(NOON), name_of(NOON - timedelta(days=1))} <= {path.name for path in log_dir.iterdir()}
+    file.write(later + timedelta(days=1), {})
+    file.close()
+    assert sorted(path.name for path in log_dir.iterdir()) == [name_of(later), name_of(later + timedelta(days=1))]
+
+
+def test_a_line_that_does_not_count_is_not_counted_as_lost(file: LogFile, log_dir: Path) -> None:
+    file.write(NOON, {"n": 1})
+    with no_more_than(0):
+        assert file.write(NOON, {"n": 2}) is not None
+        assert file.write(NOON, {"n": 3}, counts=False) is not None
+    assert file.write(NOON, {"n": 4}, counts=False) is None
+    assert read(log_dir / name_of(NOON)) == [{"n": 1}, {"n": 4, "lost": 1}]
+
+
 def test_a_full_disk_costs_lines_and_the_next_one_says_how_many(file: LogFile, log_dir: Path) -> None:
     file.write(NOON, {"n": 1})
     path = log_dir / name_of(NOON)

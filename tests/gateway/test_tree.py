@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -16,8 +17,9 @@ from attrs import define
 from xopc.config.resolve import Flags
 from xopc.config.setup import prepare
 from xopc.gateway.line import Line
+from xopc.gateway.places import Places
 from xopc.gateway.tree import Home, Outcome, run
-from xopc_supervisor.contract import Inheritance
+from xopc_supervisor.contract import Go, Inheritance
 
 TOKEN = "an-invented-token-0123456789"
 
@@ -42,9 +44,17 @@ class Supervised:
     async def tell(self, line: str) -> None:
         await self.line.send_all(f"{line}\n".encode())
 
+    def told_to_hand_over(self, reason: str) -> socket.socket:
+        """The successor's end of the heirloom."""
+        ours, theirs = socket.socketpair()
+        ours.settimeout(10)
+        with theirs, socket.socket(fileno=os.dup(self.line.socket.fileno())) as line:
+            socket.send_fds(line, [f"hand-over {reason}\n".encode()], [theirs.fileno()])
+        return ours
+
     async def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
         """The JSON that a client gets."""
-        port = self.home.listeners[0].getsockname()[1]
+        port = self.home.places.serving[0].getsockname()[1]
         async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
             head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: {TOKEN}\r\nConnection: close\r\n\r\n"
             await stream.send_all(head.encode())
@@ -58,16 +68,19 @@ def write(home: Path, document: object) -> None:
 
 
 @asynccontextmanager
-async def running(directory: Path, *, kind: str = "start", since: float | None = None) -> AsyncGenerator[Supervised]:
+async def running(
+    directory: Path, *, kind: str = "start", since: float | None = None, boot_id: str = "boot-1", **variables: str
+) -> AsyncGenerator[Supervised]:
     """A tree from its start to its end, which the block has to bring about."""
-    environ = {"XOPC_HOME": str(directory)}
+    environ = {"XOPC_HOME": str(directory), **variables}
     ours, theirs = socket.socketpair()
     home = Home(
         resolved=prepare(environ, Flags()),
         flags=Flags(),
         environ=environ,
-        inheritance=Inheritance(0, 0, (), "boot-1", 4711, kind, f"a {kind}", since),
-        listeners=[socket.create_server(("127.0.0.1", 0))],
+        inheritance=Inheritance(0, 0, (), boot_id, 4711),
+        go=Go(kind, f"a {kind}", since),
+        places=Places((socket.create_server(("127.0.0.1", 0)),)),
         line=Line(theirs.detach()),
     )
     supervised = Supervised(home, trio.SocketStream(trio.socket.from_stdlib_socket(ours)), [])
@@ -82,14 +95,14 @@ async def running(directory: Path, *, kind: str = "start", since: float | None =
     finally:
         ours.close()
         home.line.close()
-        home.listeners[0].close()
+        home.places.serving[0].close()
 
 
 @pytest.fixture(autouse=True)
 def no_forced_exit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The process under test is the test's own, which must not be ended."""
 
-    def never(_code: int) -> None: ...
+    def never(_code: int, _seconds: float = 0) -> None: ...
 
     monkeypatch.setattr("xopc.gateway.tree.force_exit", never)
 
@@ -102,7 +115,7 @@ def configured(home: Path) -> Path:
 
 async def test_it_listens_and_then_is_ready_and_a_stop_ends_it(configured: Path) -> None:
     async with running(configured) as supervised:
-        assert await supervised.words("ready") == ["listening", "ready"]
+        assert await supervised.words("ready") == ["listening", "ready 30"]
         health = await supervised.get("/health")
         assert (health["status"], health["bootId"], health["pid"]) == ("healthy", "boot-1", 4711)
         await supervised.tell("stop by hand")
@@ -121,7 +134,7 @@ async def test_a_restart_in_the_process_is_said_recorded_and_counted(configured:
     async with running(configured) as supervised:
         await supervised.words("ready")
         await supervised.tell("restart in-process a new key")
-        assert await supervised.words("ready") == ["restart in-process a new key", "ready"]
+        assert await supervised.words("ready") == ["restart in-process a new key", "ready 30"]
         status = await supervised.get("/api/status")
         assert (status["health"]["generation"], status["restarts"]) == (2, 1)
         assert (status["lastRestart"]["kind"], status["lastRestart"]["reason"]) == ("in-process", "a new key")
@@ -129,12 +142,55 @@ async def test_a_restart_in_the_process_is_said_recorded_and_counted(configured:
     assert supervised.outcomes == [Outcome.STOP]
 
 
-async def test_a_respawn_ends_with_75_and_does_not_say_that_it_stops(configured: Path) -> None:
+async def test_a_respawn_is_a_wish_and_it_serves_until_it_is_told_to_hand_over(configured: Path) -> None:
     async with running(configured) as supervised:
         await supervised.words("ready")
         await supervised.tell("restart respawn a new version")
         assert await supervised.words("version") == ["restart respawn a new version"]
+        assert (await supervised.get("/health"))["status"] == "healthy"
+        with supervised.told_to_hand_over("a new version") as heirloom:
+            assert await trio.to_thread.run_sync(heirloom.recv, 1) == b""
     assert supervised.outcomes == [Outcome.RESPAWN]
+
+
+async def test_an_idle_connection_goes_to_the_successor_with_what_it_asks_later(configured: Path) -> None:
+    async with running(configured) as supervised:
+        await supervised.words("ready")
+        idle = await trio.open_tcp_stream("127.0.0.1", supervised.home.places.serving[0].getsockname()[1])
+        async with idle:
+            await supervised.get("/health")
+            with supervised.told_to_hand_over("a new version") as heirloom:
+                _, fds, _, _ = await trio.to_thread.run_sync(socket.recv_fds, heirloom, 1, 4)
+            await idle.send_all(b"GET /later")
+            with socket.socket(fileno=fds[0]) as passed:
+                passed.setblocking(True)
+                assert passed.recv(100) == b"GET /later"
+    assert supervised.outcomes == [Outcome.RESPAWN]
+
+
+async def test_a_successor_that_is_declined_changes_nothing(configured: Path) -> None:
+    async with running(configured) as supervised:
+        await supervised.words("ready")
+        await supervised.tell("restart respawn a new version")
+        await supervised.tell("declined it has a bug")
+        await supervised.words("version")
+        await supervised.tell("restart in-process all the same")
+        await supervised.words("ready")
+        assert (await supervised.get("/health"))["generation"] == 2
+        await supervised.tell("stop")
+    assert supervised.outcomes == [Outcome.STOP]
+
+
+async def test_a_stop_that_a_service_manager_follows_with_a_start_is_a_restart_in_the_records(configured: Path) -> None:
+    async with running(configured) as supervised:
+        await supervised.words("ready")
+        await supervised.tell("stop restart an upgrade")
+    async with running(configured, boot_id="boot-2") as supervised:
+        await supervised.words("ready")
+        last = (await supervised.get("/api/status"))["lastRestart"]
+        assert (last["kind"], last["reason"]) == ("respawn", "an upgrade")
+        assert last["durationMs"] is not None
+        await supervised.tell("stop")
 
 
 async def test_the_start_after_a_crash_says_how_long_nobody_was_answered(configured: Path) -> None:
@@ -173,10 +229,20 @@ async def test_a_broken_configuration_leaves_the_generation_as_it_is(configured:
         await supervised.tell("stop")
 
 
-async def test_an_address_that_moved_is_told_and_waits_for_the_next_start(
+async def test_other_addresses_are_the_wish_for_a_successor(configured: Path) -> None:
+    async with running(configured) as supervised:
+        await supervised.words("ready")
+        write(configured, {"gateway": {"port": 18999, "auth": {"token": TOKEN}}})
+        await supervised.tell("restart reload SIGHUP")
+        assert await supervised.words("SIGHUP") == ["restart respawn SIGHUP"]
+        assert (await supervised.get("/health"))["generation"] == 1
+        await supervised.tell("stop")
+
+
+async def test_where_no_process_may_follow_other_addresses_wait_for_the_next_start(
     configured: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    async with running(configured) as supervised:
+    async with running(configured, XOPC_NO_RESPAWN="1") as supervised:
         await supervised.words("ready")
         write(configured, {"gateway": {"port": 18999, "auth": {"token": TOKEN}}})
         await supervised.tell("restart reload SIGHUP")

@@ -57,6 +57,24 @@ async def test_only_a_stopping_gateway_is_unavailable(life: Life, home: Path, st
     assert (answered, json.loads(body)["status"]) == (code, status.value)
 
 
+async def test_a_problem_is_told_in_a_word_to_all_and_whole_to_those_with_a_credential(life: Life, home: Path) -> None:
+    told, generation = await running(life, home)
+    assert json.loads(told.answer()[1])["problems"] == []
+    told.problems.report("hand-over", "The new process could not take over.", degrades=False)
+    assert json.loads(told.answer()[1])["status"] == "healthy"
+    told.problems.report("storage", "The disk of /home/ann/.xopc/xopc.db is full.")
+    code, body = told.answer()
+    health = json.loads(body)
+    assert (code, health["status"], health["problems"]) == (200, "degraded", ["hand-over", "storage"])
+    assert b"/home/ann" not in body
+    assert [problem.message for problem in told.full(generation, None).problems] == [
+        "The new process could not take over.",
+        "The disk of /home/ann/.xopc/xopc.db is full.",
+    ]
+    told.problems.clear("storage")
+    assert json.loads(told.answer()[1])["status"] == "healthy"
+
+
 async def test_the_answer_is_encoded_once_as_long_as_nothing_changes(life: Life, home: Path) -> None:
     told, _ = await running(life, home)
     assert told.answer()[1] is told.answer()[1]

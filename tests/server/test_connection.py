@@ -169,6 +169,59 @@ async def test_a_request_that_arrives_as_its_connection_expires_is_answered() ->
     client.close()
 
 
+@pytest.mark.parametrize("_turn", range(20))
+async def test_what_arrives_as_a_connection_is_passed_on_stays_unread(_turn: int) -> None:
+    """The reader has been woken, and the heir comes before it runs; in half of the turns, for trio throws a coin."""
+    server, client = await tcp_pair()
+    passed: list[socket.socket] = []
+
+    def take(given: socket.socket) -> bool:
+        passed.append(given.dup())
+        return True
+
+    async def pass_on_when_asked() -> None:
+        await trio.lowlevel.wait_readable(watched)
+        connection.bequeath(take)
+
+    connection = Connection(server, ("127.0.0.1", 1), hello, Rules(), Patience(75, 20, 3))
+    with client, server.dup() as watched:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(connection.run)
+            nursery.start_soon(pass_on_when_asked)
+            await trio.testing.wait_all_tasks_blocked()
+            client.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        for heir in passed:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(Connection(heir, ("127.0.0.1", 1), hello, Rules(), Patience(75, 20, 3)).run)
+                await trio.lowlevel.wait_readable(client)
+                assert client.recv(1000).endswith(b"hello")
+                client.close()
+
+
+async def test_a_connection_that_was_broken_off_is_not_passed_on(clock: MockClock) -> None:
+    """It would be reset at the heir, by an option that it carries."""
+    server, client = await tcp_pair()
+    passed: list[socket.socket] = []
+
+    def take(given: socket.socket) -> bool:
+        passed.append(given)
+        return True
+
+    async def app(_scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        await answer(send, b"to nobody")
+        await trio.sleep(1)
+
+    connection = Connection(server, ("127.0.0.1", 1), app, Rules(), Patience(75, 20, 3))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(connection.run)
+        client.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        connection.bequeath(take)
+    assert passed == []
+
+
 async def tcp_pair() -> tuple[socket.socket, socket.socket]:
     """Two ends of a connection, not blocking."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -239,7 +239,7 @@ async def test_a_connection_stays_open_for_the_next_request() -> None:
         assert response.count(b"HTTP/1.1 200 ") == 2
         assert b"connection:" not in response
         assert not peer.is_closed
-        assert not peer.protocol.has_part_of_a_head
+        assert not peer.protocol.has_next_request
 
 
 async def test_requests_that_arrive_together_are_answered_one_after_the_other() -> None:
@@ -282,9 +282,9 @@ async def test_a_body_is_asked_for_where_the_client_waits_for_that() -> None:
 async def test_part_of_a_head_is_noticed() -> None:
     async with speaking_to(hello) as peer:
         await peer.say(GET[:9])
-        assert peer.protocol.has_part_of_a_head
+        assert peer.protocol.has_next_request
         await peer.say(GET[9:])
-        assert not peer.protocol.has_part_of_a_head
+        assert not peer.protocol.has_next_request
 
 
 # ------------------------------------------------------------------ refusals

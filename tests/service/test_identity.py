@@ -13,7 +13,7 @@ import pytest
 
 from tests.fakes.gateway import Behaviour, running_gateway, stranger
 from xopc.contracts.errors import Failure, XopcError
-from xopc.service.identity import command_line, runs_gateway, send, signal_target
+from xopc.service.identity import command_line, launch_of, runs_gateway, send, signal_target
 
 PYTHON = "/usr/bin/python3.11"
 
@@ -146,3 +146,12 @@ def test_a_process_that_has_ended_is_told(home: Path) -> None:
         pid = gateway.pid
     with pytest.raises(XopcError, match=f"process {pid} has ended"):
         send(pid, signal.SIGTERM)
+
+
+def test_a_supervisors_environment_tells_what_it_was_started_with(home: Path) -> None:
+    with running_gateway(home, Behaviour(launched=True)) as gateway:
+        launch = launch_of(gateway.pid)
+    assert launch is not None
+    assert launch.config_path == str(home / ".xopc" / "xopc.json")
+    assert launch_of(os.getpid()) is None
+    assert launch_of(gateway.pid) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -182,3 +183,36 @@ def test_it_wants_one_port(arguments: list[str]) -> None:
     done = explain(*arguments)
     assert done.returncode == 2
     assert "usage" in done.stderr
+
+
+def test_all_who_hold_one_socket_are_seen_and_told_with_all_their_addresses(home: Path) -> None:
+    code = (
+        "import os, socket, time; s = socket.create_server(('127.0.0.1', 0)); port = s.getsockname()[1];"
+        "t = socket.create_server(('127.0.0.2', port));"
+        "child = os.fork(); print(port, child, flush=True) if child else None; time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        port, child = map(int, parent.stdout.readline().split())
+        use = inspect(port)
+        os.kill(child, signal.SIGKILL)
+        parent.kill()
+    assert {one.pid for one in use.listeners} == {parent.pid, child}
+    assert len(use.listeners) == 4
+    lines = [line for line in use.to_text() if f"pid={child} " in line]
+    assert len(lines) == 1
+    assert lines[0].endswith(f" addr=127.0.0.1:{port},127.0.0.2:{port}")
+
+
+def test_a_service_manager_that_keeps_a_gateways_socket_is_no_stranger() -> None:
+    manager = Listener(7, "127.0.0.1:1", "systemd --user", is_manager=True)
+    gateway = Listener(8, "127.0.0.1:1", "xopc gateway", gateway_pid=8)
+    assert PortUse(1, PortStatus.BUSY, (manager, gateway)).strangers == ()
+    assert PortUse(1, PortStatus.BUSY, (manager,)).strangers == (manager,)
+
+
+@pytest.mark.parametrize(
+    ("address", "host"), [("127.0.0.1:80", "127.0.0.1"), ("[::1]:80", "::1"), ("*:80", "*"), ("[::]:80", "::")]
+)
+def test_an_address_has_a_host(address: str, host: str) -> None:
+    assert Listener(1, address).host == host

@@ -4,33 +4,46 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 
-from tests.fakes.gateway import Behaviour, Running, running_gateway, stranger
+from tests.fakes.gateway import TOKEN, Behaviour, Running, running_gateway, stranger
 from xopc.client.http import Client
 from xopc.config.paths import resolve_paths
 from xopc.service.lockfile import read_lock
-from xopc.service.probe import Mark, Outcome, Place, Snapshot, Step, await_restart
+from xopc.service.probe import Mark, Obstacle, Outcome, Place, Snapshot, Step, await_restart
+from xopc_supervisor.contract import LockInfo
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, 500_000, UTC)
 
 
+NOTHING = Obstacle()
+
+
 def wait_for(
-    gateway: Running, seconds: float, *, generation: int = 1, port: int | None = None, vain: list[int] | None = None
+    gateway: Running,
+    seconds: float,
+    *,
+    generation: int = 1,
+    port: int | None = None,
+    vain: list[int] | None = None,
+    expected_version: str | None = None,
+    before: Obstacle = NOTHING,
 ) -> Snapshot:
     """Wait for a restart of the gateway, as `xopc gateway restart` does. `vain` gets an item for each look in vain."""
     lock_path = resolve_paths({"XOPC_HOME": str(gateway.home)}).lock_path
-    mark = Mark(gateway.pid, "a-boot", generation, datetime.now(UTC))
+    mark = Mark(gateway.pid, "a-boot", generation, datetime.now(UTC), before, expected_version)
     at = port or gateway.port
     looks = [] if vain is None else vain
 
     def place() -> Place:
-        return Place(read_lock(lock_path), Client(f"http://127.0.0.1:{at}"), at)
+        return Place(read_lock(lock_path), Client(f"http://127.0.0.1:{at}", TOKEN), at)
 
     return await_restart(mark, place, seconds, lambda: looks.append(1))
 
@@ -77,7 +90,9 @@ def test_a_restart_is_over_when_another_generation_serves(home: Path) -> None:
     assert 150 <= snapshot.elapsed_ms < 5000
     assert vain
     shown = snapshot.to_json()
-    assert shown["runtime"] == {"status": "running", "pid": gateway.pid}
+    runtime = {"status": "running", "pid": gateway.pid, "state": "serving", "problem": None}
+    assert shown["runtime"] == runtime
+    assert (shown["expectedVersion"], shown["versionMismatch"]) == (None, None)
     assert shown["portUsage"]["status"] == "busy"
     assert (shown["healthy"], shown["waitOutcome"], shown["failedStep"]) == (True, "healthy", None)
     assert (shown["gatewayVersion"], shown["staleGatewayPids"]) == ("0.1.0", [])
@@ -142,7 +157,8 @@ def test_where_nothing_comes_any_more_it_is_not_waited_out(home: Path) -> None:
     snapshot = wait_for(gateway, 20)
     assert snapshot.outcome is Outcome.STOPPED_FREE
     assert 5000 <= snapshot.elapsed_ms < 8000
-    assert snapshot.to_json()["runtime"] == {"status": "stopped", "pid": None}
+    runtime = {"status": "stopped", "pid": None, "state": None, "problem": None}
+    assert snapshot.to_json()["runtime"] == runtime
 
 
 def test_a_stranger_at_the_port_of_a_dead_gateway_is_waited_out(home: Path) -> None:
@@ -152,3 +168,97 @@ def test_a_stranger_at_the_port_of_a_dead_gateway_is_waited_out(home: Path) -> N
         snapshot = wait_for(gateway, 0.2, port=process.port)
     assert snapshot.outcome is Outcome.TIMEOUT
     assert snapshot.last.failed is Step.PROCESS
+
+
+def tell(gateway: Running, **fields: str | None) -> None:
+    """Change what the lock says."""
+    path = resolve_paths({"XOPC_HOME": str(gateway.home)}).lock_path
+    info = LockInfo.from_json(path.read_text())
+    assert info is not None
+    path.write_text(info._replace(**fields).to_json())  # type: ignore[arg-type]  # the tests name real fields
+
+
+DECLINED = "the new process could not take over (no memory); the one before goes on"
+
+
+def test_row_049_the_version_is_compared_where_one_is_expected(home: Path) -> None:
+    with running_gateway(home) as gateway:
+        os.kill(gateway.pid, signal.SIGUSR1)
+        assert wait_for(gateway, 10, expected_version="0.1.0").outcome is Outcome.HEALTHY
+        began = time.monotonic()
+        snapshot = wait_for(gateway, 10, expected_version="0.2.0")
+        assert time.monotonic() - began < 5, "waiting does not change the version"
+    assert snapshot.outcome is Outcome.VERSION_MISMATCH
+    assert snapshot.last.failed is Step.VERSION
+    shown = snapshot.to_json()
+    assert shown["versionMismatch"] == {"expected": "0.2.0", "actual": "0.1.0"}
+    assert shown["expectedVersion"] == "0.2.0"
+    assert (shown["healthy"], shown["detail"]) == (False, f"pid {gateway.pid} is version 0.1.0, not 0.2.0")
+
+
+def test_a_hand_over_that_the_supervisor_declined_ends_the_wait_at_once(home: Path) -> None:
+    with running_gateway(home) as gateway:
+        timer = threading.Timer(0.2, tell, [gateway], {"problem": DECLINED})
+        timer.start()
+        began = time.monotonic()
+        snapshot = wait_for(gateway, 20)
+        assert time.monotonic() - began < 5
+        timer.join()
+    assert snapshot.outcome is Outcome.DECLINED
+    assert snapshot.last.detail == f"pid {gateway.pid} still serves generation 1: {DECLINED}"
+    assert snapshot.to_json()["runtime"]["problem"] == DECLINED
+
+
+def test_a_problem_that_stood_before_does_not_count_until_it_comes_again(home: Path) -> None:
+    with running_gateway(home) as gateway:
+        tell(gateway, problem=DECLINED)
+        assert wait_for(gateway, 0.3, before=Obstacle(DECLINED)).outcome is Outcome.TIMEOUT
+        tell(gateway, state="handing-over")
+        timer = threading.Timer(0.3, tell, [gateway], {"state": "serving"})
+        timer.start()
+        assert wait_for(gateway, 20, before=Obstacle(DECLINED)).outcome is Outcome.DECLINED
+        timer.join()
+
+
+@pytest.mark.parametrize("code", ["hand-over", "configuration"])
+def test_a_problem_that_only_the_gateway_knows_counts_too(home: Path, code: str) -> None:
+    with running_gateway(home, Behaviour(problems=("storage", code))) as gateway:
+        snapshot = wait_for(gateway, 20)
+        assert snapshot.outcome is Outcome.DECLINED
+        obstacle = snapshot.last.obstacle
+        assert obstacle is not None
+        assert obstacle.message == f"{code}: a message"
+        assert wait_for(gateway, 0.3, before=obstacle).outcome is Outcome.TIMEOUT
+        earlier = evolve(obstacle, since="2026-01-01T12:00:00.000Z")
+        assert wait_for(gateway, 20, before=earlier).outcome is Outcome.DECLINED, "it came again"
+    with running_gateway(home, Behaviour(problems=(code,), token="another token of 32 characters..")) as gateway:
+        snapshot = wait_for(gateway, 20)
+    assert snapshot.outcome is Outcome.DECLINED
+    assert snapshot.last.obstacle == Obstacle("the restart was refused; the log tells why")
+
+
+def test_another_problem_of_the_gateway_declines_nothing(home: Path) -> None:
+    with running_gateway(home, Behaviour(problems=("storage", "log"))) as gateway:
+        assert wait_for(gateway, 0.3).outcome is Outcome.TIMEOUT
+
+
+@pytest.mark.parametrize("state", ["starting", "backing-off", "crash-looping"])
+def test_a_gateway_that_crashes_is_waited_for_and_told_with_its_problem(home: Path, state: str) -> None:
+    with running_gateway(home) as gateway:
+        tell(gateway, state=state, problem="it crashed: exit code 1")
+        snapshot = wait_for(gateway, 0.3, generation=0)
+        assert snapshot.outcome is Outcome.TIMEOUT
+        assert snapshot.last.failed is Step.PROCESS
+        assert snapshot.last.detail == f"pid {gateway.pid} is {state}: it crashed: exit code 1"
+        tell(gateway, state="serving", problem=None)
+        assert wait_for(gateway, 5, generation=0).outcome is Outcome.HEALTHY
+
+
+def test_the_credential_is_not_shown_to_another_process_at_the_port(
+    home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    odd = Behaviour(boot_id="other", problems=("hand-over",))
+    with running_gateway(home) as gateway, running_gateway(elsewhere, odd) as other:
+        wait_for(gateway, 0.2, port=other.port)
+        assert {request.split()[1] for request in other.requests()} == {"None"}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import resource
 import sqlite3
 from contextlib import closing
@@ -9,6 +11,7 @@ import pytest
 
 from xopc.contracts.errors import Failure, XopcError
 from xopc.storage.connect import connect_reader, connect_writer, explained
+from xopc.storage.faults import Obstacle, StorageUnavailableError
 
 
 def pragma(connection: sqlite3.Connection, name: str) -> object:
@@ -70,11 +73,11 @@ def test_a_file_that_is_no_database_says_so_and_how_to_mend_it(path: Path) -> No
 def test_a_directory_in_its_place_may_pass(path: Path) -> None:
     path.mkdir()
     with (
-        pytest.raises(XopcError, match=r"cannot be opened: unable to open database file\. Look") as raised,
+        pytest.raises(StorageUnavailableError, match=r"opened: unable to open database file\. Look") as raised,
         explained(path),
     ):
         connect_writer(path)
-    assert raised.value.failure is Failure.UNAVAILABLE
+    assert (raised.value.failure, raised.value.obstacle) == (Failure.UNAVAILABLE, Obstacle.OUT_OF_REACH)
 
 
 def test_an_error_of_the_system_may_pass(path: Path) -> None:
@@ -89,20 +92,41 @@ def test_a_disk_that_fails_may_pass(path: Path) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
     try:
-        with pytest.raises(XopcError, match=r"cannot be opened: disk I/O error\. Look") as raised, explained(path):
+        with (
+            pytest.raises(StorageUnavailableError, match=r"I/O error\. The disk fails") as raised,
+            explained(path),
+        ):
             connect_writer(path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert raised.value.failure is Failure.UNAVAILABLE
+    assert (raised.value.failure, raised.value.obstacle) == (Failure.UNAVAILABLE, Obstacle.BROKEN)
+
+
+@pytest.mark.parametrize(
+    ("number", "obstacle", "cure"),
+    [
+        (errno.ENOSPC, Obstacle.FULL, "free some room"),
+        (errno.EIO, Obstacle.BROKEN, "the system's log"),
+        (errno.EROFS, Obstacle.READ_ONLY, "is read-only"),
+        (errno.EACCES, Obstacle.OUT_OF_REACH, "missing permissions"),
+    ],
+)
+def test_what_lies_in_the_way_is_told_apart_with_its_cure(
+    path: Path, number: int, obstacle: Obstacle, cure: str
+) -> None:
+    with pytest.raises(StorageUnavailableError, match=cure) as raised, explained(path):
+        raise OSError(number, os.strerror(number))
+    assert raised.value.obstacle is obstacle
+    assert os.strerror(number) in raised.value.message
 
 
 def test_another_program_that_holds_the_file_may_pass(path: Path) -> None:
     with closing(connect_writer(path)) as holder, closing(connect_writer(path)) as other:
         holder.execute("BEGIN IMMEDIATE")
         other.execute("PRAGMA busy_timeout = 0")
-        with pytest.raises(XopcError, match="database is locked") as raised, explained(path):
+        with pytest.raises(StorageUnavailableError, match=r"locked\. Another program") as raised, explained(path):
             other.execute("BEGIN IMMEDIATE")
-    assert raised.value.failure is Failure.UNAVAILABLE
+    assert raised.value.obstacle is Obstacle.HELD
 
 
 def test_what_no_retry_mends_says_where_it_came_from(path: Path) -> None:

@@ -86,8 +86,8 @@ def test_a_newer_schema_is_refused_and_untouched(path: Path) -> None:
         prepare(path, (NOTES,))
     assert raised.value.failure is Failure.BAD_CONFIG
     assert raised.value.message == (
-        f"{path} has schema 2, and xopc {__version__} knows no newer one than 1. "
-        "Install the version of xopc that used it last, or a newer one."
+        f"{path} was written by a newer xopc (schema 2, this one, {__version__}, knows 1): "
+        "install the version that used it last, or a newer one."
     )
     assert path.read_bytes() == before
 

@@ -10,6 +10,7 @@ import trio
 from xopc.contracts.api import Restart, RestartKind
 from xopc.contracts.errors import Failure, XopcError
 from xopc.storage.base import Boot, Storage, StorageError
+from xopc.storage.faults import Obstacle, StorageUnavailableError
 from xopc.storage.migrate import LATEST_SCHEMA, schema_version
 from xopc.storage.sqlite import open_storage
 
@@ -51,11 +52,11 @@ async def test_the_second_of_two_openers_waits_for_the_first_and_then_gives_up(
 ) -> None:
     async with open_storage(path):
         start = trio.current_time()
-        with pytest.raises(XopcError, match="in use by process") as raised:
+        with pytest.raises(StorageUnavailableError, match="in use by process") as raised:
             async with open_storage(path):
                 pass
         assert trio.current_time() - start >= 8
-    assert raised.value.failure is Failure.CONFLICT
+    assert (raised.value.failure, raised.value.obstacle) == (Failure.CONFLICT, Obstacle.HELD)
 
 
 async def test_the_second_of_two_openers_finds_what_the_first_stored(path: Path) -> None:
@@ -71,11 +72,13 @@ async def test_the_second_of_two_openers_finds_what_the_first_stored(path: Path)
             assert await storage.last_restart() == RESTART
 
 
-async def test_a_refused_start_leaves_the_database_free(path: Path) -> None:
-    await trio.Path(path).write_text("not a database, but long enough to be asked\n" * 100)
+async def test_a_refused_start_leaves_the_database_as_it_was_and_free(path: Path) -> None:
+    content = "not a database, but long enough to be asked\n" * 100
+    await trio.Path(path).write_text(content)
     with pytest.raises(XopcError, match="not a database"):
         async with open_storage(path):
             pass
+    assert await trio.Path(path).read_text() == content
     await trio.Path(path).unlink()
     async with open_storage(path, wait_seconds=0) as storage:
         assert await storage.last_restart() is None

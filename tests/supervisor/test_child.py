@@ -25,16 +25,14 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Child]]:
     lock_fd = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
     listener = socket.create_server(("127.0.0.1", 0))
 
-    def start(code: str, environ: Mapping[str, str] | None = None, since: float | None = None) -> Child:
+    def start(code: str, environ: Mapping[str, str] | None = None, heirloom: socket.socket | None = None) -> Child:
         return spawn(
             [sys.executable, "-c", ECHO + code],
             environ or os.environ,
             lock_fd=lock_fd,
             listeners=[listener],
             boot_id="boot",
-            kind="start",
-            reason="start",
-            since=since,
+            heirloom=heirloom,
         )
 
     yield start
@@ -69,13 +67,29 @@ def test_lock_and_sockets_are_open_in_the_child_and_close_on_exec_in_the_supervi
             lock_fd=lock.fileno(),
             listeners=[listener],
             boot_id="boot",
-            kind="start",
-            reason="start",
-            since=None,
         )
         assert hear_all(child) == ["True True"]
         assert not os.get_inheritable(lock.fileno())
         assert not listener.get_inheritable()
+
+
+def test_a_process_beside_another_has_its_end_of_the_heirloom(start: Callable[..., Child]) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        child = start("print(os.read(inheritance['heirloom_fd'], 10))", heirloom=theirs)
+        ours.sendall(b"a watch")
+        assert hear_all(child) == ["b'a watch'"]
+        assert not theirs.get_inheritable()
+
+
+def test_descriptors_go_with_their_word(start: Callable[..., Child]) -> None:
+    child = start("_, fds, _, _ = socket.recv_fds(line, 100, 4)\nprint(os.write(fds[0], b'hello'))")
+    reader, writer = os.pipe()
+    assert child.tell("sockets 1", [writer])
+    os.close(writer)
+    assert hear_all(child) == ["5"]
+    assert os.read(reader, 10) == b"hello"
+    os.close(reader)
 
 
 def test_what_a_service_manager_says_to_its_main_process_is_not_passed_on(start: Callable[..., Child]) -> None:
@@ -132,5 +146,5 @@ def test_a_signal_to_a_dead_child_is_no_error(start: Callable[..., Child]) -> No
 def test_a_program_that_is_missing_is_an_oserror(tmp_path: Path) -> None:
     lock_fd = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
     with pytest.raises(OSError, match="No such file"):
-        spawn(["/nowhere/python"], {}, lock_fd=lock_fd, listeners=[], boot_id="", kind="start", reason="", since=None)
+        spawn(["/nowhere/python"], {}, lock_fd=lock_fd, listeners=[], boot_id="")
     os.close(lock_fd)

@@ -8,6 +8,7 @@ import pytest
 
 from xopc_supervisor.contract import (
     Address,
+    Go,
     Inheritance,
     Launch,
     LockInfo,
@@ -39,8 +40,13 @@ def test_a_launch_survives_the_environment() -> None:
 
 
 def test_an_inheritance_survives_the_environment() -> None:
-    inheritance = Inheritance(5, 6, (7, 8), "boot", 4711, "crash", "killed by SIGSEGV", 12.5)
+    inheritance = Inheritance(5, 6, (7, 8), "boot", 4711, heirloom_fd=9, use_accepted=True)
     assert Inheritance.from_json(inheritance.to_json()) == inheritance
+
+
+def test_the_reason_to_serve_survives_the_line() -> None:
+    go = Go("crash", "killed by SIGSEGV", 12.5)
+    assert Go.from_json(go.to_json()) == go
 
 
 def test_the_lock_file_bears_the_names_that_other_programs_read() -> None:

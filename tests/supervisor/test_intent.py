@@ -1,3 +1,4 @@
+import os
 import time
 from pathlib import Path
 
@@ -52,3 +53,34 @@ def test_a_file_that_is_no_intent_is_removed(path: Path, text: str) -> None:
 def test_an_intent_for_an_earlier_boot_is_not_followed(path: Path) -> None:
     path.write_text(intent(boot_id="earlier").to_json())
     assert consume(str(path), 4711, "boot") is None
+
+
+def test_a_link_is_not_followed(path: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.json"
+    other.write_text(intent().to_json())
+    path.symlink_to(other)
+    assert consume(str(path), 4711, "boot") is None
+    assert not path.is_symlink()
+    assert other.exists()
+
+
+def test_a_directory_is_left_alone(path: Path) -> None:
+    path.mkdir()
+    assert consume(str(path), 4711, "boot") is None
+    assert path.is_dir()
+
+
+@pytest.mark.timeout(5)
+def test_a_pipe_is_not_waited_for(path: Path) -> None:
+    os.mkfifo(path)
+    assert consume(str(path), 4711, "boot") is None
+    assert not path.exists()
+
+
+def test_an_intent_of_more_than_1024_bytes_is_ignored(path: Path) -> None:
+    text = intent(reason="x").to_json().rstrip("\n")
+    path.write_text(text + " " * (1024 - len(text)))
+    assert consume(str(path), 4711, "boot") is not None
+    path.write_text(text + " " * (1025 - len(text)))
+    assert consume(str(path), 4711, "boot") is None
+    assert not path.exists()

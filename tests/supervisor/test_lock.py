@@ -1,18 +1,20 @@
+import errno
 import fcntl
 import os
+import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from xopc_supervisor import lock
 from xopc_supervisor.contract import LockInfo, start_time
-from xopc_supervisor.lock import Lock, LockHeldError, acquire
+from xopc_supervisor.lock import Lock, LockHeldError, acquire, explain
 
 
 @pytest.fixture
@@ -151,5 +153,147 @@ def test_a_descriptor_kept_by_a_child_keeps_the_lock(path: str, own: LockInfo) -
 
 def test_a_directory_that_cannot_be_written_is_an_oserror(tmp_path: Path, own: LockInfo) -> None:
     (tmp_path / "locks").write_text("a file where the directory should be")
-    with pytest.raises(OSError, match="locks"):
-        acquire(str(tmp_path / "locks" / "gateway.lock"), own)
+    path = str(tmp_path / "locks" / "gateway.lock")
+    with pytest.raises(OSError, match="locks") as raised:
+        acquire(path, own)
+    assert explain(path, raised.value)[0] == f"{tmp_path / 'locks'} is not a directory."
+
+
+def test_a_recorded_orphan_without_the_file_open_is_never_killed(
+    path: str, own: LockInfo, holder: Holder, dead_pid: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "ORPHAN_SECONDS", 0.2)
+    with subprocess.Popen(["sleep", "60"]) as other:
+        text = info_of(dead_pid, start_time=1, child_pid=other.pid, child_start_time=start_time(other.pid)).to_json()
+        Path(path).write_text(text)
+        with pytest.raises(LockHeldError):
+            acquire(path, own)
+        assert other.poll() is None
+        other.kill()
+
+
+@pytest.mark.parametrize("text", ["", "garbage", '{"pid": 4194399, "startTime": 1}'])
+def test_whoever_locked_a_file_with_no_or_an_old_text_is_named_at_once(
+    path: str, own: LockInfo, holder: Holder, text: str
+) -> None:
+    Path(path).write_text(text)
+    began = time.monotonic()
+    with pytest.raises(LockHeldError) as raised:
+        acquire(path, own)
+    assert raised.value.pid == holder.process.pid
+    assert time.monotonic() - began < 1
+
+
+def test_where_the_kernel_does_not_tell_who_locked_it_is_waited_for(
+    path: str, own: LockInfo, holder: Holder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "LOCKS", "/nowhere")
+    timer = threading.Timer(0.2, holder.kill)
+    timer.start()
+    acquire(path, own).release()
+    timer.join()
+
+
+def test_row_096_a_text_that_names_a_reused_pid_stops_nobody(path: str, own: LockInfo) -> None:
+    os.makedirs(os.path.dirname(path))
+    reused = info_of(os.getppid())
+    # With and without the start time, which is not known where there is no /proc: the kernel's lock is what counts.
+    for started in (1, None):
+        Path(path).write_text(reused._replace(start_time=started).to_json())
+        acquire(path, own).release()
+
+
+FULL_DISK = """
+import os, resource, sys
+from xopc_supervisor.contract import LockInfo
+from xopc_supervisor.lock import acquire
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+held = acquire(sys.argv[1], LockInfo(os.getpid(), 1, "/x.json", ""))
+try:
+    held.update(held.info)
+except OSError:
+    print("held", flush=True)
+sys.stdin.readline()
+held.release()
+"""
+
+
+@pytest.mark.parametrize("before", [None, LockInfo(4711, 1, "/x.json", "").to_json()])
+def test_a_text_that_the_disk_does_not_take_keeps_no_gateway_from_starting(
+    path: str, own: LockInfo, before: str | None
+) -> None:
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] != 0
+    if before is not None:
+        os.makedirs(os.path.dirname(path))
+        Path(path).write_text(before)
+    command = [sys.executable, "-c", FULL_DISK, path]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        assert Path(path).read_text() == "", "the text of an earlier gateway is not left"
+        with pytest.raises(LockHeldError) as raised:
+            acquire(path, own)
+        assert raised.value.pid == process.pid
+        process.communicate("\n")
+    assert not Path(path).exists()
+
+
+def test_a_link_is_not_followed(path: str, tmp_path: Path, own: LockInfo) -> None:
+    os.makedirs(os.path.dirname(path))
+    target = tmp_path / "xopc.json"
+    target.write_text("{}")
+    Path(path).symlink_to(target)
+    with pytest.raises(OSError, match="symbolic") as raised:
+        acquire(path, own)
+    assert target.read_text() == "{}"
+    what, cure = explain(path, raised.value)
+    assert what == f"{path} is a symbolic link, and has to be a file."
+    assert cure == f"Remove it: rm {path}"
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_what_is_no_file_is_told(path: str, own: LockInfo, make: Callable[[str], None]) -> None:
+    os.makedirs(os.path.dirname(path))
+    make(path)
+    with pytest.raises(OSError, match=r"gateway\.0a1b2c3d\.lock") as raised:
+        acquire(path, own)
+    assert explain(path, raised.value)[0] == f"{path} is not a file."
+
+
+def test_a_directory_of_another_user_is_told_with_its_owner(tmp_path: Path) -> None:
+    foreign = "/" if os.geteuid() else str(tmp_path / "state")
+    if not os.geteuid():
+        os.mkdir(foreign)
+        os.chown(foreign, 65533, -1)
+    path = os.path.join(foreign, "locks", "gateway.lock")
+    error = PermissionError(errno.EACCES, "Permission denied", os.path.dirname(path))
+    what, cure = explain(path, error)
+    owner = "root" if os.geteuid() else "user 65533"
+    assert what == f"Cannot take the lock {path}: this user may not write to {foreign}, which belongs to {owner}."
+    assert "XOPC_STATE_DIR" in cure
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.EROFS, "read-only file system"),
+        (errno.ENOSPC, "the disk is full"),
+        (errno.ENOLCK, "does not know locks"),
+        (errno.EIO, os.strerror(errno.EIO)),
+        (errno.EACCES, "this user may not write"),
+    ],
+)
+def test_what_the_disk_refuses_is_told_with_the_path_and_what_to_do(path: str, number: int, words: str) -> None:
+    what, cure = explain(path, OSError(number, os.strerror(number), path))
+    assert path in what
+    assert words in what
+    assert "XOPC_STATE_DIR" in cure
+
+
+def test_a_lock_whose_file_was_removed_is_still_the_owners_to_give_up(path: str, own: LockInfo) -> None:
+    held = acquire(path, own)
+    os.unlink(path)
+    os.rmdir(os.path.dirname(path))
+    held.update(own._replace(state="serving"))
+    held.release()
+    assert not os.path.exists(os.path.dirname(path))

@@ -17,7 +17,6 @@ import pytest
 
 from xopc_supervisor import contract
 from xopc_supervisor.contract import Address, Launch, LockInfo, RestartIntent
-from xopc_supervisor.loop import installed_version
 
 FAKE = Path(__file__).parents[1] / "fakes" / "supervised_child.py"
 
@@ -145,7 +144,8 @@ def test_the_second_stop_kills(start: Callable[..., Supervised]) -> None:
 def test_a_crash_is_followed_by_a_new_child_on_the_same_sockets(start: Callable[..., Supervised]) -> None:
     supervised = start("ready,wait:0.1,kill:9|ready,hang")
     first, second = supervised.wait_for("born", 2)
-    assert (second["kind"], second["reason"]) == ("crash", "killed by SIGKILL")
+    _, go = supervised.wait_for("go", 2)
+    assert (go["kind"], go["reason"]) == ("crash", "killed by SIGKILL")
     assert first["ports"] == second["ports"]
     assert first["boot"] != second["boot"]
     supervised.signal(signal.SIGTERM)
@@ -173,8 +173,8 @@ def test_under_launchd_it_stays_down_with_0(start: Callable[..., Supervised]) ->
 
 def test_exit_75_is_followed_at_once_and_is_no_crash(start: Callable[..., Supervised]) -> None:
     supervised = start("ready,wait:0.1,exit:75|ready,hang")
-    _, second = supervised.wait_for("born", 2)
-    assert second["kind"] == "respawn"
+    _, go = supervised.wait_for("go", 2)
+    assert go["kind"] == "respawn"
 
 
 def test_without_respawn_a_crash_ends_it_with_the_childs_code(start: Callable[..., Supervised]) -> None:
@@ -188,7 +188,7 @@ def test_sigusr1_asks_the_child_for_a_restart_in_its_process(start: Callable[...
     supervised.wait_for_state("serving")
     supervised.signal(signal.SIGUSR1)
     heard = supervised.wait_for("heard", 2)
-    assert [note["words"] for note in heard] == ["go", "restart in-process SIGUSR1"]
+    assert heard[1]["words"] == "restart in-process SIGUSR1"
 
 
 def test_an_intent_says_what_sigusr1_means_and_is_consumed(start: Callable[..., Supervised]) -> None:
@@ -198,8 +198,8 @@ def test_an_intent_says_what_sigusr1_means_and_is_consumed(start: Callable[..., 
     intent = RestartIntent(supervised.process.pid, info.boot_id, "respawn", "by hand", now_ms)
     supervised.intent_path.write_text(intent.to_json())
     supervised.signal(signal.SIGUSR1)
-    _, second = supervised.wait_for("born", 2)
-    assert (second["kind"], second["reason"]) == ("respawn", "by hand")
+    _, go = supervised.wait_for("go", 2)
+    assert (go["kind"], go["reason"]) == ("respawn", "by hand")
     assert not supervised.intent_path.exists()
 
 
@@ -208,8 +208,8 @@ def test_a_newer_installed_version_turns_a_restart_into_a_respawn(start: Callabl
     supervised.wait_for_state("serving")
     supervised.version_path.write_text('__version__ = "0.2.0"\n')
     supervised.signal(signal.SIGUSR1)
-    _, second = supervised.wait_for("born", 2)
-    assert second["reason"] == "SIGUSR1, version 0.1.0 to 0.2.0"
+    _, go = supervised.wait_for("go", 2)
+    assert go["reason"] == "SIGUSR1, version 0.1.0 to 0.2.0"
 
 
 def test_sighup_reloads_where_there_is_no_terminal(start: Callable[..., Supervised]) -> None:
@@ -240,6 +240,7 @@ def test_readiness_reaches_the_service_manager(start: Callable[..., Supervised],
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(20)
         supervised = start("ready,hang", NOTIFY_SOCKET=str(tmp_path / "notify"))
+        assert manager.recv(100).startswith(b"FDSTORE=1\n")
         assert manager.recv(100) == b"READY=1"
         (born,) = supervised.wait_for("born")
         assert "NOTIFY_SOCKET" not in born["environment"]
@@ -247,14 +248,98 @@ def test_readiness_reaches_the_service_manager(start: Callable[..., Supervised],
         assert manager.recv(100) == b"STOPPING=1"
 
 
-@pytest.mark.parametrize(
-    ("text", "version"),
-    [('__version__ = "1.2.3"\n', "1.2.3"), ("x = 1\n__version__='2'", "2"), ("", None), ("version = 1", None)],
-)
-def test_the_installed_version_is_read_from_the_file(tmp_path: Path, text: str, version: str | None) -> None:
-    (tmp_path / "file.py").write_text(text)
-    assert installed_version(str(tmp_path / "file.py")) == version
+def ask_for_respawn(supervised: Supervised) -> None:
+    info = supervised.wait_for_state("serving")
+    now_ms = int(time.time() * 1000)
+    intent = RestartIntent(supervised.process.pid, info.boot_id, "respawn", "by hand", now_ms)
+    supervised.intent_path.write_text(intent.to_json())
+    supervised.signal(signal.SIGUSR1)
 
 
-def test_a_missing_version_file_tells_nothing(tmp_path: Path) -> None:
-    assert installed_version(str(tmp_path / "missing.py")) is None
+def test_a_candidate_stands_by_beside_the_child_and_follows_it(start: Callable[..., Supervised]) -> None:
+    supervised = start("ready,hang")
+    ask_for_respawn(supervised)
+    first, second = supervised.wait_for("born", 2)
+    assert (first["beside"], second["beside"]) == (False, True)
+    assert supervised.wait_for("go", 2)[1]["since"] is not None
+    heard = [(note["pid"], note["words"].partition(" ")[0], note["fds"]) for note in supervised.notes("heard")]
+    assert heard[-2:] == [(first["pid"], "hand-over", 1), (second["pid"], "go", 0)]
+    info = until(lambda: info if (info := supervised.wait_for_state("serving")).child_pid == second["pid"] else None)
+    assert (info.pid, info.boot_id) == (supervised.process.pid, second["boot"])
+
+
+def test_a_candidate_that_dies_is_told_of_and_the_child_goes_on(start: Callable[..., Supervised]) -> None:
+    supervised = start("ready,hang|say:failed the disk is on fire,exit:1")
+    ask_for_respawn(supervised)
+    first, _ = supervised.wait_for("born", 2)
+    declined = supervised.wait_for("heard", 3)[-1]
+    assert (declined["pid"], declined["words"]) == (first["pid"], "declined the disk is on fire")
+    info = until(lambda: info if (info := supervised.lock()) and info.problem else None)
+    assert (info.child_pid, info.state) == (first["pid"], "serving")
+    assert info.problem == "the new process could not take over (the disk is on fire); the one before goes on"
+    assert supervised.process.poll() is None
+
+
+def test_a_stop_ends_the_candidate_too(start: Callable[..., Supervised]) -> None:
+    supervised = start("ready,hang|hang")
+    ask_for_respawn(supervised)
+    _, second = supervised.wait_for("born", 2)
+    supervised.signal(signal.SIGTERM)
+    assert supervised.end()[0] == 0
+    assert not contract.is_alive(second["pid"], None)
+
+
+def test_sigterm_with_an_intent_is_a_restart(start: Callable[..., Supervised]) -> None:
+    supervised = start("ready,hang")
+    info = supervised.wait_for_state("serving")
+    intent = RestartIntent(supervised.process.pid, info.boot_id, "in-process", "by hand", int(time.time() * 1000))
+    supervised.intent_path.write_text(intent.to_json())
+    supervised.signal(signal.SIGTERM)
+    assert supervised.wait_for("heard", 2)[1]["words"] == "restart in-process by hand"
+    assert not supervised.intent_path.exists()
+
+
+def test_under_a_manager_sigterm_with_an_intent_ends_it_in_the_shape_of_a_restart(
+    start: Callable[..., Supervised],
+) -> None:
+    supervised = start("ready,hang", XOPC_SERVICE_MARKER="systemd")
+    info = supervised.wait_for_state("serving")
+    intent = RestartIntent(supervised.process.pid, info.boot_id, "in-process", "by hand", int(time.time() * 1000))
+    supervised.intent_path.write_text(intent.to_json())
+    supervised.signal(signal.SIGTERM)
+    assert supervised.wait_for("heard", 2)[1]["words"] == "stop restart by hand"
+    supervised.wait_for_state("stopping")
+    supervised.signal(signal.SIGTERM)
+    assert supervised.end()[0] == 0
+
+
+def test_a_silent_child_is_ended_and_followed(start: Callable[..., Supervised]) -> None:
+    supervised = start("ready-watched:1,hang|ready,hang")
+    (go,) = [note for note in supervised.wait_for("go", 2) if note["kind"] == "crash"]
+    assert go["reason"] == "its event loop did not turn for 1 s"
+
+
+def test_other_addresses_are_bound_beside_those_that_serve(start: Callable[..., Supervised]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    supervised = start(f'ready,hang|say:listen [["127.0.0.1"; {port}; true]],ready,hang')
+    before = supervised.wait_for_state("serving").port
+    ask_for_respawn(supervised)
+    (sockets,) = supervised.wait_for("sockets")
+    assert sockets["ports"] == [port]
+    until(lambda: True if supervised.wait_for_state("serving").port == port else None)
+    assert before is not None
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", before), timeout=5)
+
+
+def test_an_address_that_is_not_to_be_had_is_refused_and_nothing_is_given_up(start: Callable[..., Supervised]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        supervised = start(f'ready,hang|say:listen [["127.0.0.1"; {port}; true]],hang')
+        before = supervised.wait_for_state("serving").port
+        ask_for_respawn(supervised)
+        words = supervised.wait_for("heard", 3)[-1]["words"]
+    assert words == f"refused port {port} at 127.0.0.1 is already in use"
+    assert before is not None
+    socket.create_connection(("127.0.0.1", before), timeout=5).close()

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from xopc_supervisor import contract
+from xopc_supervisor.child import NOT_FOR_CHILDREN
 from xopc_supervisor.contract import Address, Launch, LockInfo, start_time
+from xopc_supervisor.sockets import listen
 
 FAKE = Path(__file__).parents[1] / "fakes" / "supervised_child.py"
 
@@ -35,12 +39,38 @@ def launch(tmp_path: Path) -> Launch:
     )
 
 
-def start(launch: Launch | None, **environ: str) -> subprocess.Popen[str]:
+SERVICE_MANAGER = """
+import os, sys
+for number, fd in enumerate(sys.argv[1:]):
+    os.dup2(int(fd), 3 + number)
+    os.close(int(fd))
+os.environ["LISTEN_PID"] = os.environ.get("LISTEN_PID") or str(os.getpid())
+os.execv(sys.executable, [sys.executable, "-m", "xopc_supervisor", "gateway"])
+"""
+"""Executes the supervisor with descriptors from 3 on."""
+
+
+def start(launch: Launch | None, *handed: socket.socket, **environ: str) -> subprocess.Popen[str]:
+    """Start a supervisor, by a service manager that hands it these sockets, or by hand where there are none."""
+    command = [sys.executable, "-m", "xopc_supervisor", "gateway"]
+    fds = [fcntl.fcntl(each, fcntl.F_DUPFD, 100) for each in handed]  # out of the way of 3, 4, ...
+    if fds:
+        command = [sys.executable, "-c", SERVICE_MANAGER, *map(str, fds)]
+        environ["LISTEN_FDS"] = str(len(fds))
+    try:
+        return _start(launch, command, fds, environ)
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def _start(launch: Launch | None, command: list[str], fds: list[int], environ: dict[str, str]) -> subprocess.Popen[str]:
     launched = {} if launch is None else {contract.LAUNCH_VARIABLE: launch.to_json()}
     fake = {"FAKE_CHILD": "ready,hang", "FAKE_CHILD_LOG": f"{launch.state_dir}/notes" if launch else ""}
     return subprocess.Popen(
-        [sys.executable, "-m", "xopc_supervisor", "gateway"],
+        command,
         env={**os.environ, **launched, **fake, **environ},
+        pass_fds=fds,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -105,8 +135,7 @@ def test_a_lock_that_cannot_be_made_names_its_path_and_a_cure(launch: Launch, tm
     (tmp_path / "locks").write_text("a file where a directory should be")
     code, output = ended(start(launch))
     assert code == contract.EXIT_FAILURE
-    assert f"❌ Cannot take the lock {launch.lock_path}" in output
-    assert "XOPC_STATE_DIR" in output
+    assert output.startswith(f"❌ {tmp_path}/locks is not a directory.\n   ")
 
 
 def test_ctrl_c_while_it_waits_for_the_port_ends_it_quietly(launch: Launch) -> None:
@@ -121,3 +150,46 @@ def test_ctrl_c_while_it_waits_for_the_port_ends_it_quietly(launch: Launch) -> N
         code, output = ended(process)
     assert (code, output) == (0, "")
     assert not Path(launch.lock_path).exists()
+
+
+def born(launch: Launch) -> dict[str, Any]:
+    """What the child noted when it began."""
+    return json.loads((Path(launch.state_dir) / "notes").read_text().splitlines()[0])
+
+
+def test_a_socket_that_the_service_manager_kept_is_used_and_the_rest_leaves_the_store(launch: Launch) -> None:
+    (kept,) = listen([Address("127.0.0.1", 0)])
+    (other,) = listen([Address("127.0.0.2", 0)])
+    port = kept.getsockname()[1]
+    addresses = (Address("127.0.0.1", port), Address("127.0.0.3", port))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, kept, other:
+        unwanted = os.fstat(other.fileno())
+        manager.bind(f"{launch.state_dir}/notify")
+        manager.settimeout(10)
+        environ = {"NOTIFY_SOCKET": f"{launch.state_dir}/notify", "LISTEN_FDNAMES": "mine:another"}
+        process = start(launch._replace(listen=addresses), kept, other, **environ)
+        heard = [manager.recv(200).decode().splitlines() for _ in range(4)]
+    assert heard == [
+        ["FDSTOREREMOVE=1", "FDNAME=another"],
+        ["FDSTORE=1", f"FDNAME=listen-{port}-127.0.0.1"],
+        ["FDSTORE=1", f"FDNAME=listen-{port}-127.0.0.3"],
+        ["READY=1"],
+    ]
+    note = born(launch)
+    has_unwanted = any(os.path.samestat(fd.stat(), unwanted) for fd in Path(f"/proc/{note['pid']}/fd").iterdir())
+    process.send_signal(signal.SIGTERM)
+    assert ended(process)[0] == 0
+    assert note["ports"] == [port, port]
+    assert not set(NOT_FOR_CHILDREN) & set(note["environment"])
+    assert not has_unwanted
+
+
+def test_sockets_meant_for_another_process_are_left_alone(launch: Launch) -> None:
+    (given,) = listen([Address("127.0.0.1", 0)])
+    with given:
+        process = start(launch, given, LISTEN_PID=str(os.getpid()))
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        assert born(launch)["ports"] != [given.getsockname()[1]]
+    process.send_signal(signal.SIGTERM)
+    assert ended(process)[0] == 0

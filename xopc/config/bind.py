@@ -10,7 +10,7 @@ from attrs import frozen
 
 from xopc.config.findings import Findings
 from xopc.contracts.settings import BindMode, GatewaySettings
-from xopc_supervisor.contract import is_on
+from xopc_supervisor.contract import Address, is_on
 
 LOOPBACK = "127.0.0.1"
 ALL_INTERFACES = "0.0.0.0"
@@ -28,6 +28,11 @@ class Binding:
     """Addresses that are needed; the first is the main one."""
     optional_hosts: tuple[str, ...] = ()
     """Addresses to leave out where the host lacks them."""
+
+    def addresses(self, port: int) -> tuple[Address, ...]:
+        """Where to listen, the main address first."""
+        needed = (Address(host, port) for host in self.hosts)
+        return (*needed, *(Address(host, port, required=False) for host in self.optional_hosts))
 
 
 @frozen

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
 
 from xopc.config.findings import Findings
 from xopc.config.parse import NotJsonError, parse, position
@@ -26,18 +26,15 @@ class Document:
     values: JsonObject
     plain: bool
     """Whether it is plain JSON. Writing `values` back drops the comments of one that is not."""
+    content: bytes = field(default=b"", repr=False, eq=False)
+    """What was read."""
 
 
-def load_settings(path: Path, environ: Mapping[str, str], findings: Findings) -> Settings:
-    """The settings in the file, with their references replaced; the defaults where there is no file.
+def settings_in(document: Document | None, environ: Mapping[str, str], findings: Findings) -> Settings:
+    """The settings of a document, with their references replaced; the defaults where there is none.
 
     Problems and warnings with the values go to `findings`; the defaults come back where there are problems.
-
-    Raises:
-        ConfigError: it cannot be read, or is no JSON object.
-        OSError: the disk fails; it may work later.
     """
-    document = load_document(path)
     if document is None:
         return Settings()
     values = substitute(document.values, environ, findings)
@@ -62,7 +59,7 @@ def load_document(path: Path) -> Document | None:
     if content is None:
         return None
     try:
-        return Document(*parse(_decode(content)))
+        return Document(*parse(_decode(content)), content)
     except NotJsonError as error:
         raise _refusal(path, str(error)) from None
 

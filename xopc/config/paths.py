@@ -30,6 +30,8 @@ class Paths:
     workspace: Path
     models: Path
     """`models.json`."""
+    accepted: Path
+    """A copy of the configuration file as it last took effect."""
 
 
 def resolve_paths(environ: Mapping[str, str]) -> Paths:
@@ -41,10 +43,11 @@ def resolve_paths(environ: Mapping[str, str]) -> Paths:
     state_dir = _state_dir(environ)
     default_config = state_dir / CONFIG_NAME
     config_path = _path(environ, "XOPC_CONFIG_PATH") or _path(environ, "XOPC_CONFIG") or default_config
+    config_hash = contract.config_hash(str(config_path))
     if os.path.realpath(config_path) == os.path.realpath(default_config):
         database = state_dir / DATABASE_NAME
     else:
-        database = state_dir / "db" / f"{contract.config_hash(str(config_path))}.db"
+        database = state_dir / "db" / f"{config_hash}.db"
     return Paths(
         state_dir=state_dir,
         config_path=config_path,
@@ -54,6 +57,7 @@ def resolve_paths(environ: Mapping[str, str]) -> Paths:
         database=database,
         workspace=_path(environ, "XOPC_WORKSPACE") or state_dir / "workspace",
         models=_path(environ, "XOPC_MODELS_JSON") or state_dir / "models.json",
+        accepted=state_dir / "accepted" / f"{config_hash}.json",
     )
 
 

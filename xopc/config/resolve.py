@@ -9,7 +9,7 @@ from attrs import field, frozen
 from xopc.config.auth import resolve_auth
 from xopc.config.bind import Binding, resolve_binding, surroundings
 from xopc.config.findings import Findings
-from xopc.config.load import load_settings
+from xopc.config.load import Document, load_document, settings_in
 from xopc.config.paths import Paths, resolve_paths
 from xopc.contracts.auth import Auth
 from xopc.contracts.settings import Settings
@@ -40,6 +40,10 @@ class Resolved:
     """Those that it was resolved with, and a generated token that no file could take: hand them on."""
     first_run: bool = False
     """Whether this start wrote the configuration file, because there was none."""
+    content: bytes | None = field(default=None, repr=False, eq=False)
+    """The text of the file that these settings were read from, references and all; None where there was no file."""
+    refusal: str | None = None
+    """Where the file does not validate and its last accepted copy is in force: why, and what to do."""
 
 
 def resolve(environ: Mapping[str, str], flags: Flags) -> Resolved:
@@ -52,9 +56,17 @@ def resolve(environ: Mapping[str, str], flags: Flags) -> Resolved:
         OSError: the disk fails; it may work later.
     """
     paths = resolve_paths(environ)
-    file = str(paths.config_path)
+    return weigh(paths, load_document(paths.config_path), str(paths.config_path), environ, flags)
+
+
+def weigh(paths: Paths, document: Document | None, file: str, environ: Mapping[str, str], flags: Flags) -> Resolved:
+    """What is in force where `document` is the configuration; problems in it are told of `file`.
+
+    Raises:
+        ConfigError: with a path and a cure for each problem.
+    """
     findings = Findings()
-    settings = load_settings(paths.config_path, environ, findings)
+    settings = settings_in(document, environ, findings)
     # What follows judges the settings together, and would misjudge those that could not be read.
     findings.check(file)
     auth = resolve_auth(settings.gateway.auth, environ, flags.token, findings)
@@ -63,4 +75,5 @@ def resolve(environ: Mapping[str, str], flags: Flags) -> Resolved:
         findings.refuse("--port", "must be 1 to 65535, or 0 for any free port")
     findings.check(file)
     port = settings.gateway.port if flags.port is None else flags.port
-    return Resolved(paths, settings, auth, binding, port, tuple(findings.warnings), flags)
+    content = document.content if document else None
+    return Resolved(paths, settings, auth, binding, port, tuple(findings.warnings), flags, content=content)

@@ -9,6 +9,7 @@ from secrets import token_hex
 
 from attrs import evolve, frozen
 
+from xopc.config.accepted import resolve_or_accepted
 from xopc.config.load import Document, load_document
 from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.config.substitute import has_reference
@@ -21,25 +22,28 @@ from xopc.contracts.settings import AuthMode
 GENERATED_TOKEN_BYTES = 24
 
 
-def prepare(environ: Mapping[str, str], flags: Flags, *, persist: bool = True) -> Resolved:
+def prepare(environ: Mapping[str, str], flags: Flags, *, persist: bool = True, use_accepted: bool = False) -> Resolved:
     """The configuration in force, ready to serve with: as `resolve`, and what is missing is made.
 
     That is the state directory and the workspace (mode 0700), the configuration file, and in mode `token` a token
     where there is none. The token is written to the file, so that the next start finds it. Where that cannot be
     done, or `persist` is off, it lives in `auth` and `flags` of the result alone, and a warning says so.
 
+    With `use_accepted`, a file that does not validate is left alone, and its last accepted copy is in force;
+    `Resolved.refusal` says so.
+
     Raises:
-        ConfigError: as `resolve`, or one of the directories cannot be made.
+        ConfigError: as `resolve`, or one of the directories cannot be made; or the copy does not help.
         OSError: the disk fails; it may work later.
     """
-    resolved = resolve(environ, flags)
+    resolved = (resolve_or_accepted if use_accepted else resolve)(environ, flags)
     paths = resolved.paths
     _make_directory(paths.state_dir, "XOPC_STATE_DIR")
     _make_directory(paths.workspace, "XOPC_WORKSPACE")
     lacking = resolved.auth.mode is AuthMode.TOKEN and resolved.auth.secret is None
     token = generate_token() if lacking else None
     saved = _Saved()
-    if persist and (lacking or not paths.config_path.exists()):
+    if persist and resolved.refusal is None and (lacking or not paths.config_path.exists()):
         saved = _save(paths.config_path, token)
         # Read it back: another start may have written its own token first, and the file is what counts.
         resolved = resolve(environ, flags)

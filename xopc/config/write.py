@@ -53,6 +53,18 @@ def replace_document(path: Path, values: JsonObject) -> None:
         _sync_directory(target.parent)
 
 
+def write_private(path: Path, content: bytes) -> None:
+    """Put a file with this content at `path`, whole or not at all, readable by its owner alone.
+
+    Raises:
+        OSError: it cannot be written; what was there is as it was.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _written(path, content) as finished:
+        finished.replace(path)
+        _sync_directory(path.parent)
+
+
 def is_read_only(path: Path) -> bool:
     """Whether the file's owner has taken its write permission away; replacing it would override that."""
     return not path.stat().st_mode & 0o200 or not os.access(path, os.W_OK)

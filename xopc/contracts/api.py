@@ -38,6 +38,20 @@ class Health:
     gateway_pid: int
     started_at: str
     """ISO 8601, UTC: when the running generation started."""
+    problems: tuple[str, ...] = ()
+    """Codes of what is wrong now; `GET /api/status` says more."""
+
+
+@frozen
+class StandingProblem:
+    """Something that is wrong now, and goes away once it is mended."""
+
+    code: str
+    """storage, log, configuration, addresses or hand-over."""
+    message: str
+    """What, where, and what to do."""
+    since: str
+    """ISO 8601, UTC."""
 
 
 class RestartKind(Enum):
@@ -47,6 +61,8 @@ class RestartKind(Enum):
     IN_PROCESS = "in-process"
     RESPAWN = "respawn"
     CRASH = "crash"
+    SERVICE = "service"
+    """The process ends, and the service manager starts the next one."""
 
 
 @frozen
@@ -115,6 +131,8 @@ class Status:
     """Open client connections."""
     warnings: tuple[str, ...]
     """What the configuration's reader had to say."""
+    problems: tuple[StandingProblem, ...] = ()
+    """What is wrong now, the oldest first."""
 
 
 @frozen

@@ -56,6 +56,15 @@ def _is_positive(_: object, __: object, number: int) -> None:
         raise ValueError("must be 1 or more")
 
 
+WATCHDOG_MIN_SECONDS = 3
+"""Less is mistaken for a hang on a machine that is merely busy: a gateway says each second that it is alive."""
+
+
+def _is_watchdog(_: object, __: object, seconds: float) -> None:
+    if seconds != 0 and not WATCHDOG_MIN_SECONDS <= seconds <= 3600:
+        raise ValueError(f"must be {WATCHDOG_MIN_SECONDS} to 3600, or 0 for no watchdog")
+
+
 def _are_channel_ids(_: object, __: object, ids: tuple[str, ...]) -> None:
     if len(ids) > 24:
         raise ValueError("must be at most 24 ids of channels")
@@ -76,6 +85,8 @@ class GatewaySettings:
     auth: AuthSettings = AuthSettings()
     max_sse_connections: int = field(default=100, validator=_is_positive)
     """So many clients may follow `GET /api/events` at once."""
+    watchdog_seconds: float = field(default=30, validator=_is_watchdog)
+    """After so long with an event loop that stands still the gateway is killed and started again; 0 is never."""
     channel_connect_defer_mode: DeferMode | None = None
     """Default: auto."""
     channel_connect_defer_ids: tuple[str, ...] = field(default=(), validator=_are_channel_ids)

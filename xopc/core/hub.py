@@ -40,6 +40,8 @@ class Hub:
         self._seq = 0
         self._kept: deque[Event] = deque()
         self._forgotten = 0
+        self._last: Event | None = None
+        """Once it is closed for good: all that there is to hear."""
         self._subscriptions: set[Subscription] = set()
 
     @property
@@ -77,14 +79,21 @@ class Hub:
         wanted = None if types is None else frozenset(types) | {RESYNC, SHUTDOWN}
         subscription = Subscription(wanted, missed)
         self._subscriptions.add(subscription)
+        if self._last is not None:
+            subscription.put(self._last)
+            subscription.end("the gateway ends")
         try:
             yield subscription
         finally:
             self._subscriptions.discard(subscription)
 
-    def close(self, reason: str, restart_expected_ms: int | None = None) -> None:
-        """Tell those who listen now that it is over, with `shutdown` as their last event."""
+    def close(self, reason: str, restart_expected_ms: int | None = None, *, for_good: bool = False) -> None:
+        """Tell those who listen now that it is over, with `shutdown` as their last event.
+
+        For good, whoever comes later is told the same at once: he must not hold up the end of the process.
+        """
         event = Event(SHUTDOWN, {"reason": reason, "restartExpectedMs": restart_expected_ms}, self._seq)
+        self._last = event if for_good else None
         for subscription in self._subscriptions:
             subscription.put(event)
             subscription.end(reason)

@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar, TypeVarTuple
 
 import structlog
 import trio
-from attrs import define, field
+from attrs import define, evolve, field
 from structlog.typing import FilteringBoundLogger
 
 from xopc.contracts.messages import (
@@ -29,7 +29,14 @@ from xopc.contracts.messages import (
     Unknown,
 )
 from xopc.core.hub import Hub
-from xopc.core.retry import MAX_SUSPECT_ATTEMPTS, STORAGE_MOST_SECONDS, after_attempt, delay_seconds
+from xopc.core.leaps import WallClock
+from xopc.core.retry import (
+    LONGEST_PAUSE_SECONDS,
+    MAX_SUSPECT_ATTEMPTS,
+    STORAGE_MOST_SECONDS,
+    after_attempt,
+    delay_seconds,
+)
 from xopc.storage.base import StorageError
 from xopc.storage.path import Attempt, PathStorage, lane_of
 
@@ -70,7 +77,7 @@ class Outbox:
         self._storage = storage
         self._channels = channels
         self._hub = hub
-        self._clock = clock
+        self._clock = WallClock(clock)
         self._jitter = jitter
         self._limiter = trio.CapacityLimiter(MAX_SENDS)
         self._nursery: trio.Nursery | None = None
@@ -82,11 +89,18 @@ class Outbox:
         self._sent = trio.lowlevel.ParkingLot()
 
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
-        """Replay what an earlier process left, report started, and send until cancelled.
+        """Replay what an earlier process left, report started, and send until cancelled. Where the storage fails,
+        the report does not wait for it.
 
         *Cancellation*: a message that is just being sent is sent again by whoever runs next, as a possible duplicate.
         """
-        recovered = await self._stored(self._storage.recover_outbox)
+        try:
+            recovered = await self._storage.recover_outbox()
+        except StorageError as error:
+            _log.error("The outbox cannot be read; nothing is sent until it can.", error=str(error))
+            task_status.started()
+            task_status = trio.TASK_STATUS_IGNORED
+            recovered = await self._stored(self._storage.recover_outbox)
         if recovered:
             _log.warn("Messages were being sent when the gateway ended; they may arrive twice.", messages=recovered)
         try:
@@ -156,13 +170,15 @@ class Outbox:
                     if lane.woken.is_set():
                         continue
                     break
-                if pause := self._pause_before(row):
+                if pause := self._pause_before(lane, row):
                     with trio.move_on_after(pause):
                         await lane.woken.wait()
                     continue
                 async with self._limiter:
-                    if not self._draining.is_set() and not self._pause_before(row):  # both may have come meanwhile
-                        await self._try(row)
+                    if not self._draining.is_set() and not self._pause_before(
+                        lane, row
+                    ):  # both may have come meanwhile
+                        await self._try(lane, row)
                 failures = 0
             except Exception as error:  # whatever it is, it must not keep the other lanes from sending
                 failures += 1
@@ -172,13 +188,19 @@ class Outbox:
                     await self._draining.wait()
         del self._lanes[lane.name]
 
-    def _pause_before(self, row: OutboxRow) -> float:
-        """How long a message still has to wait, in seconds."""
+    def _pause_before(self, lane: _Lane, row: OutboxRow) -> float:
+        """How long a message still has to wait, in seconds.
+
+        What was read off the wall once is counted from then on: that clock may be set meanwhile. One that was set
+        back before leaves a stored time too far ahead, but no pause is longer than the longest.
+        """
+        if lane.planned != (row.id, row.next_attempt_at):
+            lane.plan(row.id, row.next_attempt_at, min(row.next_attempt_at - self._clock.now(), LONGEST_PAUSE_SECONDS))
         address = row.outbound.address
         account_until = self._paused.get((address.channel, address.account), 0.0)
-        return max(row.next_attempt_at - self._clock(), account_until - trio.current_time(), 0.0)
+        return max(lane.due - trio.current_time(), account_until - trio.current_time(), 0.0)
 
-    async def _try(self, row: OutboxRow) -> None:
+    async def _try(self, lane: _Lane, row: OutboxRow) -> None:
         """One attempt to send a message, from its commit to that of what came of it.
 
         Raises:
@@ -198,7 +220,7 @@ class Outbox:
         try:
             await self._storage.begin_attempt(row.id)
             delivery, platform_ids = await self._send(sender, row)
-            await self._conclude(row, delivery, platform_ids)
+            await self._conclude(lane, row, delivery, platform_ids)
         finally:
             self._sending -= 1
             self._sent.unpark_all()
@@ -234,7 +256,9 @@ class Outbox:
             return Unknown(f"The channel failed: {error}")
         return Unknown(f"The channel took longer than {SEND_SECONDS:.0f} s.")
 
-    async def _conclude(self, row: OutboxRow, delivery: Delivery | None, platform_ids: Sequence[str]) -> None:
+    async def _conclude(
+        self, lane: _Lane, row: OutboxRow, delivery: Delivery | None, platform_ids: Sequence[str]
+    ) -> None:
         """Commit what came of an attempt, and tell everybody."""
         if delivery is None:
             await self._settle(row, Attempt(OutboxState.PENDING))
@@ -246,12 +270,17 @@ class Outbox:
         if isinstance(delivery, Retry) and delivery.whole_account and delivery.after_seconds:
             account = (row.outbound.address.channel, row.outbound.address.account)
             self._paused[account] = trio.current_time() + delivery.after_seconds
-        attempt = after_attempt(row, delivery, self._clock(), self._jitter())
+        now = self._clock.now()
+        aged = evolve(row, created_at=now - self._clock.age(row.created_at))
+        attempt = after_attempt(aged, delivery, now, self._jitter())
         if isinstance(delivery, Unknown):
             _log.warn("A message may have been sent.", **_fields(row), error=delivery.error, possibleDuplicate=True)
         elif attempt.state is OutboxState.PENDING:
-            seconds = round(attempt.next_attempt_at - self._clock(), 1)
-            _log.info("A message could not be sent yet.", **_fields(row), error=delivery.error, retryInSeconds=seconds)
+            pause = attempt.next_attempt_at - now
+            lane.plan(row.id, attempt.next_attempt_at, pause)
+            _log.info(
+                "A message could not be sent yet.", **_fields(row), error=delivery.error, retryInSeconds=round(pause, 1)
+            )
         await self._settle(row, attempt)
 
     async def _settle(self, row: OutboxRow, attempt: Attempt) -> None:
@@ -274,9 +303,12 @@ class Outbox:
                 await trio.sleep(delay_seconds(failures, self._jitter(), STORAGE_MOST_SECONDS))
 
     async def _prune(self) -> None:
+        leaps = self._clock.leaps
         while True:
+            now, before, leaps = self._clock.now(), leaps, self._clock.leaps
             try:
-                await self._storage.prune(self._clock())
+                if leaps == before:  # a clock that was just set may be set right again before the next time
+                    await self._storage.prune(now)
             except StorageError as error:
                 _log.error("What is old could not be removed from the storage.", error=str(error))
             await trio.sleep(PRUNE_SECONDS)
@@ -286,6 +318,14 @@ class Outbox:
 class _Lane:
     name: str
     woken: trio.Event = field(factory=trio.Event)
+    planned: tuple[str, float] = ("", 0.0)
+    """The message that `due` is of, and the time that is stored with it."""
+    due: float = 0.0
+    """Of trio's clock."""
+
+    def plan(self, row_id: str, next_attempt_at: float, pause: float) -> None:
+        self.planned = (row_id, next_attempt_at)
+        self.due = trio.current_time() + pause
 
 
 def _lane_of(address: Address) -> str:

@@ -18,6 +18,10 @@ JITTER = 0.2
 """Part of the pause, up and down, so that what failed together does not come back together."""
 
 
+LONGEST_PAUSE_SECONDS = MOST_SECONDS * (1 + JITTER)
+"""Of the outbox's own accord. A platform that asks for a longer one asks the next process anew."""
+
+
 def delay_seconds(failures: int, jitter: float, most: float = MOST_SECONDS) -> float:
     """The pause after so many failures in a row: 1, 2, 4 … seconds up to `most`; `jitter` is from -1 to 1."""
     doublings = min(max(failures, 1) - 1, 16)

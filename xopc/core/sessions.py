@@ -78,13 +78,20 @@ class Sessions:
         return self._draining.is_set()
 
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
-        """Take up what is unfinished, report started, and work until cancelled.
+        """Take up what is unfinished, report started, and work until cancelled. Where the storage fails, the report
+        does not wait for it.
 
         *Cancellation*: turns that run keep their steps, and are continued by whoever runs next. Their followers, and
         those of runs that have not begun, are told so.
         """
         try:
-            keys = await self._recover()
+            try:
+                keys = await self._storage.recover(self._boot_id)
+            except StorageError as error:
+                _log.error("The sessions cannot be read; none goes on until they can.", error=str(error))
+                task_status.started()
+                task_status = trio.TASK_STATUS_IGNORED
+                keys = await self._recover()
             async with trio.open_nursery() as self._nursery:
                 for key in [*keys, *self._early]:
                     self.wake(key)
@@ -217,13 +224,14 @@ class Sessions:
     # --------------------------------------------------------------- workers
 
     async def _recover(self) -> list[str]:
-        failures = 0
+        failures = 1
         while True:
+            await trio.sleep(delay_seconds(failures, 0, STORAGE_MOST_SECONDS))
             try:
                 return await self._storage.recover(self._boot_id)
             except StorageError as error:
                 failures += 1
-                await self._pause(failures, "The sessions cannot be read.", error=str(error))
+                _log.error("The sessions cannot be read.", error=str(error))
 
     async def _work(self, worker: _Worker) -> None:
         """Run the turns of one session until there has been none for a while."""

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import socket
+import time
+from collections.abc import Sequence
 
 import trio
 
 from xopc_supervisor import contract
+from xopc_supervisor.contract import Address, Go
+
+MAX_FDS = 64
+"""Descriptors that come with one word."""
+SOCKETS_SECONDS = 10
+"""For the supervisor to bind what the configuration names."""
+
+
+class SocketsRefusedError(Exception):
+    """The supervisor cannot bind the addresses that were asked for; the text says why."""
 
 
 class Line:
@@ -18,6 +31,8 @@ class Line:
         self._socket = socket.socket(fileno=fd)
         self._socket.setblocking(False)
         self._pending = b""
+        self._fds: list[int] = []
+        """Descriptors that came with words that are not read yet, in order."""
 
     def say(self, word: str, *details: object) -> None:
         """Say a line. A supervisor that is gone, or does not read, is left to the lifeline and its watch."""
@@ -28,17 +43,31 @@ class Line:
             # BlockingIOError: it does not read. Another: it is gone, which `hear` finds out.
             return
 
-    def wait_for_go(self) -> bool:
-        """Block until the supervisor says `go`; False when it is gone instead."""
-        while True:
-            select.select([self._socket], [], [])
-            lines = self._read()
-            if lines is None:
-                return False
-            if contract.GO in lines:
-                later = [line for line in lines if line != contract.GO]
-                self._pending = "".join(f"{line}\n" for line in later).encode() + self._pending
-                return True
+    def wait_for_go(self) -> Go | None:
+        """Block until the supervisor says `go`, and why; None when it is gone instead."""
+        detail = self._wait_for(contract.GO)
+        return Go.from_json(detail[1]) if detail else None
+
+    def ask_for_sockets(self, addresses: Sequence[Address]) -> list[socket.socket]:
+        """Listening sockets for these addresses, without those that are not required and not to be had. Blocks.
+
+        *Ownership*: the caller closes them.
+
+        Raises:
+            SocketsRefusedError: they are not to be had, or the supervisor does not answer.
+        """
+        self.say(contract.LISTEN, json.dumps(addresses, separators=(",", ":")))
+        answer = self._wait_for(contract.SOCKETS, contract.REFUSED, seconds=SOCKETS_SECONDS)
+        if answer is None:
+            raise SocketsRefusedError("the supervisor does not answer")
+        word, detail = answer
+        if word == contract.REFUSED:
+            raise SocketsRefusedError(detail)
+        return [socket.socket(fileno=self.take_fd()) for _ in range(int(detail))]
+
+    def take_fd(self) -> int:
+        """The descriptor that came with the word just read. The caller closes it."""
+        return self._fds.pop(0)
 
     async def hear(self) -> list[tuple[str, str]] | None:
         """The supervisor's next words with their details, at least one; None when it is gone.
@@ -58,14 +87,36 @@ class Line:
         """Let the supervisor see the end of the line."""
         self._socket.close()
 
+    def _wait_for(self, *wanted: str, seconds: float | None = None) -> tuple[str, str] | None:
+        """Block until one of these words comes; None when that takes too long, or the supervisor is gone.
+
+        Other words wait for `hear`.
+        """
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while True:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            if not select.select([self._socket], [], [], left)[0]:
+                return None
+            lines = self._read()
+            if lines is None:
+                return None
+            for index, (word, _, detail) in enumerate(line.partition(" ") for line in lines):
+                if word in wanted:
+                    later = lines[:index] + lines[index + 1 :]
+                    self._pending = "".join(f"{line}\n" for line in later).encode() + self._pending
+                    return word, detail
+
     def _read(self) -> list[str] | None:
         """The lines that have come in full; None at the end of file."""
         try:
-            data = self._socket.recv(4096)
+            # Descriptors end what is read at once, so that they belong to the words read with them or before.
+            data, fds, _, _ = socket.recv_fds(self._socket, 4096, MAX_FDS)
         except BlockingIOError:
             return []
         except OSError:
             return None
+        keep_from_children(*fds)
+        self._fds += fds
         if not data:
             return None
         self._pending += data

@@ -13,8 +13,8 @@ import logging
 import re
 import sys
 import threading
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partialmethod
 from pathlib import Path
@@ -30,11 +30,18 @@ from xopc.gateway.log_line import LEVELS, compose
 
 RETENTION_DAYS = 14
 _STDERR = 2
+RETRY_SECONDS = 2.0
+"""After a line was lost, and then again until one is written."""
 _LOCK_SECONDS = 1
+_CURE = "free the disk, or mend the directory's permissions"
 
 
-def configure(log_dir: Path, environ: Mapping[str, str]) -> LogWriter:
+def configure(
+    log_dir: Path, environ: Mapping[str, str], on_fault: Callable[[str | None], None] = lambda _: None
+) -> LogWriter:
     """Send all logging of this process to `log_dir` and to standard error, as the `XOPC_LOG_*` variables say.
+
+    `on_fault` hears in a sentence why lines are lost, and None when they are written again; from any thread.
 
     Raises nothing: what cannot be written is counted, and a variable that makes no sense is itself a warning.
 
@@ -48,6 +55,7 @@ def configure(log_dir: Path, environ: Mapping[str, str]) -> LogWriter:
         file=None if _is_off(environ, "XOPC_LOG_FILE") else LogFile(log_dir, retention_days or RETENTION_DAYS),
         console=None if _is_off(environ, "XOPC_LOG_CONSOLE") else Console(_STDERR, environ),
         redacts=not _is_off(environ, "XOPC_LOG_REDACTION"),
+        on_fault=on_fault,
     )
     structlog.configure(processors=[], wrapper_class=Log, logger_factory=writer.module, cache_logger_on_first_use=False)
     logging.getLogger().addHandler(writer.library_handler)
@@ -66,12 +74,24 @@ def configure(log_dir: Path, environ: Mapping[str, str]) -> LogWriter:
 class LogWriter:
     """Where all lines of the process come together. May be used from any thread."""
 
-    def __init__(self, *, level: str, file: LogFile | None, console: Console | None, redacts: bool) -> None:
+    def __init__(
+        self,
+        *,
+        level: str,
+        file: LogFile | None,
+        console: Console | None,
+        redacts: bool,
+        on_fault: Callable[[str | None], None],
+    ) -> None:
         self._threshold = LEVELS.index(level)
         self._file = file
         self._console = console
         self._redacts = redacts
         self._lock = threading.RLock()
+        self._on_fault = on_fault
+        self._is_at_fault = False
+        self._telling = threading.RLock()
+        """Held while a change is told, so that two threads tell theirs in the order in which they happened."""
         self.library_handler = _LibraryHandler(self)
 
     def __enter__(self) -> LogWriter:
@@ -109,6 +129,7 @@ class LogWriter:
                 self._write(now, line)
             elif self._file is not None:
                 self._file.lost += 1
+                self._fail("another line hangs in it")
 
     @contextmanager
     def _turn(self) -> Generator[bool]:
@@ -124,10 +145,48 @@ class LogWriter:
         if self._file is not None:
             error = self._file.write(now, line)
             if error is not None and self._file.lost == 1 and self._console is not None:
-                fields = {"error": str(error), "cure": "free the disk, or mend the directory's permissions"}
+                fields = {"error": str(error), "cure": _CURE}
                 self._console.write(compose(now, "error", "xopc.log", "The log file cannot be written.", fields))
+            if error is not None:
+                self._fail(str(error))
+            else:
+                self._recover()
         if self._console is not None:
             self._console.write(line)
+
+    def _fail(self, what: str) -> None:
+        """Tell that lines are lost, and try again by and by: there may be nothing to log for hours."""
+        with self._telling:
+            if self._is_at_fault or self._file is None:
+                return
+            self._is_at_fault = True
+            self._on_fault(
+                f"The log in {self._file.directory} cannot be written ({what}), and lines are lost: {_CURE}."
+            )
+            self._try_later()
+
+    def _recover(self) -> None:
+        with self._telling:
+            if self._is_at_fault:
+                self._is_at_fault = False
+                self._on_fault(None)
+
+    def _try_later(self) -> None:
+        timer = threading.Timer(RETRY_SECONDS, self._try_again)
+        timer.daemon = True
+        with suppress(RuntimeError):  # no more threads: the next line tries
+            timer.start()
+
+    def _try_again(self) -> None:
+        now = datetime.now(UTC)
+        with self._turn() as mine:
+            if not self._is_at_fault or self._file is None:
+                return
+            line = compose(now, "warn", "xopc.log", "Lines of the log were lost.", {})
+            if mine and self._file.write(now, line, counts=False) is None:
+                self._recover()
+            else:
+                self._try_later()
 
 
 class Module:

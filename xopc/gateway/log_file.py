@@ -16,6 +16,8 @@ from pathlib import Path
 from xopc.core.redact import Plain
 from xopc.gateway.log_line import encode
 
+LONGEST_SILENCE = timedelta(days=3)
+"""From one line to the next, in a process that runs: a longer one was not lived through."""
 _NAME = re.compile(r"app-(\d{4}-\d{2}-\d{2})\.log(\.gz)?")
 
 
@@ -27,7 +29,7 @@ class LogFile:
 
     def __init__(self, directory: Path, retention_days: int) -> None:
         """Open nothing yet. Files of the last `retention_days` dates are kept, today's counted."""
-        self._directory = directory
+        self.directory = directory
         self._retention_days = retention_days
         self._date: date | None = None
         self._fd = -1
@@ -36,24 +38,27 @@ class LogFile:
         self.lost = 0
         """Lines that could not be written since one could."""
 
-    def write(self, now: datetime, line: Mapping[str, Plain]) -> OSError | None:
+    def write(self, now: datetime, line: Mapping[str, Plain], *, counts: bool = True) -> OSError | None:
         """Append `line`, with a field `lost` where lines before it could not be written.
 
-        Returns the error that made it another lost one.
+        Returns the error that made it another lost one, unless it does not count.
         """
         today = now.astimezone().date()
         try:
             if today != self._date:
+                before = self._date
                 self.close()
                 self._open(today)
-                self._remove_expired(today)
+                # A clock that was set by years would expire all there is. A leap is left to the day after it.
+                if before is None or timedelta() < today - before <= LONGEST_SILENCE:
+                    self._remove_expired(today)
             elif self._is_gone(today):
                 self.close()
                 self._open(today)
             lost = self.lost
             self._append(encode({**line, "lost": lost} if lost else line))
         except OSError as error:
-            self.lost += 1
+            self.lost += counts
             return error
         self.lost -= lost  # not 0: a thread that gave up waiting may have counted its own meanwhile
         return None
@@ -66,7 +71,7 @@ class LogFile:
                 os.close(fd)
 
     def _open(self, today: date) -> None:
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._fd = os.open(self._path(today), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         stat = os.fstat(self._fd)
         self._identity = (stat.st_dev, stat.st_ino)
@@ -92,11 +97,11 @@ class LogFile:
     def _remove_expired(self, today: date) -> None:
         oldest = today - timedelta(days=self._retention_days - 1)
         with suppress(OSError):  # a directory that may be written but not read
-            for path in [*self._directory.iterdir()]:
+            for path in [*self.directory.iterdir()]:
                 match = _NAME.fullmatch(path.name)
                 with suppress(OSError, ValueError):  # somebody else's, or a date such as 2026-02-31
                     if match and date.fromisoformat(match[1]) < oldest:
                         path.unlink()
 
     def _path(self, day: date) -> Path:
-        return self._directory / f"app-{day.isoformat()}.log"
+        return self.directory / f"app-{day.isoformat()}.log"

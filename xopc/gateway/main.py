@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from typing import cast
 
 import structlog
 import trio
+from attrs import evolve
 
 import xopc
 from xopc.config.paths import resolve_paths
@@ -18,10 +20,16 @@ from xopc.core.tasks import describe
 from xopc.gateway import log as logs
 from xopc.gateway.line import Line, keep_from_children
 from xopc.gateway.memory import freeze_imports
+from xopc.gateway.places import find_places
+from xopc.gateway.problems import LOG, Problems
 from xopc.gateway.tree import Home, run
+from xopc.gateway.watch import dump_on_abort
 from xopc.server.api import ROUTES
 from xopc.server.routes import Route
+from xopc.storage.base import StorageError
+from xopc.storage.faults import Obstacle, StorageUnavailableError
 from xopc.storage.migrate import LATEST_SCHEMA
+from xopc.storage.rehearse import rehearse
 from xopc_supervisor import contract
 from xopc_supervisor.contract import Inheritance, Launch
 
@@ -38,30 +46,44 @@ def main(routes: tuple[Route, ...] = ROUTES) -> int:
     inheritance, launch = Inheritance.from_json(inherited), Launch.from_json(launched)
     keep_from_children(inheritance.line_fd, inheritance.lock_fd, *inheritance.listen_fds)
     environ = {name: value for name, value in os.environ.items() if name != contract.LAUNCH_VARIABLE}
-    with logs.configure(resolve_paths(environ).log_dir, environ):
+    line, problems = Line(inheritance.line_fd), Problems()
+    dump_on_abort()
+    with logs.configure(resolve_paths(environ).log_dir, environ, problems.reporter(LOG)):
         try:
-            return _run(inheritance, Flags(**launch.flags), environ, routes)
-        except XopcError as error:
-            log.fatal(f"Gateway refused to start: {error.message}")
-            return error.failure.exit
+            home = _stand_by(inheritance, launch, line, environ)
+            return trio.run(run, evolve(home, routes=routes, problems=problems)) if home else contract.EXIT_OK
         except Exception as error:
-            log.fatal(f"The gateway failed: {describe(error)}", exc_info=True)
-            return contract.EXIT_FAILURE
+            message, code = explain(error)
+            log.fatal(message, exc_info=not isinstance(error, XopcError) and code == contract.EXIT_FAILURE)
+            line.say(contract.FAILED, message)
+            return code
 
 
-def _run(inheritance: Inheritance, flags: Flags, environ: dict[str, str], routes: tuple[Route, ...]) -> int:
-    line = Line(inheritance.line_fd)
-    home = Home(
-        resolved=prepare(environ, flags),
-        flags=flags,
-        environ=environ,
-        inheritance=inheritance,
-        listeners=[socket.socket(fileno=fd) for fd in inheritance.listen_fds],
-        line=line,
-        routes=routes,
-    )
+def _stand_by(inheritance: Inheritance, launch: Launch, line: Line, environ: dict[str, str]) -> Home | None:
+    """Make sure of what can be made sure of before anything is served, and wait for the word; None if none comes."""
+    flags = Flags(**launch.flags)
+    resolved = prepare(environ, flags, use_accepted=inheritance.use_accepted)
+    alone = inheritance.heirloom_fd is None
+    inherited = [socket.socket(fileno=fd) for fd in inheritance.listen_fds]
+    places = find_places(line, launch.listen, inherited, resolved, alone=alone)
+    if not alone:
+        rehearse(resolved.paths.database)
     freeze_imports()
     line.say(contract.STANDBY, xopc.__version__, LATEST_SCHEMA)
-    if not line.wait_for_go():
-        return contract.EXIT_OK
-    return trio.run(run, home)
+    go = line.wait_for_go()
+    return Home(resolved, flags, environ, inheritance, go, places, line) if go else None
+
+
+def explain(error: BaseException) -> tuple[str, int]:
+    """Why the process ends, in a sentence, and its exit code."""
+    if isinstance(error, BaseExceptionGroup):
+        return explain(cast("BaseExceptionGroup[BaseException]", error).exceptions[0])
+    if isinstance(error, StorageUnavailableError):
+        # Another gateway with this database is no fault that passes: it is given up after some tries.
+        held = error.obstacle is Obstacle.HELD
+        return f"The gateway cannot start for now: {error.message}", contract.EXIT_FAILURE if held else contract.EXIT_IO
+    if isinstance(error, XopcError):
+        return f"Gateway refused to start: {error.message}", error.failure.exit
+    if isinstance(error, StorageError | OSError):
+        return f"The gateway cannot run for now: {error}", contract.EXIT_IO
+    return f"The gateway failed: {describe(error)}", contract.EXIT_FAILURE

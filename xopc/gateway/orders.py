@@ -18,6 +18,8 @@ class Stop:
     """Drain and exit."""
 
     reason: str
+    is_restart: bool = False
+    """The service manager starts the gateway again."""
 
 
 @frozen
@@ -29,7 +31,23 @@ class Restart:
     reason: str
 
 
-Order: TypeAlias = Stop | Restart
+@frozen
+class HandOver:
+    """The successor stands by: drain, and leave everything to it."""
+
+    reason: str
+    heirloom_fd: int
+    """Where idle connections go. Whoever follows the order closes it."""
+
+
+@frozen
+class Declined:
+    """There is no successor; go on."""
+
+    why: str
+
+
+Order: TypeAlias = Stop | Restart | HandOver | Declined
 
 SIGNALS: dict[int, Order] = {
     signal.SIGTERM: Stop("SIGTERM"),
@@ -53,11 +71,16 @@ async def receive_orders(line: Line, give: Callable[[Order], None], *, task_stat
 async def _from_line(line: Line, give: Callable[[Order], None]) -> None:
     while (words := await line.hear()) is not None:
         for word, detail in words:
+            head, _, rest = detail.partition(" ")
             if word == contract.STOP:
-                give(Stop(detail or "the supervisor asked"))
+                is_restart = head == contract.RESTART
+                give(Stop(rest if is_restart else detail or "the supervisor asked", is_restart))
             elif word == contract.RESTART:
-                mode, _, reason = detail.partition(" ")
-                give(Restart(mode, reason))
+                give(Restart(head, rest))
+            elif word == contract.HAND_OVER:
+                give(HandOver(detail, line.take_fd()))
+            elif word == contract.DECLINED:
+                give(Declined(detail))
     give(Stop("the supervisor is gone"))
 
 
@@ -95,6 +118,6 @@ class Orders:
 
 def _is_covered(waiting: Order, order: Order) -> bool:
     """Whether following `order` does what `waiting` asks for. A second stop is not covered: it asks for haste."""
-    if isinstance(order, Stop):
-        return waiting is order
-    return isinstance(waiting, Restart) and waiting.mode == order.mode
+    if isinstance(order, Restart):
+        return isinstance(waiting, Restart) and waiting.mode == order.mode
+    return waiting is order

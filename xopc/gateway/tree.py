@@ -10,16 +10,18 @@ storage                    the life of the process
 from __future__ import annotations
 
 import os
-import socket
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from enum import IntEnum
+from functools import partial
 
 import structlog
 import trio
-from attrs import frozen
+from attrs import evolve, field, frozen
 
 import xopc
+from xopc.config.accepted import keep_accepted
 from xopc.config.resolve import Flags, Resolved
 from xopc.config.setup import prepare
 from xopc.contracts.api import (
@@ -34,27 +36,35 @@ from xopc.contracts.errors import ConfigError, Failure, XopcError
 from xopc.core.hub import Hub
 from xopc.core.runs import Runs
 from xopc.core.tasks import Branch, Node, open_branch, utc_now
+from xopc.gateway import problems
+from xopc.gateway.causes import record_boot, record_restart
 from xopc.gateway.drain import LINGER_SECONDS, drain, force_exit
 from xopc.gateway.generation import Generation, Life, start_generation
+from xopc.gateway.heirloom import Heirloom, receive_connections
 from xopc.gateway.line import Line
 from xopc.gateway.memory import collect_generation
-from xopc.gateway.orders import Orders, Restart, Stop, receive_orders
+from xopc.gateway.orders import Declined, HandOver, Orders, Restart, Stop, receive_orders
+from xopc.gateway.places import Places
+from xopc.gateway.problems import Problems
 from xopc.gateway.vitals import Identity, Vitals, addresses_of
+from xopc.gateway.watch import TICK_SECONDS, Watch
 from xopc.server.api import ROUTES
 from xopc.server.app import build_app
 from xopc.server.front import Front
 from xopc.server.gate import Gate
 from xopc.server.routes import Route
-from xopc.server.serve import Server
+from xopc.server.serve import Heir, Server
 from xopc.server.services import Services
-from xopc.storage.base import Boot, StorageError
 from xopc.storage.sqlite import SqliteStorage, open_storage
 from xopc_supervisor import contract
-from xopc_supervisor.contract import Inheritance
+from xopc_supervisor.contract import Go, Inheritance
 
-ALIVE_SECONDS = 1.0
 RESTART_EXPECTED_MS = 1500
 """What subscribers are told of how long a restart takes."""
+SUCCESSOR_SECONDS = 3.0
+"""For a new process to stand by, when this one is stuck."""
+STUCK_SECONDS = 1.0
+"""After which a process that is stuck ends."""
 log = structlog.get_logger("xopc.gateway")
 
 
@@ -73,34 +83,39 @@ class Home:
     flags: Flags
     environ: Mapping[str, str]
     inheritance: Inheritance
-    listeners: list[socket.socket]
+    go: Go
+    places: Places
     line: Line
     routes: tuple[Route, ...] = ROUTES
+    problems: Problems = field(factory=Problems)
 
 
 async def run(home: Home) -> Outcome:
     """Start the tree, follow orders until one ends it, and end it in order."""
     root = Node("gateway")
-    async with open_storage(home.resolved.paths.database) as storage:
+    on_fault = home.problems.reporter(problems.STORAGE)
+    async with open_storage(home.resolved.paths.database, on_fault=on_fault) as storage:
         root.add("storage", state=TaskState.RUNNING)
-        async with open_branch(root) as branch:
-            gateway = Gateway(home, storage, branch)
-            await gateway.start()
-            outcome = await gateway.follow_orders()
-            branch.cancel()
+        with Watch(root.snapshot, log.error) as watch:
+            async with open_branch(root) as branch:
+                gateway = Gateway(home, storage, branch, watch)
+                await gateway.start()
+                outcome = await gateway.follow_orders()
+                branch.cancel()
     return outcome
 
 
 class Gateway:
     """The running gateway: one tree, of which one generation at a time."""
 
-    def __init__(self, home: Home, storage: SqliteStorage, branch: Branch) -> None:
+    def __init__(self, home: Home, storage: SqliteStorage, branch: Branch, watch: Watch) -> None:
         self._home = home
+        self._watch = watch
         self._storage = storage
         self._branch = branch
         self._orders = Orders()
         self._gate = Gate()
-        self._vitals = Vitals(_identity(home), connections=lambda: self._server.connections)
+        self._vitals = Vitals(_identity(home), lambda: self._server.connections, home.problems)
         self._server = Server(Front(build_app(self._gate, home.routes), self._vitals.answer))
         self._hub = Hub(home.inheritance.boot_id)
         self._runs = Runs()
@@ -111,22 +126,41 @@ class Gateway:
 
     async def start(self) -> None:
         """Storage is open; bring up the rest, and say `ready`."""
-        home, inheritance = self._home, self._home.inheritance
-        await self._storage.record_boot(
-            Boot(inheritance.boot_id, os.getpid(), xopc.__version__, utc_now(), inheritance.reason)
-        )
+        home, go, boot_id = self._home, self._home.go, self._home.inheritance.boot_id
+        cause = await record_boot(go, boot_id, self._storage)
         await self._branch.start("orders", receive_orders, home.line, self._orders.give)
         generation = await start_generation(self._branch, 1, home.resolved, self._life)
-        down_since = inheritance.since
-        duration_ms = None if down_since is None else round((time.monotonic() - down_since) * 1000)
-        await self._record(generation, RestartKind(inheritance.kind), inheritance.reason, duration_ms)
+        if go.since is not None:
+            cause = evolve(cause, duration_ms=round((time.monotonic() - go.since) * 1000))
+        await record_restart(self._storage, evolve(cause, at=utc_now()))
         self._take_over(generation)
-        await self._branch.start("server", self._server.run, home.listeners)
+        serve = partial(self._server.run, home.places.serving, retired=home.places.retired)
+        await self._branch.start("server", serve)
         home.line.say(contract.LISTENING)
-        await self._branch.start("alive", _say_alive, home.line)
-        home.line.say(contract.READY)
+        await self._branch.start("alive", self._say_alive)
+        home.problems.reporter(problems.ADDRESSES)(home.places.problem)
+        await self._say_ready()
+        if home.inheritance.heirloom_fd is not None:
+            await self._branch.start("heirloom", receive_connections, home.inheritance.heirloom_fd, self._server.adopt)
         await self._generation.begin_phase_2()
         log.info("The gateway is ready.", addresses=self._vitals.identity.addresses, version=xopc.__version__)
+
+    async def _say_ready(self) -> None:
+        """A generation serves: its configuration is the one to come back to."""
+        resolved = self._generation.resolved
+        self._watch.seconds = resolved.settings.gateway.watchdog_seconds
+        self._home.line.say(contract.READY, resolved.settings.gateway.watchdog_seconds)
+        self._home.problems.reporter(problems.CONFIGURATION)(resolved.refusal)
+        if resolved.refusal is None and (warning := await trio.to_thread.run_sync(keep_accepted, resolved)):
+            log.warn(warning)
+
+    async def _say_alive(self, *, task_status: trio.TaskStatus[None]) -> None:
+        """Tell the supervisor, and the watch in this process, that the event loop turns."""
+        task_status.started()
+        while True:
+            self._watch.beat()
+            self._home.line.say(contract.ALIVE)
+            await trio.sleep(TICK_SECONDS)
 
     def _take_over(self, generation: Generation) -> None:
         """Let requests through to a new generation. Its restart is recorded already: whoever sees it may ask why."""
@@ -166,13 +200,9 @@ class Gateway:
             route=generation.route,
         )
 
-    async def _record(self, generation: Generation, kind: RestartKind, reason: str, duration_ms: int | None) -> None:
+    async def _record(self, kind: RestartKind, reason: str, number: int, duration_ms: int | None = None) -> None:
         boot_id = self._vitals.identity.boot_id
-        record = RestartRecord(kind, reason, boot_id, generation.number, utc_now(), duration_ms)
-        try:
-            await self._storage.record_restart(record)
-        except StorageError as error:
-            log.error("The cause of this restart could not be stored.", reason=reason, error=str(error))
+        await record_restart(self._storage, RestartRecord(kind, reason, boot_id, number, utc_now(), duration_ms))
 
     # --------------------------------------------------------------- orders
 
@@ -180,12 +210,22 @@ class Gateway:
         """Restart as often as told; return when the process has to end."""
         while True:
             order = await self._orders.take()
-            if isinstance(order, Stop):
-                return await self._stop(order)
-            if not self._allows(order):
-                log.warn("SIGUSR1 restart ignored (commands.restart=false or unauthorized).", reason=order.reason)
-            elif order.mode == contract.RESPAWN or not await self._restart(order):
-                return await self._respawn(order)
+            match order:
+                case Stop():
+                    return await self._stop(order)
+                case HandOver():
+                    return await self._hand_over(order)
+                case Declined(why):
+                    self._stay(why)
+                case Restart():
+                    if not self._allows(order):
+                        log.warn(
+                            "SIGUSR1 restart ignored (commands.restart=false or unauthorized).", reason=order.reason
+                        )
+                    elif order.mode == contract.RESPAWN:
+                        self._wish_for_successor(order)
+                    elif not await self._restart(order):
+                        return await self._leave(order)
 
     def _allows(self, order: Restart) -> bool:
         return order.mode == contract.RELOAD or self._generation.resolved.settings.commands.restart
@@ -198,14 +238,19 @@ class Gateway:
         try:
             resolved = await trio.to_thread.run_sync(prepare, self._home.environ, self._home.flags)
         except (ConfigError, OSError) as error:
-            log.error("The restart is refused; the gateway goes on as it is.", reason=order.reason, error=str(error))
+            what = f"A restart ({order.reason}) was refused, and the gateway goes on as it was: {error}"
+            self._home.problems.report(problems.CONFIGURATION, what, degrades=False, happens=True)
+            return True
+        self._home.problems.clear(problems.HAND_OVER)
+        if self._moves(resolved):
+            self._wish_for_successor(order)
             return True
         began = trio.current_time()
         log.info("Restarting in this process.", reason=order.reason)
         self._home.line.say(contract.RESTART, contract.IN_PROCESS, order.reason)
         self._vitals.status = HealthStatus.RESTARTING
         self._gate.close()
-        self._say_goodbye("restarting")
+        self._say_goodbye("restarting", for_good=False)
         await drain(self._drain_generation, cut=self._orders.stop_given)
         if self._orders.stop_given.is_set():
             return True
@@ -213,12 +258,11 @@ class Gateway:
         if not await self._end_generation():
             log.error("The old generation does not end (a stuck thread?); a new process takes over.")
             return False
-        self._tell_of_moved_address(resolved)
         generation = await start_generation(self._branch, self._generation.number + 1, resolved, self._life)
         duration_ms = round((trio.current_time() - began) * 1000)
-        await self._record(generation, RestartKind.IN_PROCESS, order.reason, duration_ms)
+        await self._record(RestartKind.IN_PROCESS, order.reason, generation.number, duration_ms)
         self._take_over(generation)
-        self._home.line.say(contract.READY)
+        await self._say_ready()
         await self._generation.begin_phase_2()
         collect_generation()
         log.info("Restarted.", reason=order.reason, duration_ms=duration_ms, generation=self._generation.number)
@@ -229,14 +273,15 @@ class Gateway:
             nursery.start_soon(self._generation.drain)
             await self._gate.idle()
 
-    async def _drain_all(self) -> None:
+    async def _drain_all(self, heir: Heir | None = None) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._generation.drain)
-            await self._server.drain()
+            await self._server.drain(heir)
 
-    def _say_goodbye(self, reason: str) -> None:
-        """Part from the subscribers of broadcast events."""
-        self._hub.close(reason, RESTART_EXPECTED_MS if reason == "restarting" else None)
+    def _say_goodbye(self, reason: str, *, for_good: bool = True) -> None:
+        """Part from the subscribers of broadcast events; for good when the process ends."""
+        expected_ms = RESTART_EXPECTED_MS if reason == "restarting" else None
+        self._hub.close(reason, expected_ms, for_good=for_good)
 
     async def _end_generation(self) -> bool:
         """Whether all of the old generation is gone within `LINGER_SECONDS`: its tasks, and the requests inside it."""
@@ -246,28 +291,67 @@ class Gateway:
             return True
         return False
 
-    def _tell_of_moved_address(self, resolved: Resolved) -> None:
+    def _moves(self, resolved: Resolved) -> bool:
+        """Whether a configuration has to be served by a new process: at other addresses."""
         before = self._home.resolved
-        if (resolved.port, resolved.binding) != (before.port, before.binding):
+        moves = resolved.binding.addresses(resolved.port) != before.binding.addresses(before.port)
+        if moves and contract.is_on(self._home.environ.get(contract.NO_RESPAWN_VARIABLE)):
             log.warn("gateway.port or gateway.bind changed: stop and start the gateway for them to take effect.")
+            return False
+        return moves
 
-    async def _respawn(self, order: Restart) -> Outcome:
-        """Drain, and leave the sockets to a new process: whoever connects meanwhile waits in the backlog."""
-        force_exit(Outcome.RESPAWN)
-        log.info("Restarting in a new process.", reason=order.reason)
+    def _wish_for_successor(self, order: Restart) -> None:
+        """Ask for a new process, and serve until it stands by."""
+        log.info("A new process is to take over.", reason=order.reason)
         self._home.line.say(contract.RESTART, contract.RESPAWN, order.reason)
+
+    def _stay(self, why: str) -> None:
+        what = f"A new process could not take over, and the one before goes on: {why}"
+        self._home.problems.report(problems.HAND_OVER, what, degrades=False, happens=True)
+
+    async def _hand_over(self, order: HandOver) -> Outcome:
+        """Drain, and leave the sockets and the idle connections to the new process: whoever connects waits for it."""
+        force_exit(Outcome.RESPAWN)
+        log.info("Handing over to a new process.", reason=order.reason)
         self._vitals.status = HealthStatus.RESTARTING
         self._say_goodbye("restarting")
-        await drain(self._drain_all)
+        with closing(Heirloom(order.heirloom_fd)) as heirloom:
+            await drain(partial(self._drain_all, heirloom.give))
+        return Outcome.RESPAWN
+
+    async def _leave(self, order: Restart) -> Outcome:
+        """Part of this process is stuck: let a new one take over, and do not wait for what does not end."""
+        self._wish_for_successor(order)
+        self._say_goodbye("restarting")
+        with trio.move_on_after(SUCCESSOR_SECONDS):
+            while True:
+                match await self._orders.take():
+                    case HandOver(_, heirloom_fd):
+                        force_exit(Outcome.RESPAWN, STUCK_SECONDS)
+                        with closing(Heirloom(heirloom_fd)) as heirloom:
+                            await self._server.drain(heirloom.give)
+                        return Outcome.RESPAWN
+                    case Stop() as stop:
+                        return await self._stop(stop)
+                    case _:
+                        pass
+        force_exit(Outcome.RESPAWN, STUCK_SECONDS)
+        await self._server.drain()
         return Outcome.RESPAWN
 
     async def _stop(self, order: Stop) -> Outcome:
         force_exit(Outcome.STOP)
         log.info("Stopping.", reason=order.reason)
         self._home.line.say(contract.STOPPING)
-        self._vitals.status = HealthStatus.STOPPING
-        self._gate.shut()
-        self._say_goodbye("stopping")
+        if order.is_restart:
+            # Whoever comes meanwhile is served, or waits at the sockets, which outlive this process in systemd's store.
+            self._vitals.status = HealthStatus.RESTARTING
+            self._say_goodbye("restarting")
+            await self._record(RestartKind.SERVICE, order.reason, self._generation.number)
+        else:
+            self._vitals.status = HealthStatus.STOPPING
+            self._gate.shut()
+            self._say_goodbye("stopping")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_leave_at_second_stop, self._orders)
             await drain(self._drain_all)
@@ -282,18 +366,11 @@ async def _leave_at_second_stop(orders: Orders) -> None:
     os._exit(Outcome.STOP)
 
 
-async def _say_alive(line: Line, *, task_status: trio.TaskStatus[None]) -> None:
-    task_status.started()
-    while True:
-        line.say(contract.ALIVE)
-        await trio.sleep(ALIVE_SECONDS)
-
-
 def _identity(home: Home) -> Identity:
     return Identity(
         boot_id=home.inheritance.boot_id,
         supervisor_pid=home.inheritance.supervisor_pid,
         gateway_pid=os.getpid(),
-        addresses=addresses_of(home.listeners),
-        port=home.listeners[0].getsockname()[1],
+        addresses=addresses_of(home.places.serving),
+        port=home.places.serving[0].getsockname()[1],
     )

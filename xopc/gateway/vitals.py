@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from xopc.contracts.convert import unstructure
 from xopc.core.tasks import utc_now
 from xopc.gateway.generation import Generation
 from xopc.gateway.memory import memory_use
+from xopc.gateway.problems import Problems
 
 SERVICE = "xopc-gateway"
 MEMORY_SECONDS = 1.0
@@ -41,8 +42,9 @@ class Vitals:
 
     identity: Identity
     connections: Callable[[], int]
+    problems: Problems = field(factory=Problems)
     status: HealthStatus = HealthStatus.HEALTHY
-    """Of the gateway as such; a channel that is down makes a healthy one degraded."""
+    """Of the gateway as such; a channel that is down, or a problem, makes a healthy one degraded."""
     generation: Generation | None = None
     _cached: tuple[object, bytes] = field(default=(None, b""), init=False)
     _measured: tuple[float, MemoryUse] | None = field(default=None, init=False)
@@ -51,7 +53,8 @@ class Vitals:
         """The body of `/health`."""
         generation = self.generation
         status = self.status
-        if status is HealthStatus.HEALTHY and generation is not None and generation.is_degraded():
+        is_degraded = self.problems.degrades or (generation is not None and generation.is_degraded())
+        if status is HealthStatus.HEALTHY and is_degraded:
             status = HealthStatus.DEGRADED
         return Health(
             status=status,
@@ -63,15 +66,17 @@ class Vitals:
             pid=self.identity.supervisor_pid,
             gateway_pid=self.identity.gateway_pid,
             started_at=generation.started_at if generation else utc_now(),
+            problems=tuple(problem.code for problem in self.problems.standing()),
         )
 
     def answer(self) -> tuple[int, bytes]:
-        """HTTP status and body of `/health`, encoded once a second at most."""
+        """HTTP status and body of `/health`, encoded once a second as long as nothing changes."""
         generation = self.generation
         key = (
             self.status,
             generation.number if generation else 0,
             int(trio.current_time() - generation.started) if generation else 0,
+            self.problems.standing(),
         )
         if self._cached[0] != key:
             self._cached = (key, json.dumps(unstructure(self.health())).encode())
@@ -93,6 +98,7 @@ class Vitals:
             memory=self._memory(),
             connections=self.connections(),
             warnings=generation.resolved.warnings,
+            problems=self.problems.standing(),
         )
 
     def _memory(self) -> MemoryUse:
@@ -102,7 +108,7 @@ class Vitals:
         return self._measured[1]
 
 
-def addresses_of(listeners: list[socket.socket]) -> tuple[str, ...]:
+def addresses_of(listeners: Iterable[socket.socket]) -> tuple[str, ...]:
     """`127.0.0.1:18790`, `[::1]:18790`."""
     names = [listener.getsockname()[:2] for listener in listeners]
     return tuple(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in names)

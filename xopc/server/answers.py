@@ -28,7 +28,7 @@ _BY_STATUS: Mapping[int | None, tuple[Failure, str]] = {
     413: (Failure.BODY_TOO_LARGE, f"The body is larger than {MAX_BODY_BYTES // 1024} KiB."),
 }
 _UNFORESEEN = (Failure.INTERNAL_ERROR, "The gateway failed to answer this request. Its log tells more.")
-_NOT_STORED = "The gateway cannot reach its storage, and nothing was changed. Its log tells more. Try again."
+_NOT_STORED = "The gateway cannot reach its storage, and nothing was changed. GET /api/status tells why. Try again."
 _HEADERS: Mapping[Failure, Mapping[str, str]] = {
     Failure.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
     # The rest of the body is not read, so nothing can follow it on this connection.

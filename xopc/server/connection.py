@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 import socket
 import struct
+from collections.abc import Callable
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import cast
+from typing import TypeAlias, cast
 
 import structlog
 import trio
@@ -35,6 +36,9 @@ LINGER_BYTES = 64 * 1024 * 1024
 UNSENT_BYTES = 128 * 1024
 """So much waits in the kernel beyond what the client has room for; the rest waits for `write_seconds` to apply."""
 
+Heir: TypeAlias = Callable[[socket.socket], bool]
+"""Passes a TCP connection on to another process; False when it cannot. It never waits, and closes nothing."""
+
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _CONTEXT = WorkerContext(None)  # hypercorn's shutdown, which ours replaces: it never terminates
 _log: FilteringBoundLogger = structlog.get_logger("xopc.server")
@@ -54,7 +58,7 @@ class Patience:
 
 class _Phase(Enum):
     QUIET = auto()
-    """Before the first request, or between two."""
+    """Before the first request, or between two: no byte of the next was read, and nothing of the last is unsent."""
     HEAD = auto()
     """A request has begun to arrive."""
     REQUEST = auto()
@@ -70,10 +74,18 @@ class Connection:
     """
 
     def __init__(
-        self, client: socket.socket, address: tuple[str, int], app: ASGIApp, rules: Rules, patience: Patience
+        self,
+        client: socket.socket,
+        address: tuple[str, int],
+        app: ASGIApp,
+        rules: Rules,
+        patience: Patience,
+        *,
+        is_adopted: bool = False,
     ) -> None:
-        """`address` is the client's."""
-        self.deadline = trio.current_time() + patience.head_seconds
+        """`address` is the client's. One that `is_adopted` has been served elsewhere, and is between two requests."""
+        client.setblocking(False)
+        self.deadline = trio.current_time() + (patience.keep_alive_seconds if is_adopted else patience.head_seconds)
         """When `expire` is due, on trio's clock."""
         self._socket = client
         self._address = address
@@ -85,7 +97,9 @@ class Connection:
         self._reading = trio.CancelScope()
         self._writing = trio.Lock()
         self._discarded = 0
-        self._has_asked = False
+        self._has_asked = is_adopted
+        self._heir: Heir | None = None
+        self._is_passed = False
         self._is_retired = False
         self._is_shut = False
 
@@ -107,6 +121,8 @@ class Connection:
                     self._protocol = self._open_protocol(exchanges)
                     with self._reading:
                         await self._read()
+                    if self._is_passed:
+                        self._socket.close()  # or its end, at the heir's, would wait for the request that is ending
                     if self._phase is _Phase.HEAD and trio.current_time() >= self.deadline:
                         await self._protocol.refuse(HTTPStatus.REQUEST_TIMEOUT)
                     await self._protocol.handle(Closed())
@@ -130,12 +146,32 @@ class Connection:
         if self._phase is _Phase.LINGER or (self._phase is _Phase.QUIET and self._is_silent()):
             self._reading.cancel()
 
+    def bequeath(self, heir: Heir) -> None:
+        """Pass the connection on as soon as it is quiet, at once if so already; it then ends here.
+
+        What waits to be read goes with it. A connection that `heir` does not take stays as it is.
+        """
+        self._heir = heir
+        if self._phase is _Phase.QUIET:
+            self._pass_on()
+        elif self._phase is _Phase.LINGER:
+            self.deadline = min(self.deadline, trio.current_time() + RETIRED_LINGER_SECONDS)
+
+    def _pass_on(self) -> bool:
+        if self._is_shut or self._heir is None or not self._heir(self._socket):
+            return False
+        self._is_shut = self._is_passed = True
+        self._reading.cancel()
+        return True
+
     # -------------------------------------------------------------- reading
 
     async def _read(self) -> None:
         """Until the client has closed, or whoever cancels `_reading` wants it."""
         while True:
             await trio.lowlevel.wait_readable(self._socket)
+            if self._is_passed:
+                return  # between the wake-up and now: what has arrived is the heir's to read
             try:
                 data = self._socket.recv(READ_BYTES)
             except BlockingIOError:
@@ -145,11 +181,11 @@ class Connection:
             if self._phase is _Phase.LINGER:
                 self._discarded += len(data)
             else:
+                if self._phase is _Phase.QUIET:
+                    self._enter(_Phase.HEAD, self._patience.head_seconds)
                 await self._protocol.handle(RawData(data))
             if not data or self._discarded > LINGER_BYTES:
                 return
-            if self._phase is _Phase.QUIET and self._protocol.has_part_of_a_head:
-                self._enter(_Phase.HEAD, self._patience.head_seconds)
 
     def _is_silent(self) -> bool:
         """Whether nothing of the client's waits to be read."""
@@ -169,8 +205,11 @@ class Connection:
                 self._has_asked = True
                 self._enter(_Phase.REQUEST, math.inf)
                 return
+            if self._protocol.has_next_request:
+                self._enter(_Phase.HEAD, self._patience.head_seconds)
+                return
             self._enter(_Phase.QUIET, self._patience.keep_alive_seconds)
-            if self._is_retired:
+            if not self._pass_on() and self._is_retired:
                 self.retire()
         elif isinstance(event, Closed):
             await self._write(self._protocol.take_held())
@@ -228,7 +267,8 @@ class Connection:
             self._reading.cancel()
             return
         if self._protocol.expects_more or not self._is_silent():
-            self._enter(_Phase.LINGER, RETIRED_LINGER_SECONDS if self._is_retired else LINGER_SECONDS)
+            is_leaving = self._is_retired or self._heir is not None
+            self._enter(_Phase.LINGER, RETIRED_LINGER_SECONDS if is_leaving else LINGER_SECONDS)
         else:
             self._reading.cancel()
 
@@ -239,7 +279,6 @@ class Connection:
         self.deadline = trio.current_time() + seconds
 
     def _set_options(self) -> None:
-        self._socket.setblocking(False)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)

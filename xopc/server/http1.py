@@ -73,8 +73,8 @@ class Http1(H11Protocol):
     _held = b""
 
     @property
-    def has_part_of_a_head(self) -> bool:
-        """Whether a request has begun to arrive, and its head is not complete."""
+    def has_next_request(self) -> bool:
+        """Whether a request has begun to arrive that is not under way yet."""
         return self.stream is None and bool(self.connection.trailing_data[0])
 
     @property

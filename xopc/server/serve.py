@@ -11,8 +11,9 @@ import trio
 from hypercorn.typing import ASGIFramework as ASGIApp
 from structlog.typing import FilteringBoundLogger
 
-from xopc.server.connection import Connection, Patience
+from xopc.server.connection import Connection, Heir, Patience
 from xopc.server.http1 import Rules
+from xopc.server.retired import deafen
 
 BACKLOG_SECONDS = 0.02
 """Of a drain: for whoever waits in the backlog to be accepted, even if nobody else is there."""
@@ -49,7 +50,9 @@ class Server:
         self._accepting = trio.CancelScope()
         self._has_accepted_all = trio.Event()
         self._connections: set[Connection] = set()
-        self._emptied = trio.lowlevel.ParkingLot()
+        self._nursery: trio.Nursery | None = None
+        self._heir: Heir | None = None
+        self._parted = trio.lowlevel.ParkingLot()
 
     @property
     def connections(self) -> int:
@@ -57,44 +60,79 @@ class Server:
         return len(self._connections)
 
     async def run(
-        self, sockets: Sequence[socket.socket], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+        self,
+        sockets: Sequence[socket.socket],
+        *,
+        retired: Sequence[socket.socket] = (),
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Accept on listening sockets, and serve whoever connects, until cancelled; once for each server.
 
+        `retired` listen where nobody is wanted any more: who waits in their backlogs is served, and they are closed.
         Reports started when it accepts. After a drain it accepts no more, but still runs.
 
-        *Ownership*: works on duplicates: the sockets stay open and listening, with the backlog that they have. They
-        become non-blocking, as do all duplicates of them.
+        *Ownership*: of `sockets`, works on duplicates: they stay open and listening, with the backlog that they have.
+        They become non-blocking, as do all duplicates of them. `retired` are taken, and closed. Close all duplicates
+        of those before: as long as there is one, clients may connect that nobody will accept.
 
         *Cancellation*: ends every connection at once, and cancels its requests.
         """
-        async with trio.open_nursery() as connections:
-            connections.start_soon(self._expire_connections)
-            try:
-                with self._accepting:
-                    async with trio.open_nursery() as acceptors:
-                        for listener in sockets:
-                            acceptors.start_soon(self._accept, listener.dup(), connections)
-                        task_status.started()
-            finally:
-                self._has_accepted_all.set()
+        try:
+            async with trio.open_nursery() as self._nursery:
+                self._nursery.start_soon(self._expire_connections)
+                try:
+                    with self._accepting:
+                        async with trio.open_nursery() as acceptors:
+                            for listener in retired:
+                                self._accept_last(listener, self._nursery)
+                            for listener in sockets:
+                                acceptors.start_soon(self._accept, listener.dup(), self._nursery)
+                            task_status.started()
+                finally:
+                    self._has_accepted_all.set()
+        finally:
+            self._nursery = None
 
-    async def drain(self) -> None:
+    def adopt(self, client: socket.socket) -> None:
+        """Serve a connection that was accepted elsewhere and is between two requests. For trio's thread.
+
+        One whose client is gone, or that comes when `run` does not run, is closed.
+
+        *Ownership*: takes the socket.
+        """
+        try:
+            address = client.getpeername()
+        except OSError:
+            address = None
+        if address is None or self._nursery is None:
+            client.close()
+            return
+        connection = self._open(client, address, self._nursery, is_adopted=True)
+        if self._heir is not None:
+            connection.bequeath(self._heir)
+        if self._rules.is_draining:
+            connection.retire()
+
+    async def drain(self, heir: Heir | None = None) -> None:
         """Part from all clients; returns when no connection is left. Set a deadline around it, then cancel `run`,
         which has to be running.
 
-        From now on every response carries `Connection: close`. For a second at most, new connections and requests
-        are still taken; then connections without a request are closed, and those with one when it is answered. One
-        that has not asked for anything yet is waited for a second more.
+        With an heir, nobody is accepted from now on, and nobody sent away: each connection goes to the heir as soon
+        as it is between two requests, half-read ones after their answer. WebSockets end with their application. Once
+        the heir has declined one, those that are left are treated as follows.
+
+        Without an heir, from now on every response carries `Connection: close`. For a second at most, new connections
+        and requests are still taken; then connections without a request are closed, and those with one when it is
+        answered. One that has not asked for anything yet is waited for a second more.
         Whoever connects after that waits in the backlog of the sockets, for their next owner.
         """
+        if heir is not None and await self._hand_over(heir):
+            return
         self._rules.is_draining = True
         with trio.move_on_after(LINGER_SECONDS):
             await trio.sleep(BACKLOG_SECONDS)
             await self._wait_until_empty()
-        self._accepting.cancel()
-        # One that was about to accept still does, and must not be overlooked.
-        await self._has_accepted_all.wait()
+        await self._stop_accepting()
         with trio.move_on_after(LAST_CALL_SECONDS):
             await self._wait_until_empty()
         for connection in self._connections:
@@ -106,9 +144,34 @@ class Server:
             connection.retire()
         await self._wait_until_empty()
 
+    async def _hand_over(self, heir: Heir) -> bool:
+        """Wait until no connection is left, and give True; or False as soon as the heir has declined one."""
+        has_declined = False
+
+        def give(client: socket.socket) -> bool:
+            nonlocal has_declined
+            if not has_declined and not heir(client):
+                _log.warn("The successor takes no more connections; they end with their next answer.")
+                has_declined = True
+                self._parted.unpark_all()
+            return not has_declined
+
+        await self._stop_accepting()
+        self._heir = give
+        for connection in self._connections:
+            connection.bequeath(give)
+        while self._connections and not has_declined:
+            await self._parted.park()
+        return not has_declined
+
+    async def _stop_accepting(self) -> None:
+        self._accepting.cancel()
+        # One that was about to accept still does, and must not be overlooked.
+        await self._has_accepted_all.wait()
+
     async def _wait_until_empty(self) -> None:
         while self._connections:
-            await self._emptied.park()
+            await self._parted.park()
 
     async def _accept(self, listener: socket.socket, nursery: trio.Nursery) -> None:
         """*Ownership*: closes `listener`."""
@@ -130,9 +193,35 @@ class Server:
                     await trio.sleep(PAUSE_SECONDS)
                     continue
                 has_room = True
-                connection = Connection(client, address[:2], self._app, self._rules, self._patience)
-                self._connections.add(connection)
-                nursery.start_soon(self._serve, connection, name="connection")
+                self._open(client, address, nursery)
+
+    def _accept_last(self, listener: socket.socket, nursery: trio.Nursery) -> None:
+        """Serve whoever waits at a listener that is given up.
+
+        *Ownership*: closes `listener`.
+        """
+        with listener:
+            listener.setblocking(False)
+            deafen(listener)
+            while True:
+                try:
+                    client, address = listener.accept()
+                except ConnectionAbortedError:
+                    continue
+                except BlockingIOError:
+                    return
+                except OSError as error:
+                    _log.error("Those who waited at an address that is given up are lost.", error=str(error))
+                    return
+                self._open(client, address, nursery)
+
+    def _open(
+        self, client: socket.socket, address: tuple[str, int], nursery: trio.Nursery, *, is_adopted: bool = False
+    ) -> Connection:
+        connection = Connection(client, address[:2], self._app, self._rules, self._patience, is_adopted=is_adopted)
+        self._connections.add(connection)
+        nursery.start_soon(self._serve, connection, name="connection")
+        return connection
 
     async def _serve(self, connection: Connection) -> None:
         try:
@@ -140,7 +229,7 @@ class Server:
         finally:
             self._connections.remove(connection)
             if not self._connections:
-                self._emptied.unpark_all()
+                self._parted.unpark_all()
 
     async def _expire_connections(self) -> None:
         while True:

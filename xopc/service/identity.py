@@ -10,6 +10,7 @@ from pathlib import PurePath
 import psutil
 
 from xopc.contracts.errors import Failure, XopcError
+from xopc_supervisor.contract import LAUNCH_VARIABLE, Launch
 
 SUPERVISOR = "xopc_supervisor"
 GATEWAY = "xopc.gateway"
@@ -49,6 +50,14 @@ def command_line(pid: int) -> tuple[str, ...] | None:
         return None
 
 
+def launch_of(pid: int) -> Launch | None:
+    """What a supervisor was started with, as its environment says; None where it cannot be read."""
+    try:
+        return Launch.from_json(psutil.Process(pid).environ()[LAUNCH_VARIABLE])
+    except (psutil.Error, OSError, LookupError, ValueError, TypeError):
+        return None
+
+
 def send(pid: int, number: signal.Signals) -> None:
     """Send a signal to a gateway that has just been verified once more.
 
@@ -60,7 +69,7 @@ def send(pid: int, number: signal.Signals) -> None:
         process = psutil.Process(pid)
         if pid <= 1 or not runs_gateway(process.cmdline()):
             raise XopcError(Failure.CONFLICT, f"refusing to signal non-gateway process pid {pid}")
-        if pid in _own_line():
+        if pid in own_line():
             raise XopcError(Failure.CONFLICT, f"refusing to signal pid {pid}: this command runs inside of that gateway")
         process.send_signal(number)
     except (psutil.NoSuchProcess, ProcessLookupError) as error:
@@ -69,7 +78,7 @@ def send(pid: int, number: signal.Signals) -> None:
         raise XopcError(Failure.FORBIDDEN, f"not permitted to signal pid {pid}: it belongs to another user") from error
 
 
-def _own_line() -> Iterator[int]:
+def own_line() -> Iterator[int]:
     """This process and its ancestors."""
     pid: int | None = os.getpid()
     while pid is not None and pid > 0:

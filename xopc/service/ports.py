@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import socket
 import subprocess  # noqa: TID251 - lsof, for commands alone; no event loop waits for it
 import sys
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from enum import Enum
+from pathlib import Path
 
 import psutil
 from attrs import evolve, frozen
 
 from xopc.service.identity import command_line, runs_gateway, signal_target
+from xopc.service.keeper import is_manager
 
 TOOL_SECONDS = 5
 MAX_COMMAND_CHARS = 200
@@ -28,7 +33,7 @@ class PortStatus(Enum):
 
 @frozen
 class Listener:
-    """One process at one address. Several may hold one socket, of which the system names one."""
+    """One process at one address. Several may hold one socket: a supervisor and its child, a server and its workers."""
 
     pid: int | None
     """None where the process belongs to another user."""
@@ -37,6 +42,13 @@ class Listener:
     """Its arguments, joined by spaces."""
     gateway_pid: int | None = None
     """The process to signal, where this is a verified gateway."""
+    is_manager: bool = False
+    """Whether it is a service manager, which may keep the socket for a gateway between two runs of it."""
+
+    @property
+    def host(self) -> str:
+        """The address without the port; `*` stands for all where lsof was asked."""
+        return self.address.rpartition(":")[0].strip("[]")
 
     def to_json(self) -> dict[str, object]:
         kind = "gateway" if self.gateway_pid else "other" if self.pid else "unknown"
@@ -60,8 +72,11 @@ class PortUse:
 
     @property
     def strangers(self) -> tuple[Listener, ...]:
-        """The listeners that are not known to be gateways."""
-        return tuple(one for one in self.listeners if one.gateway_pid is None)
+        """The listeners that are not known to be gateways, nor keep a gateway's socket for it."""
+        ours = {one.address for one in self.listeners if one.gateway_pid is not None}
+        return tuple(
+            one for one in self.listeners if one.gateway_pid is None and not (one.is_manager and one.address in ours)
+        )
 
     @property
     def hints(self) -> tuple[str, ...]:
@@ -74,7 +89,7 @@ class PortUse:
         found = [
             (
                 f"xopc gateway is already running (pid {pid}).",
-                f"It has another configuration: stop it with `kill {pid}`, or choose another --port.",
+                f"Stop it with `kill {pid}`, or choose another --port.",
             )
             for pid in self.gateways
         ]
@@ -90,8 +105,12 @@ class PortUse:
     def to_text(self) -> list[str]:
         """The diagnostics for a person, line by line."""
         lines = [f"Port {self.port}: {self.status.value}"]
+        addresses: dict[tuple[int | None, str | None], list[str]] = {}
+        for one in self.listeners:
+            addresses.setdefault((one.pid, one.command), []).append(one.address)
         lines += [
-            f"  Listener: pid={one.pid or '?'} cmd={one.command or '?'} addr={one.address}" for one in self.listeners
+            f"  Listener: pid={pid or '?'} cmd={command or '?'} addr={','.join(at)}"
+            for (pid, command), at in addresses.items()
         ]
         if self.errors:
             lines.append(f"Port diagnostics errors: {'; '.join(self.errors)}")
@@ -123,11 +142,30 @@ def inspect(port: int) -> PortUse:
 
 
 def _ask_system(port: int) -> list[Listener]:
-    return [
-        Listener(connection.pid, _join(connection.laddr.ip, port))
-        for connection in psutil.net_connections("tcp")
-        if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port
-    ]
+    found: list[Listener] = []
+    sockets: dict[str, str] = {}
+    for connection in psutil.net_connections("tcp"):
+        if connection.status != psutil.CONN_LISTEN or not connection.laddr or connection.laddr.port != port:
+            continue
+        found.append(Listener(connection.pid, _join(connection.laddr.ip, port)))
+        with suppress(OSError):
+            link = Path(f"/proc/{connection.pid}/fd/{connection.fd}").readlink()
+            sockets[str(link)] = found[-1].address
+    # Of the processes that hold a socket, that was one.
+    found += [Listener(pid, sockets[link]) for pid, link in _holders(sockets)] if sockets else []
+    return sorted(found, key=lambda one: (one.address, one.pid or 0))
+
+
+def _holders(links: Collection[str]) -> Iterator[tuple[int, str]]:
+    """Each visible process that holds one of these sockets, and which; a socket's link is `socket:[4711]`."""
+    for directory in Path("/proc").glob("[0-9]*/fd"):
+        with suppress(OSError):  # of another user, or ended in the meantime
+            # Not by pathlib, which makes objects of all these thousands.
+            for name in os.listdir(directory):  # noqa: PTH208 - see above
+                with suppress(OSError):
+                    link = os.readlink(f"{directory}/{name}")  # noqa: PTH115 - see above
+                    if link in links:
+                        yield int(directory.parent.name), link
 
 
 def _ask_lsof(port: int) -> list[Listener]:
@@ -167,7 +205,7 @@ def _identify(listener: Listener) -> Listener:
     if len(command) > MAX_COMMAND_CHARS:
         command = f"{command[:MAX_COMMAND_CHARS]}…"
     gateway_pid = signal_target(listener.pid) if runs_gateway(argv) else None
-    return evolve(listener, command=command, gateway_pid=gateway_pid)
+    return evolve(listener, command=command, gateway_pid=gateway_pid, is_manager=is_manager(listener.pid))
 
 
 def _try_to_bind(port: int) -> PortStatus:

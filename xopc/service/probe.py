@@ -6,15 +6,23 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from enum import Enum
+from typing import cast
 
 from attrs import evolve, frozen
 
 from xopc.client.http import Client, JsonObject, NoAnswerError, RefusedError
-from xopc.service.health import UNSETTLED, health_of
+from xopc.service.health import STATUS_PATH, UNSETTLED, health_of
 from xopc.service.lockfile import Lock
 from xopc.service.poll import attempts
 from xopc.service.ports import PortUse, inspect
+from xopc_supervisor.contract import LockInfo
 
+REFUSALS = frozenset({"hand-over", "configuration"})
+"""Codes of the problems that the new process could not take over, and that the configuration was refused."""
+HANDING_OVER = "handing-over"
+"""State of a supervisor whose new process is not ready to take over yet."""
+UNDER_WAY = frozenset({"starting", "restarting", "respawning", HANDING_OVER, "backing-off", "crash-looping"})
+"""States of a supervisor in which a new process may still come."""
 REQUEST_SECONDS = 3.0
 FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 0.5
@@ -31,6 +39,10 @@ class Outcome(Enum):
     """No gateway runs and the port is free: nothing is going to come."""
     STALE_PIDS = "stale-pids"
     """Another gateway holds the port."""
+    DECLINED = "declined"
+    """There is no successor: the new process could not take over, and the one before goes on."""
+    VERSION_MISMATCH = "version-mismatch"
+    """It restarted, as another version than the one that was expected."""
 
 
 class Step(Enum):
@@ -42,6 +54,18 @@ class Step(Enum):
     """It is the one that listens."""
     HTTP = "http"
     """It answers, with 200."""
+    VERSION = "version"
+    """It is the version that was expected, if one was."""
+
+
+@frozen
+class Obstacle:
+    """What keeps a gateway from restarting, or from being well."""
+
+    message: str = ""
+    """Empty where there is nothing."""
+    since: str = ""
+    """Tells a second one with the same message from the first, where the gateway says it."""
 
 
 @frozen
@@ -55,6 +79,10 @@ class Mark:
     """None where it did not answer."""
     at: datetime
     """When it was asked for."""
+    obstacle: Obstacle = Obstacle()
+    """What `obstacle_of` it was then: one that still stands does not tell how this restart ends."""
+    expected_version: str | None = None
+    """What shall run afterwards; None: whatever is installed."""
 
     def is_left_behind(self, health: JsonObject) -> bool:
         """Whether what answers is another process or generation."""
@@ -92,6 +120,10 @@ class Sight:
     """The running supervisor's."""
     health: JsonObject | None = None
     port_use: PortUse | None = None
+    state: str | None = None
+    """What the supervisor is at."""
+    obstacle: Obstacle | None = None
+    """None where it was not to be seen."""
 
     @property
     def foreign_gateways(self) -> tuple[int, ...]:
@@ -106,16 +138,26 @@ class Snapshot:
     outcome: Outcome
     elapsed_ms: int
     last: Sight
+    expected_version: str | None = None
 
     def to_json(self) -> JsonObject:
         last = self.last
         use = last.port_use
+        expected, actual = self.expected_version, (last.health or {}).get("version")
+        differs = self.outcome is Outcome.VERSION_MISMATCH
         return {
-            "runtime": {"status": "running" if last.pid else "stopped", "pid": last.pid},
+            "runtime": {
+                "status": "running" if last.pid else "stopped",
+                "pid": last.pid,
+                "state": last.state,
+                "problem": (last.obstacle and last.obstacle.message) or None,
+            },
             "portUsage": use.to_json() if use else None,
             "healthy": last.failed is None,
             "staleGatewayPids": list(last.foreign_gateways),
-            "gatewayVersion": (last.health or {}).get("version"),
+            "gatewayVersion": actual,
+            "expectedVersion": expected,
+            "versionMismatch": {"expected": expected, "actual": actual} if differs else None,
             "failedStep": last.failed.value if last.failed else None,
             "detail": last.detail,
             "waitOutcome": self.outcome.value,
@@ -129,50 +171,101 @@ def await_restart(mark: Mark, look: Callable[[], Place], seconds: float, still_w
     `look` reads the lock anew; `still_waiting` is called after each look that was in vain.
     """
     began = time.monotonic()
+
+    def end(outcome: Outcome) -> Snapshot:
+        return Snapshot(outcome, round((time.monotonic() - began) * 1000), sight, mark.expected_version)
+
     idle_since: float | None = None
+    stood_before = mark.obstacle
     sight = Sight(Step.PROCESS, "nothing was seen yet")
     for left in attempts(seconds, first=FIRST_PAUSE_SECONDS, longest=LONGEST_PAUSE_SECONDS):
         place = look()
         sight = _look_at(place, mark, min(REQUEST_SECONDS, max(left, 0.1)))
         now = time.monotonic()
         if sight.failed is None:
-            return Snapshot(Outcome.HEALTHY, _ms(now - began), sight)
+            return end(Outcome.HEALTHY)
+        if sight.failed is Step.VERSION:
+            return end(Outcome.VERSION_MISMATCH)
+        if sight.obstacle is not None and (sight.obstacle != stood_before or sight.state == HANDING_OVER):
+            stood_before = Obstacle()
+            if sight.obstacle.message and sight.state not in UNDER_WAY:
+                return end(Outcome.DECLINED)
         still_waiting()
         if sight.pid is not None or (sight.port_use and sight.port_use.listeners):
             idle_since = None
         else:
             idle_since = idle_since or now
             if now - idle_since >= STOPPED_FREE_SECONDS:
-                return Snapshot(Outcome.STOPPED_FREE, _ms(now - began), sight)
+                return end(Outcome.STOPPED_FREE)
         if left == 0 and sight.port_use is None:
             sight = evolve(sight, port_use=inspect(place.port))
-    outcome = Outcome.STALE_PIDS if sight.foreign_gateways else Outcome.TIMEOUT
-    return Snapshot(outcome, _ms(time.monotonic() - began), sight)
+    return end(Outcome.STALE_PIDS if sight.foreign_gateways else Outcome.TIMEOUT)
+
+
+def obstacle_of(info: LockInfo, health: JsonObject, client: Client) -> Obstacle:
+    """What the supervisor or the gateway says about the last restart that failed.
+
+    `client` is for the gateway that `info` is about, with a credential where there is one.
+    """
+    codes: object = health.get("problems")
+    if info.problem or not isinstance(codes, list) or REFUSALS.isdisjoint(map(str, cast("list[object]", codes))):
+        return Obstacle(info.problem or "")
+    try:
+        told: object = client.get(STATUS_PATH).get("problems")
+    except (NoAnswerError, RefusedError):
+        told = None
+    problems = cast("list[JsonObject]", told) if isinstance(told, list) else []
+    for problem in problems:
+        if problem.get("code") in REFUSALS:
+            return Obstacle(str(problem.get("message")), str(problem.get("since")))
+    return Obstacle("the restart was refused; the log tells why")
 
 
 def _look_at(place: Place, mark: Mark, request_seconds: float) -> Sight:
+    """The steps in their order; the first needs HTTP too, for only there stands the generation."""
     info = place.lock.info
     if info is None or not place.lock.is_alive:
         return Sight(Step.PROCESS, "no gateway runs with this configuration", port_use=inspect(place.port))
-    pid = info.pid
+    client = evolve(place.client, timeout_seconds=request_seconds)
+    sight = Sight(None, "", info.pid, state=info.state)
+    if info.state in UNDER_WAY:
+        why = f": {info.problem}" if info.problem else ""
+        what = f"pid {info.pid} is {info.state}{why}"
+        return evolve(sight, failed=Step.PROCESS, detail=what, obstacle=Obstacle(info.problem or ""))
     try:
-        health = health_of(evolve(place.client, timeout_seconds=request_seconds))
+        health = health_of(evolve(client, credential=None))
     except (NoAnswerError, RefusedError) as error:
-        return Sight(Step.HTTP, error.message, pid)
-    status, generation = health.get("status"), health.get("generation")
-    if info.boot_id is not None and health.get("bootId") != info.boot_id:
         use = inspect(place.port)
-        return Sight(Step.PORT, f"another gateway (pid {health.get('pid')}) answers at the port", pid, health, use)
+        if not _is_ours(use, info):
+            return evolve(sight, failed=Step.PORT, detail=_whose(info, place), port_use=use)
+        return evolve(sight, failed=Step.HTTP, detail=error.message, port_use=use)
+    sight = evolve(sight, health=health)
+    if info.boot_id is not None and health.get("bootId") != info.boot_id:
+        what = f"another gateway (pid {health.get('pid')}) answers at the port"
+        return evolve(sight, failed=Step.PORT, detail=what, port_use=inspect(place.port))
+    status, generation = health.get("status"), health.get("generation")
     if status in UNSETTLED:
-        return Sight(Step.PROCESS, f"pid {pid} is still {status}", pid, health)
+        return evolve(sight, failed=Step.PROCESS, detail=f"pid {info.pid} is still {status}")
     if not mark.is_left_behind(health):
-        return Sight(Step.PROCESS, f"pid {pid} still serves generation {generation}", pid, health)
+        obstacle = obstacle_of(info, health, client)
+        why = f": {obstacle.message}" if obstacle.message else ""
+        what = f"pid {info.pid} still serves generation {generation}{why}"
+        return evolve(sight, failed=Step.PROCESS, detail=what, obstacle=obstacle)
     use = inspect(place.port)
+    sight = evolve(sight, port_use=use)
+    if not _is_ours(use, info):
+        return evolve(sight, failed=Step.PORT, detail=_whose(info, place))
+    version, expected = health.get("version"), mark.expected_version
+    if expected is not None and version != expected:
+        return evolve(sight, failed=Step.VERSION, detail=f"pid {info.pid} is version {version}, not {expected}")
+    return evolve(sight, detail=f"pid {info.pid} serves generation {generation}")
+
+
+def _is_ours(use: PortUse, info: LockInfo) -> bool:
+    """Whether the gateway of the lock is among those that listen, as far as that can be seen."""
     known = [one for one in use.listeners if one.pid is not None]
-    if known and not any(one.gateway_pid == pid or one.pid in (pid, info.child_pid) for one in known):
-        return Sight(Step.PORT, f"another process than pid {pid} listens at port {place.port}", pid, health, use)
-    return Sight(None, f"pid {pid} serves generation {generation}", pid, health, use)
+    return not known or any(one.gateway_pid == info.pid or one.pid in (info.pid, info.child_pid) for one in known)
 
 
-def _ms(seconds: float) -> int:
-    return round(seconds * 1000)
+def _whose(info: LockInfo, place: Place) -> str:
+    return f"another process than pid {info.pid} listens at port {place.port}"

@@ -8,24 +8,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from xopc.contracts.errors import Failure, XopcError
+from xopc.storage.faults import Obstacle, StorageUnavailableError, obstacle_of
 
 WRITER_BUSY_SECONDS = 5.0
 """How long a commit waits for another program that writes, such as a `sqlite3` shell."""
 READER_BUSY_SECONDS = 0.1
 """Short, because reads run on the event loop. In WAL mode a reader waits for next to nothing."""
 
-_UNSOUND = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_PASSING = {
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_PROTOCOL,
-    sqlite3.SQLITE_READONLY,
+_IN_THE_WAY = {
+    Obstacle.FULL: "The disk is full: free some room.",
+    Obstacle.BROKEN: "The disk fails: see what the system's log says.",
+    Obstacle.READ_ONLY: "See whether its disk or its directory is read-only.",
+    Obstacle.HELD: "Another program holds it: end that.",
 }
+_OUT_OF_REACH = "Look for missing permissions on it and its directory, and for a lack of memory."
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:
@@ -71,31 +67,25 @@ def explained(path: Path) -> Generator[None]:
     """Say in a sentence, to whoever starts the gateway, why the database cannot be used.
 
     Raises:
-        XopcError: `BAD_CONFIG` for what no retry can mend, `UNAVAILABLE` for what may pass: a full disk,
-            missing permissions, another program that holds the file. Instead of sqlite3.Error and OSError.
+        StorageUnavailableError: what lies in the way may pass: a full disk, missing permissions, another program.
+        XopcError: `BAD_CONFIG`: no retry can mend it. Both instead of sqlite3.Error and OSError.
     """
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         what = " ".join([str(error), *getattr(error, "__notes__", ())])
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # without the extended part
-        if code in _UNSOUND:
+        obstacle = obstacle_of(error, path)
+        if obstacle is None:
+            message = (
+                f"{path} cannot be used: {what}. It was left as it was. Install the version of xopc that "
+                "used it last, and report this."
+            )
+            raise XopcError(Failure.BAD_CONFIG, message) from error
+        if obstacle is Obstacle.DAMAGED:
             message = (
                 f"{path} is damaged, or not a database of xopc ({what}). Restore a backup of it; or, to start with "
                 f"an empty one, move it away together with {path.name}-wal and {path.name}-shm."
             )
             raise XopcError(Failure.BAD_CONFIG, message) from error
-        if code in _PASSING:
-            raise _unavailable(path, what) from error
-        message = (
-            f"{path} cannot be used: {what}. It was left as it was. Install the version of xopc that "
-            "used it last, and report this."
-        )
-        raise XopcError(Failure.BAD_CONFIG, message) from error
-    except OSError as error:
-        raise _unavailable(path, str(error)) from error
-
-
-def _unavailable(path: Path, what: str) -> XopcError:
-    cure = "Look for a full disk, for missing permissions on it and its directory, and for programs that hold it."
-    return XopcError(Failure.UNAVAILABLE, f"{path} cannot be opened: {what}. {cure}")
+        cure = _IN_THE_WAY.get(obstacle, _OUT_OF_REACH)
+        raise StorageUnavailableError(obstacle, f"{path} cannot be opened: {what}. {cure}") from error

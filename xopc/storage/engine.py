@@ -6,6 +6,9 @@ gets, the larger the groups. A connection per caller would be slower (sqlite has
 caller would pay for a flush of its own), and a lock around one connection would keep the flush per caller.
 
 Each transaction of a group runs in a savepoint, so that its failure takes nothing else with it.
+
+A disk that fails is told as a standing fault. As long as there is one, the thread looks for its end by itself, with a
+commit that changes nothing, and so it ends without anybody's traffic.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from outcome import Error, Outcome, Value
 
 from xopc.storage.base import StorageError
 from xopc.storage.connect import connect_reader, connect_writer, explained
+from xopc.storage.faults import FaultWatch, OnFault, Whereabouts
 
 MAX_GROUP = 512
 """Transactions in one commit: bounds how long the first of them waits for the last."""
@@ -43,10 +47,12 @@ class _Waiting:
 
 
 @asynccontextmanager
-async def open_engine(path: Path) -> AsyncGenerator[Engine]:
+async def open_engine(path: Path, on_fault: OnFault = lambda _: None) -> AsyncGenerator[Engine]:
     """The engine on the database at `path`, which is created if it is not there. Its schema is the caller's matter.
 
-    What was submitted before the exit is finished before the exit.
+    What was submitted before the exit is finished before the exit. `on_fault` is called on the event loop with what
+    is wrong with the disk, in a sentence, whenever that changes, and with None when it works again: before whoever
+    met the fault has his answer, and within seconds after its end.
 
     Raises:
         XopcError: the file cannot be used.
@@ -55,10 +61,12 @@ async def open_engine(path: Path) -> AsyncGenerator[Engine]:
         writer = connect_writer(path)
         try:
             reader = connect_reader(path)
+            for connection in (writer, reader):  # they open the write-ahead log at their first look, by its name
+                connection.execute("PRAGMA user_version").fetchone()
         except BaseException:
             writer.close()
             raise
-    engine = Engine(writer, reader)
+        engine = Engine(writer, reader, path, on_fault)
     try:
         yield engine
     finally:
@@ -72,12 +80,15 @@ class Engine:
     sqlite's errors out, and returns values, not cursors.
     """
 
-    def __init__(self, writer: sqlite3.Connection, reader: sqlite3.Connection) -> None:
+    def __init__(self, writer: sqlite3.Connection, reader: sqlite3.Connection, path: Path, on_fault: OnFault) -> None:
         """Takes both connections over: `writer` into a thread of its own, `reader` into the running event loop."""
         self._writer = writer
         self._reader = reader
-        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
-        self._token = trio.lowlevel.current_trio_token()
+        self._queue: SimpleQueue[_Waiting | sqlite3.Error | None] = SimpleQueue()
+        """Also errors that a reader met, and None as the last."""
+        self._token = token = trio.lowlevel.current_trio_token()
+        self._whereabouts = Whereabouts(path)
+        self._faults = FaultWatch(path, lambda sentence: token.run_sync_soon(on_fault, sentence))
         self._closed = False
         # A daemon: a disk that hangs must not keep the process from exiting.
         self._thread = threading.Thread(target=self._serve, name="storage-writer", daemon=True)
@@ -123,6 +134,7 @@ class Engine:
                 if self._reader.in_transaction:
                     self._reader.execute("ROLLBACK")
         except sqlite3.Error as error:
+            self._queue.put(error)
             raise StorageError(f"The database cannot be read: {error}") from error
 
     async def aclose(self) -> None:
@@ -146,32 +158,59 @@ class Engine:
             if group:
                 # The event loop is there: it cannot end while somebody waits, because waiting is not cancelled.
                 self._token.run_sync_soon(_answer, group, self._commit(group))
+            if self._faults.seconds_left == 0:
+                self._faults.look(self._probe)
         self._writer.close()
 
     def _next_group(self) -> tuple[list[_Waiting], bool]:
-        """Wait for a transaction, and take those that came with it; and whether more may follow."""
+        """Wait for a transaction, or for the time to look at a fault, and take those that came with it; and whether
+        more may follow."""
         group: list[_Waiting] = []
-        waiting = self._queue.get()
         with suppress(Empty):
-            while waiting is not None:
-                group.append(waiting)
+            item = self._queue.get(timeout=self._faults.seconds_left)
+            while item is not None:
+                if isinstance(item, _Waiting):
+                    group.append(item)
+                else:
+                    self._faults.strike(item)
                 if len(group) == MAX_GROUP:
                     break
-                waiting = self._queue.get_nowait()
-        return group, waiting is not None
+                item = self._queue.get_nowait()
+            return group, item is not None
+        return group, True
 
     def _commit(self, group: list[_Waiting]) -> list[Outcome[Any]]:
         """Commit a group, and return what each of it gets. All or none of its savepoints are stored."""
         try:
             self._writer.execute("BEGIN IMMEDIATE")
             outcomes = [self._attempt(waiting) for waiting in group]
+            self._whereabouts.check()
             self._writer.execute("COMMIT")
         except BaseException as error:  # not lost: all who wait get it, and the thread lives on
-            with suppress(sqlite3.Error):
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
+            self._roll_back()
+            self._faults.strike(error)
             return [Error(_not_stored(error)) for _ in group]
         return outcomes
+
+    def _probe(self) -> None:
+        """Commit something that changes nothing.
+
+        Raises:
+            sqlite3.Error, OSError: the disk does not take it.
+        """
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+            _touch(self._writer)
+            self._whereabouts.check()
+            self._writer.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def _roll_back(self) -> None:
+        with suppress(sqlite3.Error):
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
 
     def _attempt(self, waiting: _Waiting) -> Outcome[Any]:
         """Run one transaction in its savepoint.
@@ -193,8 +232,17 @@ class Engine:
             traceback.clear_frames(error.__traceback__)
             self._writer.execute("ROLLBACK TO attempt")
             self._writer.execute("RELEASE attempt")
-            return Error(_not_stored(error) if isinstance(error, sqlite3.Error) else error)
+            if not isinstance(error, sqlite3.Error):
+                return Error(error)
+            self._faults.strike(error)
+            return Error(_not_stored(error))
         return Value(value)
+
+
+def _touch(connection: sqlite3.Connection) -> None:
+    """Write the first page as it is."""
+    (schema,) = connection.execute("PRAGMA user_version").fetchone()
+    connection.execute(f"PRAGMA user_version = {schema}")
 
 
 def _not_stored(cause: BaseException) -> StorageError:

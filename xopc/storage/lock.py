@@ -15,8 +15,8 @@ from pathlib import Path
 
 import trio
 
-from xopc.contracts.errors import Failure, XopcError
 from xopc.storage.connect import explained
+from xopc.storage.faults import Obstacle, StorageUnavailableError
 
 POLL_SECONDS = 0.05
 
@@ -26,13 +26,13 @@ async def hold_lock(database: Path, wait_seconds: float) -> AsyncGenerator[None]
     """Own the database while the block runs. Waits up to `wait_seconds` for an owner that is about to end.
 
     Raises:
-        XopcError: `CONFLICT` when the owner did not end; `UNAVAILABLE` when the lock file cannot be opened.
+        StorageUnavailableError: `HELD` when the owner did not end, else why the lock file cannot be opened.
     """
     path = database.with_name(f"{database.name}.lock")
     deadline = trio.current_time() + wait_seconds
     while (descriptor := _try_lock(path)) is None:
         if trio.current_time() >= deadline:
-            raise XopcError(Failure.CONFLICT, _conflict(database, path))
+            raise StorageUnavailableError(Obstacle.HELD, _conflict(database, path))
         await trio.sleep(POLL_SECONDS)
     try:
         yield

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.resources
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -66,19 +66,34 @@ def prepare(path: Path, migrations: tuple[Migration, ...] = MIGRATIONS) -> None:
     Raises:
         XopcError: the file cannot be used, has a newer schema, or a migration does not fit what is in it.
     """
+    missing = missing_migrations(path, migrations)
+    with explained(path), closing(connect_writer(path)) as connection:
+        if missing:
+            migrate(connection, missing)
+
+
+def missing_migrations(path: Path, migrations: tuple[Migration, ...] = MIGRATIONS) -> tuple[Migration, ...]:
+    """Those that the database at `path` lacks. Writes nothing, and needs no lock.
+
+    Raises:
+        XopcError: the file cannot be used, or has a newer schema.
+    """
     found, known = schema_version(path), migrations[-1].number
     if found > known:
         message = (
-            f"{path} has schema {found}, and xopc {__version__} knows no newer one than {known}. "
-            "Install the version of xopc that used it last, or a newer one."
+            f"{path} was written by a newer xopc (schema {found}, this one, {__version__}, knows {known}): "
+            "install the version that used it last, or a newer one."
         )
         raise XopcError(Failure.BAD_CONFIG, message)
-    with explained(path), closing(connect_writer(path)) as connection:
-        if found < known:
-            _migrate(connection, [step for step in migrations if step.number > found])
+    return tuple(step for step in migrations if step.number > found)
 
 
-def _migrate(connection: sqlite3.Connection, missing: list[Migration]) -> None:
+def migrate(connection: sqlite3.Connection, missing: Iterable[Migration]) -> None:
+    """Apply them in one transaction.
+
+    Raises:
+        sqlite3.Error: one fails; closing the connection takes back what was done.
+    """
     # A table is rebuilt under its own name (https://sqlite.org/lang_altertable.html#otheralter), which enforcement
     # would take for the loss of every row that is referred to. So the references are checked at the end.
     connection.execute("PRAGMA foreign_keys = OFF")

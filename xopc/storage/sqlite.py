@@ -14,6 +14,7 @@ from xopc.storage.base import Boot
 from xopc.storage.boots import insert_boot
 from xopc.storage.connect import explained
 from xopc.storage.engine import open_engine
+from xopc.storage.faults import OnFault
 from xopc.storage.lock import hold_lock
 from xopc.storage.migrate import prepare
 from xopc.storage.restarts import insert_restart, select_last_restart
@@ -22,22 +23,27 @@ from xopc.storage.sqlite_path import SqlitePath
 
 @asynccontextmanager
 async def open_storage(
-    path: Path, *, wait_seconds: float = 8.0, clock: Callable[[], float] = time.time
+    path: Path,
+    *,
+    wait_seconds: float = 8.0,
+    clock: Callable[[], float] = time.time,
+    on_fault: OnFault = lambda _: None,
 ) -> AsyncGenerator[SqliteStorage]:
     """Own the database at `path` while the block runs: locked, at the newest schema, created if it is not there.
 
     Waits up to `wait_seconds` for an owner that is about to end. At the end of the block, what was submitted is
     finished first, and the lock is given up last. `clock` gives the seconds since the epoch that are stored.
+    `on_fault` hears what is wrong with the disk, in a sentence, whenever that changes, and None when it works again.
 
-    Raises:
-        XopcError: on entry alone, with a sentence for whoever starts the gateway. `CONFLICT`: somebody else owns it.
-            `BAD_CONFIG`: no retry mends it (a newer schema, a damaged file). `UNAVAILABLE`: it may pass (a full disk).
+    Raises (on entry alone, with a sentence for whoever starts the gateway):
+        StorageUnavailableError: it may pass; its `obstacle` says what it is: `HELD` by another gateway, a `FULL` disk…
+        XopcError: `BAD_CONFIG`: no retry mends it (a newer schema, a damaged file). The file is left as it was.
     """
     with explained(path):
         _make_folder(path.parent)
     async with hold_lock(path, wait_seconds):
         await trio.to_thread.run_sync(prepare, path)
-        async with open_engine(path) as engine:
+        async with open_engine(path, on_fault) as engine:
             yield SqliteStorage(engine, clock)
 
 

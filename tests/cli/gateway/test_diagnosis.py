@@ -6,10 +6,12 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from xopc.cli.gateway.diagnosis import diagnose
+import pytest
+
+from xopc.cli.gateway.diagnosis import cures, diagnose
 from xopc.cli.gateway.target import find_target
 from xopc.service.ports import Listener, PortStatus, PortUse
-from xopc.service.probe import Mark, Outcome, Sight, Snapshot, Step
+from xopc.service.probe import Mark, Obstacle, Outcome, Sight, Snapshot, Step
 
 MARK = Mark(4711, "a-boot", 3, datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC))
 
@@ -60,3 +62,30 @@ def test_what_the_gateway_logged_meanwhile_is_told(home: Path) -> None:
     assert len(told) == 3
     for text, word in zip(told, ("second", "third", "fourth"), strict=True):
         assert word in text
+
+
+def test_state_and_problem_of_the_supervisor_are_told_once() -> None:
+    looping = Sight(Step.PROCESS, "pid 4711 is x: no disk", 4711, state="crash-looping", obstacle=Obstacle("no disk"))
+    assert "Process: pid 4711 runs (crash-looping)" in seen(looping)
+    unknown = Sight(Step.HTTP, "no answer", 4711, state="serving", obstacle=Obstacle("no disk"))
+    assert "Process: pid 4711 runs (no disk)" in seen(unknown)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state", "words"),
+    [
+        (Outcome.DECLINED, "serving", "Mend what it says"),
+        (Outcome.VERSION_MISMATCH, "serving", "Install the version"),
+        (Outcome.STALE_PIDS, "serving", "Another gateway (pid 5)"),
+        (Outcome.STOPPED_FREE, None, "Start it: xopc gateway"),
+        (Outcome.TIMEOUT, "crash-looping", "It is being tried again"),
+    ],
+)
+def test_each_outcome_has_its_cure(outcome: Outcome, state: str | None, words: str) -> None:
+    use = PortUse(18790, PortStatus.BUSY, (Listener(5, "127.0.0.1:18790", "xopc gateway", 5),))
+    (cure,) = cures(Snapshot(outcome, 1, Sight(Step.PROCESS, "", 4711, port_use=use, state=state)))
+    assert words in cure
+
+
+def test_where_only_the_log_can_tell_there_is_no_other_cure() -> None:
+    assert cures(Snapshot(Outcome.TIMEOUT, 1, Sight(Step.HTTP, "", 4711, state="serving"))) == []

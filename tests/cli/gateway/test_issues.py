@@ -66,3 +66,15 @@ def test_of_a_gateway_elsewhere_only_its_answer_counts(home: Path) -> None:
     configure(home, port="x")
     answer = Answer(1, HEALTHY, is_unauthorized=True)
     assert list(by_code(find_issues(find_target(None), answer, elsewhere=True))) == ["unauthorized"]
+
+
+def test_a_degraded_gateway_says_by_which_problems_and_not_twice(home: Path) -> None:
+    target = a_target(home)
+    degraded = {"status": "degraded", "version": "0.1.0", "problems": ["storage", "log"]}
+    (issue,) = find_issues(target, Answer(1, degraded), elsewhere=True)
+    assert (issue.code, issue.message) == ("degraded", "The gateway is degraded: storage, log.")
+    told = {"code": "storage", "message": "The disk is full", "since": "2026-01-01T00:00:00.000Z"}
+    (issue,) = find_issues(target, Answer(1, degraded, {"problems": [told]}), elsewhere=True)
+    assert (issue.code, issue.message) == ("storage", "The disk is full.")
+    assert issue.detail.startswith("For ")
+    assert issue.hint

@@ -209,3 +209,69 @@ def test_an_intent_that_cannot_be_written_is_one_sentence(home: Path, capsys: py
         assert generation(gateway.port) == 1
     assert error.startswith("Gateway restart failed: ")
     assert "directory" in error
+
+
+def test_row_049_another_version_than_the_expected_one_is_a_failure(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running_gateway(home):
+        failed = restart_as_json(capsys, 1, wait=Duration(10), expect_version="9.9")
+        assert failed["error"] == "Restart health check failed: version-mismatch"
+        assert failed["snapshot"]["versionMismatch"] == {"expected": "9.9", "actual": "0.1.0"}
+        assert len(failed["hints"]) == 2
+        shown = restart_as_json(capsys, wait=Duration(10), expect_version="0.1.0")
+    assert (shown["result"], shown["snapshot"]["expectedVersion"]) == ("healthy", "0.1.0")
+
+
+def test_an_expected_version_without_waiting_is_wrong_usage(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with running_gateway(home) as gateway:
+        assert restart(expect_version="0.1.0") == 2
+        assert generation(gateway.port) == 1
+    assert "--expect-version needs --wait" in capsys.readouterr().err
+
+
+def test_a_restart_that_is_declined_ends_the_wait_at_once_with_the_reason(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running_gateway(home, Behaviour(on_usr1="decline")) as gateway:
+        began = time.monotonic()
+        assert restart(wait=Duration(30)) == 1
+        assert time.monotonic() - began < 10
+        shown = capsys.readouterr().err
+        # The problem of the first one still stands when the second one is asked for.
+        assert restart_as_json(capsys, 1, wait=Duration(30))["snapshot"]["waitOutcome"] == "declined"
+    assert shown.startswith("❌ Restart health check failed: declined\n")
+    assert f"   Step: process: pid {gateway.pid} still serves generation 1: no memory left\n" in shown
+    assert "💡 Mend what it says, and restart again: xopc gateway restart --wait 30s\n" in shown
+
+
+@pytest.mark.parametrize("state", ["stopping", "ended"])
+def test_one_that_is_stopping_is_left_alone(home: Path, capsys: pytest.CaptureFixture[str], state: str) -> None:
+    with running_gateway(home, Behaviour(state=state)) as gateway:
+        assert f"the gateway (pid {gateway.pid}) is stopping" in restart_as_json(capsys, 1)["error"]
+        assert generation(gateway.port) == 1
+
+
+def test_several_strangers_at_the_port_are_all_named(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = (
+        "import os, socket, time; s = socket.create_server(('127.0.0.1', 0));"
+        "child = os.fork(); print(s.getsockname()[1], child, flush=True) if child else None; time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        port, child = map(int, parent.stdout.readline().split())
+        configure(home, port=port)
+        error = restart_as_json(capsys, 1)["error"]
+        os.kill(child, signal.SIGKILL)
+        parent.kill()
+    named = f"refusing to signal non-gateway process pid {parent.pid}, {child}. See `xopc gateway status`"
+    assert error == f"Gateway restart failed: {named}"
+
+
+def test_a_gateway_whose_lock_was_removed_is_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with running_gateway(home, Behaviour(locked=False, launched=True)) as gateway:
+        configure(home, port=gateway.port)
+        error = restart_as_json(capsys, 1)["error"]
+        assert generation(gateway.port) == 1
+    lock = find_target(None).paths.lock_path
+    assert f"somebody removed the lock {lock} of the gateway (pid {gateway.pid})" in error

@@ -213,3 +213,78 @@ def test_row_096_a_reused_pid_is_not_the_gateway(home: Path, capsys: pytest.Capt
 def test_looking_changes_nothing(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status_as_json(capsys, 1, timeout=Duration(0.1), no_probe=True)
     assert list(home.iterdir()) == []
+
+
+def change_lock(**fields: str | None) -> None:
+    path = find_target(None).paths.lock_path
+    info = LockInfo.from_json(path.read_text())
+    assert info is not None
+    path.write_text(info._replace(**fields).to_json())  # type: ignore[arg-type]  # the tests name real fields
+
+
+@pytest.mark.parametrize("state", ["handing-over", "degraded"])
+def test_what_the_supervisor_is_at_is_told_unless_it_just_serves(
+    home: Path, capsys: pytest.CaptureFixture[str], state: str
+) -> None:
+    with running_gateway(home):
+        assert status() == 0
+        assert "State:" not in capsys.readouterr().out
+        change_lock(state=state)
+        assert status() == 0
+        assert f"   State: {state}\n" in capsys.readouterr().out
+        assert status_as_json(capsys)["lock"]["state"] == state
+
+
+def test_the_supervisors_problem_is_told_with_what_to_do(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    problem = "the new process could not take over (exit code 1); the one before goes on"
+    with running_gateway(home):
+        change_lock(problem=problem)
+        assert status() == 0
+        text = capsys.readouterr().out
+        assert f"⚠️  Supervisor: {problem}.\n💡 Mend what it says, then: xopc gateway restart --wait 30s\n" in text
+        shown = status_as_json(capsys)
+        assert shown["lock"]["problem"] == problem
+        assert codes(shown) == ["hand-over"]
+        assert codes(status_as_json(capsys, no_probe=True)) == ["hand-over"]
+
+
+def test_a_gateway_that_crashes_in_a_loop_is_not_shown_as_well(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with running_gateway(home, Behaviour(health_code=500)) as gateway:
+        change_lock(state="crash-looping", problem="it crashed: exit code 3")
+        assert status() == 0
+        text = capsys.readouterr().out
+        assert codes(status_as_json(capsys, no_probe=True)) == ["crash-looping"]
+    assert text.startswith("⚠️  Gateway is running, and does not answer\n")
+    assert "   State: crash-looping\n" in text
+    crashes = "crashes again and again, and is started again after a pause"
+    assert f"⚠️  The gateway (pid {gateway.pid}) {crashes}.\n   it crashed: exit code 3.\n" in text
+
+
+def test_the_problems_that_the_gateway_tells_are_issues(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with running_gateway(home, Behaviour(problems=("storage", "hand-over"))):
+        change_lock(problem="the same in the supervisor's words")
+        shown = status_as_json(capsys)
+        assert status() == 0
+    assert codes(shown) == ["storage", "hand-over"]
+    assert shown["issues"][0]["message"] == "storage: a message."
+    text = capsys.readouterr().out
+    assert "⚠️  storage: a message.\n   For 0 s now.\n💡 It goes on by itself once the disk does." in text
+
+
+def test_row_251_a_pid_file_of_an_old_version_is_mentioned_and_does_no_harm(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running_gateway(home):
+        (home / ".xopc" / "gateway.pid").write_text("1\n")
+        assert status() == 0
+    text = capsys.readouterr().out
+    assert text.startswith("✅ Gateway is running\n")
+    assert "gateway.pid is left from an old version, and does no harm.\n💡 Remove it: rm " in text
+
+
+def test_a_gateway_whose_lock_was_removed_is_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with running_gateway(home, Behaviour(locked=False, launched=True)) as gateway:
+        configure(home, port=gateway.port)
+        shown = status_as_json(capsys)
+    assert codes(shown) == ["lock-removed", "unauthorized"]
+    assert f"pid {gateway.pid}" in shown["issues"][0]["message"]

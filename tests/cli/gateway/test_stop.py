@@ -130,3 +130,15 @@ def test_a_broken_configuration_does_not_keep_a_gateway_running(home: Path, caps
         assert stop_as_json(capsys)["result"] == "stopped"
         assert gateway.process.wait(1) == 0
     assert "$.gateway.port" in stop_as_json(capsys, 1)["error"]
+
+
+def test_one_that_a_service_manager_keeps_running_is_stopped_with_a_warning(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XOPC_SERVICE_MARKER", "systemd")
+    with running_gateway(home) as gateway:
+        shown = stop_as_json(capsys)
+        assert gateway.process.wait(1) == 0
+    assert shown["result"] == "stopped"
+    (warning,) = shown["warnings"]
+    assert warning.startswith(f"systemd keeps this gateway running (pid {gateway.pid}), and may start it again: stop ")

@@ -20,6 +20,7 @@ async def test_health_tells_everybody_how_the_gateway_is(app: QuartTrio) -> None
             "pid": 100,
             "gatewayPid": 101,
             "startedAt": AT,
+            "problems": ["hand-over"],
         }
 
 
@@ -45,4 +46,5 @@ async def test_status_tells_a_reader_more(app: QuartTrio) -> None:
         "memory": {"rss": 40_000_000, "pss": None},
         "connections": 1,
         "warnings": [],
+        "problems": [{"code": "hand-over", "message": "The new process could not take over.", "since": AT}],
     }

@@ -8,7 +8,7 @@ from xopc.cli.gateway.logs import for_people
 from xopc.cli.gateway.target import Target
 from xopc.service.health import HEALTH_PATH
 from xopc.service.log_tail import last_lines
-from xopc.service.probe import Mark, Snapshot
+from xopc.service.probe import UNDER_WAY, Mark, Outcome, Sight, Snapshot
 
 LOG_LINES = 200
 """How many of the last lines are looked through for trouble."""
@@ -21,13 +21,40 @@ def diagnose(target: Target, mark: Mark, snapshot: Snapshot, *, picked_up: bool)
     lines = [f"Step: {last.failed.value if last.failed else '-'}: {last.detail}"]
     if not picked_up:
         lines.append("The gateway has not picked the request up.")
-    lines.append(f"Process: pid {last.pid} runs" if last.pid else f"Process: pid {mark.pid} has ended")
+    lines.append(f"Process: {_process(last)}" if last.pid else f"Process: pid {mark.pid} has ended")
     if last.port_use is not None:
         lines += last.port_use.to_text()
     status = f"status {last.health.get('status')}" if last.health else "no healthy answer"
     lines.append(f"HTTP: {target.url}{HEALTH_PATH}: {status}")
     lines += [f"Log: {line}" for line in _trouble_since(target, mark)]
     return lines
+
+
+def cures(snapshot: Snapshot) -> list[str]:
+    """What to do about a restart that ended like this; the log may tell more."""
+    last = snapshot.last
+    match snapshot.outcome:
+        case Outcome.DECLINED:
+            return ["Mend what it says, and restart again: xopc gateway restart --wait 30s"]
+        case Outcome.VERSION_MISMATCH:
+            return ["Install the version that you expect, and restart again: the installed one is started."]
+        case Outcome.STALE_PIDS:
+            pids = ", ".join(map(str, last.foreign_gateways))
+            return [f"Another gateway (pid {pids}) has the port: stop that one, or set another gateway.port."]
+        case Outcome.STOPPED_FREE:
+            return ["Start it: xopc gateway"]
+        case Outcome.TIMEOUT if last.pid is not None and last.state in UNDER_WAY:
+            return ["It is being tried again. Look how it goes on: xopc gateway status"]
+        case _:
+            return []
+
+
+def _process(last: Sight) -> str:
+    state = None if last.state == "serving" else last.state
+    message = last.obstacle.message if last.obstacle else ""
+    problem = None if message in last.detail else message
+    known = [text for text in (state, problem) if text]
+    return f"pid {last.pid} runs" + (f" ({': '.join(known)})" if known else "")
 
 
 def _trouble_since(target: Target, mark: Mark) -> list[str]:

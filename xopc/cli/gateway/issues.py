@@ -8,15 +8,31 @@ from attrs import frozen
 
 import xopc
 from xopc.cli.gateway.target import Target
+from xopc.cli.output import duration, seconds_since
 from xopc.client.http import JsonObject
 from xopc.service.health import Answer
+from xopc_supervisor.contract import LockInfo
 
 LEGACY_PID_FILE = "gateway.pid"
+LOGS = "See: xopc gateway logs"
 _NOT_ANSWERING = {
     "starting": ("starting", "is starting and does not answer yet"),
+    "restarting": ("restarting", "is being replaced by a new process"),
     "respawning": ("restarting", "is being replaced by a new process"),
+    "handing-over": ("restarting", "is being replaced by a new process"),
     "backing-off": ("crash-looping", "crashed, and is started again after a pause"),
+    "crash-looping": ("crash-looping", "crashes again and again, and is started again after a pause"),
+    "degraded": ("degraded", "cannot start for now, and tries again"),
     "stopping": ("stopping", "is stopping"),
+}
+_CRASHING = {"backing-off", "crash-looping"}
+_TOLD_BY_BOTH = {"hand-over", "configuration"}
+"""Problems that the supervisor's own sentence in the lock file is about, too."""
+_CURES = {
+    "storage": "It goes on by itself once the disk does. See: xopc gateway logs",
+    "log": "It goes on by itself once the disk does.",
+    "configuration": "Mend the file, then: xopc gateway restart",
+    "hand-over": "Mend what it says, then: xopc gateway restart --wait 30s",
 }
 
 
@@ -48,9 +64,12 @@ def find_issues(target: Target, answer: Answer | None, *, elsewhere: bool) -> tu
     issues = [*_of_lock(target, answer), *_of_configuration(target, answer)]
     if answer is not None and answer.reachable:
         issues += _of_answer(answer)
+    if target.owner is not None and not _TOLD_BY_BOTH.intersection(issue.code for issue in issues):
+        issues += _of_supervisor(target.owner, answer)
     pid_file = target.paths.state_dir / LEGACY_PID_FILE
     if pid_file.exists():
-        issues.append(Issue("legacy-pid-file", f"{pid_file} is left from an old version.", f"Remove it: rm {pid_file}"))
+        what = f"{pid_file} is left from an old version, and does no harm."
+        issues.append(Issue("legacy-pid-file", what, f"Remove it: rm {pid_file}"))
     return tuple(issues)
 
 
@@ -58,8 +77,7 @@ def _of_lock(target: Target, answer: Answer | None) -> list[Issue]:
     owner = target.owner
     if owner is None:
         if answer is not None and answer.reachable:
-            what = f"The gateway that answers at port {target.port} has another configuration."
-            return [Issue("other-configuration", what, "Name its file with --config.", detail=_who_listens(target))]
+            return [_without_lock(target)]
         listeners = _who_listens(target)
         if listeners:
             what = f"Port {target.port} is in use, and not by this gateway."
@@ -70,8 +88,37 @@ def _of_lock(target: Target, answer: Answer | None) -> list[Issue]:
     if answer is None or answer.reachable:
         return []
     code, what = _NOT_ANSWERING.get(owner.state or "starting", ("no-answer", "does not answer"))
-    detail = answer.error if code == "no-answer" else ""
-    return [Issue(code, f"The gateway (pid {owner.pid}) {what}.", "See: xopc gateway logs", detail, "required")]
+    detail = owner.problem or (answer.error if code == "no-answer" else "")
+    return [Issue(code, f"The gateway (pid {owner.pid}) {what}.", LOGS, _ended(detail), "required")]
+
+
+def _of_supervisor(owner: LockInfo, answer: Answer | None) -> list[Issue]:
+    """What the supervisor of a gateway has to say that answers, or was not asked."""
+    if answer is not None and not answer.reachable:
+        return []
+    if owner.state in _CRASHING:
+        code, what = _NOT_ANSWERING[owner.state]
+        what = f"The gateway (pid {owner.pid}) {what}."
+        return [Issue(code, what, LOGS, _ended(owner.problem or ""), "required")]
+    if owner.problem:
+        code = "degraded" if owner.state == "degraded" else "hand-over"
+        return [Issue(code, _ended(f"Supervisor: {owner.problem}"), _CURES.get(code, LOGS))]
+    return []
+
+
+def _without_lock(target: Target) -> Issue:
+    """A gateway answers at the port, and has not got this configuration's lock."""
+    from xopc.service.identity import launch_of
+    from xopc.service.ports import inspect
+
+    use = inspect(target.port) if target.port else None
+    for pid in use.gateways if use else ():
+        launch = launch_of(pid)
+        if launch is not None and launch.lock_path == str(target.paths.lock_path):
+            what = f"The gateway (pid {pid}) lost its lock: somebody removed {launch.lock_path}."
+            return Issue("lock-removed", what, "Start it anew: xopc gateway stop, then xopc gateway", level="required")
+    what = f"The gateway that answers at port {target.port} has another configuration."
+    return Issue("other-configuration", what, "Name its file with --config.", detail=_who_listens(target))
 
 
 def _who_listens(target: Target) -> str:
@@ -94,7 +141,7 @@ def _of_configuration(target: Target, answer: Answer | None) -> list[Issue]:
 
 
 def _ended(sentence: str) -> str:
-    return sentence if sentence.endswith((".", "?")) else f"{sentence}."
+    return sentence if not sentence or sentence.endswith((".", "?", "!")) else f"{sentence}."
 
 
 def _of_answer(answer: Answer) -> list[Issue]:
@@ -106,11 +153,32 @@ def _of_answer(answer: Answer) -> list[Issue]:
         )
     if answer.health is None:
         return issues
+    problems = _problems(answer)
     condition = answer.health.get("status")
-    if condition != "healthy":
-        issues.append(Issue(str(condition), f"The gateway is {condition}.", "See: xopc gateway logs"))
+    if condition != "healthy" and not (condition == "degraded" and problems):
+        issues.append(Issue(str(condition), f"The gateway is {condition}{_codes(answer.health)}.", LOGS))
+    issues += problems
     version = answer.health.get("version")
     if version != xopc.__version__:
         what = f"Version {version} is running, and {xopc.__version__} is installed."
         issues.append(Issue("version-differs", what, "Run: xopc gateway restart"))
     return issues
+
+
+def _problems(answer: Answer) -> list[Issue]:
+    """What the gateway says is wrong, to whoever has a credential."""
+    told: object = answer.details.get("problems")
+    problems = cast("list[JsonObject]", told) if isinstance(told, list) else []
+    issues: list[Issue] = []
+    for problem in problems:
+        code, since = str(problem.get("code")), seconds_since(problem.get("since"))
+        detail = "" if since is None else f"For {duration(since)} now."
+        issues.append(Issue(code, _ended(str(problem.get("message"))), _CURES.get(code, LOGS), detail))
+    return issues
+
+
+def _codes(health: JsonObject) -> str:
+    """What it says to everybody: `: storage, log`."""
+    codes: object = health.get("problems")
+    names = [str(code) for code in cast("list[object]", codes)] if isinstance(codes, list) else []
+    return f": {', '.join(names)}" if names else ""

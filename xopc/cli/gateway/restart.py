@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,9 +15,10 @@ from xopc.cli.options import ConfigOption, DurationOption, JsonOption
 from xopc.cli.output import fail, print_json, sentence, tell_not_running
 from xopc.client.http import Client
 from xopc.contracts.errors import Failure, XopcError
-from xopc_supervisor.contract import EXIT_OK, IN_PROCESS, RESPAWN, LockInfo, RestartIntent
+from xopc_supervisor.contract import EXIT_OK, EXIT_USAGE, IN_PROCESS, RESPAWN, LockInfo, RestartIntent
 
 if TYPE_CHECKING:
+    from xopc.service.ports import PortUse
     from xopc.service.probe import Mark, Snapshot
 
 PICK_UP_SECONDS = 1.5
@@ -24,6 +26,7 @@ MARK_SECONDS = 1.0
 """How long the gateway may take to say which generation it is at; one that hangs is to be restarted all the same."""
 DISABLED = "Gateway restart is disabled in config (commands.restart=false); unmanaged SIGUSR1 restart would be ignored"
 LOGS = "xopc gateway logs"
+ENDING = ("stopping", "ended")
 
 
 @frozen
@@ -33,6 +36,7 @@ class Request:
     mode: str
     reason: str
     wait_seconds: float | None
+    expected_version: str | None
     as_json: bool
 
 
@@ -42,13 +46,20 @@ def restart(
     as_json: JsonOption = False,
     reason: Annotated[str, Parameter(help="Recorded as the cause; at most 200 characters.")] = "xopc gateway restart",
     respawn: Annotated[bool, Parameter(help="Replace the process too, not only what runs in it.")] = False,
+    expect_version: Annotated[
+        str | None, Parameter(help="With --wait: fail unless this version runs afterwards.")
+    ] = None,
     config: ConfigOption = None,
 ) -> int:
     """Restart the running gateway; no client is refused meanwhile.
 
     It reads its configuration again. Without --wait the command returns as soon as the gateway has taken the request.
     """
-    request = Request(RESPAWN if respawn else IN_PROCESS, reason, wait, as_json)
+    if expect_version is not None and wait is None:
+        message = "--expect-version needs --wait, which looks what runs afterwards: --wait 30s"
+        print(f"xopc gateway restart: {message}", file=sys.stderr)
+        return EXIT_USAGE
+    request = Request(RESPAWN if respawn else IN_PROCESS, reason, wait, expect_version, as_json)
     try:
         return _restart(find_target(config), request)
     except XopcError as error:
@@ -69,6 +80,9 @@ def _restart(target: Target, request: Request) -> int:
     if owner.state is None:
         # It does not handle SIGUSR1 yet, which would end it.
         raise XopcError(Failure.UNAVAILABLE, f"the gateway (pid {owner.pid}) is still starting: try again")
+    if owner.state in ENDING:
+        what = f"the gateway (pid {owner.pid}) is stopping: start it afterwards with `xopc gateway`"
+        raise XopcError(Failure.UNAVAILABLE, what)
     if request.wait_seconds is None:
         return _signal(target, owner, request)
     return _signal_and_wait(target, owner, request, request.wait_seconds)
@@ -86,11 +100,23 @@ def _refuse_what_listens(target: Target) -> None:
     if use is None or not use.listeners:
         return
     if use.gateways:
-        pids = ", ".join(map(str, use.gateways))
-        what = f"the gateway at port {use.port} (pid {pids}) has another configuration: name its file with --config"
-        raise XopcError(Failure.CONFLICT, f"{what}. See `xopc gateway status`.")
-    pids = ", ".join(str(listener.pid or "?") for listener in use.strangers)
-    raise XopcError(Failure.CONFLICT, f"refusing to signal non-gateway process pid {pids}")
+        raise XopcError(Failure.CONFLICT, f"{_whose(use, str(target.paths.lock_path))}. See `xopc gateway status`.")
+    pids = ", ".join(dict.fromkeys(str(listener.pid or "?") for listener in use.strangers))
+    more = ". See `xopc gateway status`" if "," in pids else ""
+    raise XopcError(Failure.CONFLICT, f"refusing to signal non-gateway process pid {pids}{more}")
+
+
+def _whose(use: PortUse, lock_path: str) -> str:
+    from xopc.service.identity import launch_of
+
+    for pid in use.gateways:
+        launch = launch_of(pid)
+        if launch is not None and launch.lock_path == lock_path:
+            return f"somebody removed the lock {lock_path} of the gateway (pid {pid}): stop it, and start it anew"
+    pids = ", ".join(map(str, use.gateways))
+    if len(use.gateways) > 1:
+        return f"several gateways listen at port {use.port} (pids {pids}): name the file of one with --config"
+    return f"the gateway at port {use.port} (pid {pids}) has another configuration: name its file with --config"
 
 
 def _signal(target: Target, owner: LockInfo, request: Request) -> int:
@@ -109,12 +135,12 @@ def _signal(target: Target, owner: LockInfo, request: Request) -> int:
 
 
 def _signal_and_wait(target: Target, owner: LockInfo, request: Request, seconds: float) -> int:
-    from xopc.cli.gateway.diagnosis import diagnose
+    from xopc.cli.gateway.diagnosis import cures, diagnose
     from xopc.service.identity import send
     from xopc.service.intent import pending_intent
     from xopc.service.probe import Outcome
 
-    mark = _mark(target, owner)
+    mark = _mark(target, owner, request.expected_version)
     with pending_intent(target.paths.intent_path, _intent(owner, request)) as intent:
         send(owner.pid, signal.SIGUSR1)
         snapshot = _watch(target, mark, seconds, as_json=request.as_json)
@@ -124,9 +150,10 @@ def _signal_and_wait(target: Target, owner: LockInfo, request: Request, seconds:
         return _tell(target, "healthy", message, as_json=request.as_json, snapshot=snapshot.to_json())
     message = f"Restart health check failed: {snapshot.outcome.value}"
     seen = diagnose(target, mark, snapshot, picked_up=picked_up)
+    hints = [*cures(snapshot), LOGS]
     if request.as_json:
-        return fail(message, as_json=True, hints=[LOGS], diagnostics=seen, snapshot=snapshot.to_json())
-    return fail("\n".join([message, *(f"   {line}" for line in seen)]), as_json=False, hints=[LOGS])
+        return fail(message, as_json=True, hints=hints, diagnostics=seen, snapshot=snapshot.to_json())
+    return fail("\n".join([message, *(f"   {line}" for line in seen)]), as_json=False, hints=hints)
 
 
 def _intent(owner: LockInfo, request: Request) -> RestartIntent:
@@ -134,16 +161,23 @@ def _intent(owner: LockInfo, request: Request) -> RestartIntent:
     return RestartIntent(owner.pid, owner.boot_id, request.mode, request.reason, now_ms)
 
 
-def _mark(target: Target, owner: LockInfo) -> Mark:
+def _mark(target: Target, owner: LockInfo, expected_version: str | None) -> Mark:
     """What runs now, to tell what comes after it."""
     from xopc.service.health import health_of
-    from xopc.service.probe import Mark
+    from xopc.service.probe import Mark, Obstacle, obstacle_of
 
+    client = Client(target.url or "", target.credential, MARK_SECONDS)
+    generation, obstacle = None, Obstacle(owner.problem or "")
     try:
-        found: object = health_of(Client(target.url or "", timeout_seconds=MARK_SECONDS)).get("generation")
+        health = health_of(evolve(client, credential=None))
     except XopcError:
-        found = None  # there may be a reason why it is restarted
-    return Mark(owner.pid, owner.boot_id, found if isinstance(found, int) else None, datetime.now(UTC))
+        pass  # there may be a reason why it is restarted
+    else:
+        found: object = health.get("generation")
+        generation = found if isinstance(found, int) else None
+        if owner.boot_id in (None, health.get("bootId")):
+            obstacle = obstacle_of(owner, health, client)
+    return Mark(owner.pid, owner.boot_id, generation, datetime.now(UTC), obstacle, expected_version)
 
 
 def _watch(target: Target, mark: Mark, seconds: float, *, as_json: bool) -> Snapshot:
@@ -156,7 +190,7 @@ def _watch(target: Target, mark: Mark, seconds: float, *, as_json: bool) -> Snap
     def look() -> Place:
         now = evolve(target, lock=read_lock(target.paths.lock_path))
         known = now if now.owner and now.owner.port else target
-        return Place(now.lock, Client(known.url or ""), known.port or 0)
+        return Place(now.lock, Client(known.url or "", target.credential), known.port or 0)
 
     def still_waiting() -> None:
         nonlocal dots

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from cyclopts import Parameter, validators
 import xopc
 from xopc.cli.options import ConfigOption
 from xopc_supervisor import contract
-from xopc_supervisor.contract import EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, Address, Launch
+from xopc_supervisor.contract import EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, Launch
 
 if TYPE_CHECKING:
     from xopc.config.resolve import Resolved
@@ -38,6 +39,9 @@ def run(
     bind: BindOption = None,
     token: TokenOption = None,
     no_persist_token: Annotated[bool, Parameter(help="Keep a generated token out of the configuration file.")] = False,
+    force: Annotated[
+        bool, Parameter(help="Have whoever listens at its port end first, and the gateway that runs already.")
+    ] = False,
     foreground: Annotated[bool, Parameter(help="What it always does; accepted for older scripts.")] = False,
     config: ConfigOption = None,
 ) -> int:
@@ -46,18 +50,24 @@ def run(
     Options outrank the environment, which outranks the configuration file.
     """
     from xopc.cli.gateway.banner import first_block
+    from xopc.cli.gateway.force import make_room
     from xopc.cli.gateway.target import read_environment
     from xopc.config.resolve import Flags
     from xopc.config.setup import prepare
     from xopc.contracts.errors import ConfigError
 
     del foreground
+    if os.getpid() == 1:
+        # The kernel drops what process 1 does not handle: let a `docker stop` wait for the supervisor, which does.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
     environ = read_environment(config)
     try:
         resolved = prepare(environ, Flags(port, bind, token), persist=not no_persist_token)
     except ConfigError as error:
         print(f"Gateway refused to start: {error.message}", file=sys.stderr)
         return refusal_exit(environ)
+    if force:
+        make_room(resolved)
     # Whoever reads the output may be gone; that must not keep a gateway from starting.
     with contextlib.suppress(OSError):
         print(first_block(resolved), flush=True)
@@ -90,17 +100,14 @@ def launch(resolved: Resolved) -> Launch:
     """What the supervisor has to know."""
     from xopc.cli.gateway.banner import second_block
 
-    paths, binding, flags = resolved.paths, resolved.binding, resolved.flags
+    paths, flags = resolved.paths, resolved.flags
     return Launch(
         config_path=str(paths.config_path),
         state_dir=str(paths.state_dir),
         lock_path=str(paths.lock_path),
         intent_path=str(paths.intent_path),
         log_dir=str(paths.log_dir),
-        listen=(
-            *(Address(host, resolved.port) for host in binding.hosts),
-            *(Address(host, resolved.port, required=False) for host in binding.optional_hosts),
-        ),
+        listen=resolved.binding.addresses(resolved.port),
         command=(*PYTHON, "xopc.gateway"),
         explain_port=(*PYTHON, "xopc.service.ports"),
         version_file=str(Path(xopc.__file__)),

@@ -83,6 +83,7 @@ def _to_json(report: Report) -> JsonObject:
             "childPid": info.child_pid if info else None,
             "bootId": info.boot_id if info else None,
             "state": info.state if info else None,
+            "problem": info.problem if info else None,
             "path": str(lock.path),
         },
         "probe": report.answer.to_json() if report.answer else None,
@@ -94,8 +95,9 @@ def _to_json(report: Report) -> JsonObject:
 
 
 def _running_text(report: Report) -> list[str]:
+    silent = report.answer is not None and not report.answer.reachable
     return [
-        "✅ Gateway is running",
+        "⚠️  Gateway is running, and does not answer" if silent else "✅ Gateway is running",
         "",
         f"   Port: {report.port or 'not known yet'}",
         *_vitals(report),
@@ -122,6 +124,9 @@ def _vitals(report: Report) -> list[str]:
         uptime = health.get("uptime")
         up = f", up {duration(uptime)}" if isinstance(uptime, int | float) else ""
         lines.append(f"   Version: {health.get('version')} (pid {health.get('pid')}{up})")
+    owner = report.target.owner
+    if owner is not None and report.url == report.target.url and owner.state not in (None, "serving"):
+        lines.append(f"   State: {owner.state}")
     restart = report.last_restart
     if restart is not None and restart.get("kind") != "start":
         ago, took = seconds_since(restart.get("at")), restart.get("durationMs")

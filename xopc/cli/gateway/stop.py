@@ -50,6 +50,7 @@ def stop_and_wait(target: Target, *, as_json: bool) -> int:
     pids = _whom_to_signal(target)
     if not pids:
         return tell_not_running(as_json=as_json)
+    kept = _kept_running(pids)
     ending = [Stopping(pid, contract.start_time(pid)) for pid in pids]
     if target.owner is not None and target.owner.child_pid is not None:
         ending.append(Stopping(target.owner.child_pid, target.owner.child_start_time))
@@ -68,7 +69,7 @@ def stop_and_wait(target: Target, *, as_json: bool) -> int:
         ending = [process for process in ending if contract.is_alive(process.pid, process.start_time)]
         if not ending:
             break
-    warnings = _left_behind(target, ending)
+    warnings = [*kept, *_left_behind(target, ending)]
     if as_json:
         result = "stopping" if ending else "stopped"
         print_json({"ok": True, "result": result, "message": message, "warnings": warnings})
@@ -103,6 +104,18 @@ def _whom_to_signal(target: Target) -> tuple[int, ...]:
         raise XopcError(Failure.FORBIDDEN, f"port {use.port} is used by a process that this user may not see")
     names = ", ".join(map(str, pids))
     raise XopcError(Failure.CONFLICT, f"refusing to signal non-gateway process pid {names}")
+
+
+def _kept_running(pids: tuple[int, ...]) -> list[str]:
+    """What a service manager will do about it."""
+    from xopc.service.keeper import keeper_of
+
+    keepers = {pid: keeper_of(pid) for pid in pids}
+    return [
+        f"{keeper.name} keeps this gateway running (pid {pid}), and may start it again: {keeper.cure}."
+        for pid, keeper in keepers.items()
+        if keeper is not None
+    ]
 
 
 def _left_behind(target: Target, ending: list[Stopping]) -> list[str]:

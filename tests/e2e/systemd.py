@@ -1,0 +1,181 @@
+"""A real `systemd --user` of the test's own, in namespaces of its own: nothing of it outlives the test.
+
+Needs root on Linux, systemd and util-linux. There are no journal and no bus in there, and none is needed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.e2e.harness import XOPC, until
+
+SYSTEMD = "/lib/systemd/systemd"
+NAMESPACES = ("unshare", "--mount", "--propagation", "private")
+# The parent's end is the end of the process that made the namespace of processes, and with it of all in there.
+CONTAINED = ("setpriv", "--pdeathsig", "KILL", *NAMESPACES, "--pid", "--fork", "--kill-child=KILL", "--mount-proc")
+
+# sd_booted(3) asks for /run/systemd/system; without it `systemd --user` does not start. The script is process 1, which
+# systemd as a user's manager must not be.
+BOOT = f"""
+set -e
+mount -t tmpfs tmpfs /run
+mkdir -p /run/systemd/system "$XDG_RUNTIME_DIR"
+umount --lazy --recursive /sys/fs/cgroup 2>/dev/null || true
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mkdir "/sys/fs/cgroup/$1"
+(
+  sh -c 'echo $PPID' >"/sys/fs/cgroup/$1/cgroup.procs"
+  exec {SYSTEMD} --user --log-target=console --log-level=info
+) &
+wait
+"""
+REMOVE_GROUP = """
+umount --lazy --recursive /sys/fs/cgroup 2>/dev/null || true
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+for _ in $(seq 100); do
+  [ -d "/sys/fs/cgroup/$1" ] || exit 0
+  find "/sys/fs/cgroup/$1" -depth -type d -exec rmdir {} \\; 2>/dev/null || true
+  sleep 0.1
+done
+exit 1
+"""
+
+SERVICE = """
+[Unit]
+Description=xopc gateway
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+NotifyAccess=main
+ExecStart={xopc} gateway
+Environment=XOPC_SERVICE_MARKER=systemd {environ}
+WorkingDirectory={home}
+StandardOutput=append:{home}/output
+StandardError=inherit
+Restart=always
+RestartSec=100ms
+RestartPreventExitStatus=78
+KillMode=mixed
+TimeoutStopSec=20
+TimeoutAbortSec=5
+WatchdogSec={watchdog}
+FileDescriptorStoreMax=8
+"""
+
+
+class UserManager:
+    """The running manager."""
+
+    def __init__(self, directory: Path, environ: Mapping[str, str], pid: int) -> None:
+        """`pid` made its namespaces."""
+        self._enter = ("nsenter", f"--mount=/proc/{pid}/ns/mnt", f"--pid=/proc/{pid}/ns/pid_for_children")
+        self._units = directory / "config" / "systemd" / "user"
+        self._units.mkdir(parents=True)
+        self._environ = environ
+
+    def install(self, unit: str, text: str) -> None:
+        """Write a unit's file, and let the manager read it."""
+        (self._units / unit).write_text(text)
+        self.systemctl("daemon-reload")
+
+    def systemctl(self, *words: str) -> str:
+        """Run `systemctl --user`; what it says is in the error when it fails."""
+        done = subprocess.run(
+            [*self._enter, "systemctl", "--user", "--no-pager", *words],
+            env=dict(self._environ),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, f"systemctl --user {' '.join(words)}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def show(self, unit: str, name: str) -> str:
+        """A property of a unit."""
+        return self.systemctl("show", unit, f"--property={name}", "--value").strip()
+
+    def kill(self, unit: str, number: signal.Signals) -> None:
+        """Send a signal to the main process alone."""
+        self.systemctl("kill", "--kill-who=main", f"--signal={number.name}", unit)
+
+
+class Service:
+    """`xopc gateway` in a home, as a unit."""
+
+    def __init__(self, manager: UserManager, home: Path, unit: str = "xopc-gateway", watchdog: str = "30s") -> None:
+        self.manager = manager
+        self.unit = f"{unit}.service"
+        self.home = home
+        environ = {"XOPC_HOME": home, "HOME": home, "PATH": os.environ["PATH"]}
+        if "PYTHONPATH" in os.environ:
+            environ["PYTHONPATH"] = Path(os.environ["PYTHONPATH"])
+        shown = " ".join(f'"{name}={value}"' for name, value in environ.items())
+        manager.install(self.unit, SERVICE.format(xopc=XOPC, environ=shown, home=home, watchdog=watchdog))
+
+    @property
+    def output(self) -> str:
+        path = self.home / "output"
+        return path.read_text() if path.exists() else ""
+
+    def start(self) -> None:
+        """Returns when it is ready."""
+        self.manager.systemctl("start", self.unit)
+
+    def restart(self) -> None:
+        """As its user does, and returns when it is ready again."""
+        self.manager.systemctl("restart", self.unit)
+
+    def show(self, name: str) -> str:
+        return self.manager.show(self.unit, name)
+
+    def is_another_than(self, pid: str) -> bool:
+        """Whether it is ready with another supervisor."""
+        return self.show("ActiveState") == "active" and self.show("MainPID") not in ("0", pid)
+
+    def kill_supervisor(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Signal the supervisor, and return when its successor is ready."""
+        before = self.show("MainPID")
+        self.manager.kill(self.unit, number)
+        until(lambda: self.is_another_than(before), "systemd has started it again")
+
+
+@contextmanager
+def user_manager() -> Generator[UserManager]:
+    """A manager without units of its own, for as long as the block runs."""
+    # A short path: the manager's sockets are in it, and their names have 107 bytes.
+    directory = Path(tempfile.mkdtemp(prefix="xopc-", dir="/tmp"))
+    group = f"xopc-test-{os.getpid()}-{directory.name}"
+    environ = {
+        "HOME": str(directory),
+        "PATH": os.environ["PATH"],
+        "XDG_CONFIG_HOME": str(directory / "config"),
+        "XDG_RUNTIME_DIR": str(directory / "run"),
+    }
+    with (directory / "log").open("w") as log:
+        namespace = subprocess.Popen(
+            [*CONTAINED, "sh", "-c", BOOT, "sh", group],
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        private = directory / "run" / "systemd" / "private"
+        until(lambda: private.is_socket() or namespace.poll() is not None, "systemd --user is up")
+        assert namespace.poll() is None, (directory / "log").read_text()
+        yield UserManager(directory, environ, namespace.pid)
+    finally:
+        namespace.kill()
+        namespace.wait(10)
+        subprocess.run([*NAMESPACES, "sh", "-c", REMOVE_GROUP, "sh", group], check=True, timeout=20)
+        shutil.rmtree(directory)

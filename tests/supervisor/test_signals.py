@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+CODE = """
+import os, signal, select
+from xopc_supervisor import signals
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+os.kill(os.getpid(), signal.SIGUSR1)
+wakeup = signals.catch()
+os.kill(os.getpid(), signal.SIGTERM)
+select.select([wakeup], [], [], 10)
+print(*sorted(signals.caught(wakeup)))
+"""
+
+
+def test_signals_come_as_their_numbers_and_end_nothing_also_those_that_had_to_wait() -> None:
+    done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "10 15\n"
