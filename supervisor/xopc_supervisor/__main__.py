@@ -14,6 +14,7 @@ import time
 from xopc_supervisor import contract, lock, renew, sockets, store
 from xopc_supervisor.child import NOT_FOR_CHILDREN
 from xopc_supervisor.contract import Launch, LockInfo
+from xopc_supervisor.estate import Estate
 from xopc_supervisor.log import Log, say
 from xopc_supervisor.loop import Supervisor
 from xopc_supervisor.manager import Manager
@@ -95,7 +96,7 @@ def _supervise(
         restart_exit=contract.EXIT_RESTART if marker == "launchd" else contract.EXIT_OK,
     )
     try:
-        return Supervisor(launch, held, listeners, Log(launch.log_dir), policy, manager=manager).run(resumption)
+        return Supervisor(Estate(launch, held, listeners, manager), Log(launch.log_dir), policy).run(resumption)
     finally:
         for listener in listeners:
             listener.close()

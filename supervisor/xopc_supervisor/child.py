@@ -43,6 +43,8 @@ class Child:
         self.start_time = contract.start_time(pid)
         self.version: str | None = None
         """What it said at `standby`."""
+        self.is_spare = False
+        """Whether it has not looked at the configuration, and waits for a crash."""
         self.rebound: Rebound | None = None
         """The sockets that it asked for with `listen`, until it is the one that serves."""
         self._line = line
@@ -54,7 +56,7 @@ class Child:
 
     def tell(self, line: str, fds: Sequence[int] = ()) -> bool:
         """Say a line, with copies of descriptors, without waiting; False where the child does not read or is gone."""
-        data = f"{' '.join(line.split())}\n".encode()
+        data = f"{' '.join(line.split())}\n".encode("utf-8", "replace")
         try:
             return socket.send_fds(self._line, [data], fds) == len(data)
         except OSError:
@@ -96,6 +98,7 @@ def spawn(
     boot_id: str,
     heirloom: socket.socket | None = None,
     use_accepted: bool = False,
+    is_spare: bool = False,
 ) -> Child:
     """Start a process in a group of its own, with the lock, the sockets, the heirloom and its end of the line.
 
@@ -118,6 +121,7 @@ def spawn(
             supervisor_pid=os.getpid(),
             heirloom_fd=heirloom_fd,
             use_accepted=use_accepted,
+            is_spare=is_spare,
         )
         kept = {name: value for name, value in environ.items() if name not in NOT_FOR_CHILDREN}
         for fd in inherited:
@@ -140,4 +144,6 @@ def spawn(
         raise
     finally:
         theirs.close()
-    return Child(pid, boot_id, ours)
+    child = Child(pid, boot_id, ours)
+    child.is_spare = is_spare
+    return child

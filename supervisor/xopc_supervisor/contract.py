@@ -31,12 +31,14 @@ LISTEN = "listen"
 """Child, before `standby`: `listen <json>`, the addresses that its configuration names, where they are not those of
 its sockets. The answer is `sockets` or `refused`."""
 STANDBY = "standby"
-"""Child: imported, configuration valid, live database not written to. `standby <version> <schema>`."""
+"""Child: imported, configuration valid (a spare has not looked at it), live database not written to.
+`standby <version> <schema>`."""
 LISTENING = "listening"
 """Child: accepting connections."""
 READY = "ready"
 """Child: the first phase of start-up is done and it listens; said again after each in-process restart.
-`ready <seconds>`: how long it may then stay silent (`gateway.watchdogSeconds`; 0 is for ever)."""
+`ready <seconds> <0|1>`: how long it may then stay silent (`gateway.watchdogSeconds`; 0 is for ever), and whether a
+spare is to wait beside it (`gateway.standby`)."""
 ALIVE = "alive"
 """Child: its event loop turns."""
 STOPPING = "stopping"
@@ -84,7 +86,10 @@ JsonObject: TypeAlias = "dict[str, Any]"
 
 
 class Address(NamedTuple):
-    """A place to listen at. One that is not `required` is left out where the host lacks it (such as `::1`)."""
+    """A place to listen at.
+
+    One that is not `required` is left out where the host lacks it, such as `::1`, or where somebody else listens.
+    """
 
     host: str
     port: int
@@ -139,6 +144,13 @@ class Inheritance(NamedTuple):
     child refuses what it cannot do as told; one that starts alone makes the best of it."""
     use_accepted: bool = False
     """Serve with the copy of the last accepted configuration: the file does not validate."""
+    is_spare: bool = False
+    """Wait, for hours perhaps, and load the configuration at `go`; then it is a child that is alone."""
+
+    @property
+    def fds(self) -> tuple[int, ...]:
+        heirloom = () if self.heirloom_fd is None else (self.heirloom_fd,)
+        return (self.line_fd, self.lock_fd, *self.listen_fds, *heirloom)
 
     def to_json(self) -> str:
         return json.dumps(self._asdict(), separators=(",", ":"))
@@ -180,6 +192,9 @@ class LockInfo(NamedTuple):
     """ISO 8601, UTC."""
     child_pid: int | None = None
     child_start_time: int | None = None
+    candidate_pid: int | None = None
+    """Of the process that stands by beside the child, or is about to."""
+    candidate_start_time: int | None = None
     boot_id: str | None = None
     """Of the child."""
     host: str | None = None
@@ -206,9 +221,14 @@ class LockInfo(NamedTuple):
             known: JsonObject = {name: values[_camel(name)] for name in cls._fields if _camel(name) in values}
             defaults: JsonObject = {"start_time": None, "created_at": ""}
             info = cls(**(defaults | known))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             return None
         return info if type(info.pid) is int and info.pid > 0 else None
+
+    def family(self) -> list[tuple[int, int]]:
+        """Pid and start time of the supervisor's processes."""
+        pairs = ((self.child_pid, self.child_start_time), (self.candidate_pid, self.candidate_start_time))
+        return [(pid, started) for pid, started in pairs if pid is not None and started is not None]
 
     def is_alive(self) -> bool:
         """Whether the recorded supervisor lives: its pid exists, and is not reused."""
@@ -251,9 +271,12 @@ class RestartIntent(NamedTuple):
                 and intent.mode in (IN_PROCESS, RESPAWN)
                 and isinstance(values["reason"], str)
             )
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             return None
-        return intent if well_formed else None
+        if not well_formed:
+            return None
+        # A lone surrogate, as a terminal of another encoding makes one, cannot be said to the child.
+        return intent._replace(reason=intent.reason.encode("utf-8", "replace").decode())
 
     def is_for(self, pid: int, boot_id: str | None) -> bool:
         return self.pid == pid and self.boot_id in (None, boot_id)

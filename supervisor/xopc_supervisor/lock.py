@@ -74,7 +74,7 @@ class Lock:
 def acquire(path: str, info: LockInfo) -> Lock:
     """Take the lock at `path` and write `info` into it, or fail at once where a living supervisor holds it.
 
-    Waits `ORPHAN_SECONDS` where only the child of a dead supervisor does, then kills that child. A text that the disk
+    Waits `ORPHAN_SECONDS` where only processes of a dead supervisor do, then kills those. A text that the disk
     does not take is left out: it only informs.
 
     Raises:
@@ -103,8 +103,11 @@ def acquire(path: str, info: LockInfo) -> Lock:
         if holder is not None:
             raise LockHeldError(holder)
         if time.monotonic() > deadline:
-            if killed or not _kill_orphan(owner, file):
-                raise LockHeldError(owner.child_pid if owner else None)
+            orphans = _orphans(owner, file)
+            if killed or not orphans:
+                raise LockHeldError(orphans[0] if orphans else None)
+            for pid in orphans:
+                os.kill(pid, signal.SIGKILL)
             killed = True
             deadline = time.monotonic() + 1
         time.sleep(POLL_SECONDS)  # noqa: TID251 - before any child runs there is nothing else to do
@@ -178,6 +181,7 @@ def _who_locked(file: os.stat_result, owner: LockInfo | None) -> int | None:
     Who only inherited the lock is not named there, and the child of `owner` is no supervisor.
     """
     inode = str(file.st_ino)
+    known = (owner.child_pid, owner.candidate_pid) if owner is not None else ()
     try:
         with open(LOCKS, encoding="ascii") as locks:
             rows = [line.split() for line in locks]
@@ -187,7 +191,7 @@ def _who_locked(file: os.stat_result, owner: LockInfo | None) -> int | None:
         # 1: FLOCK  ADVISORY  WRITE 4100 08:01:4711 0 EOF
         if len(row) > 5 and row[1] == "FLOCK" and row[5].rpartition(":")[2] == inode and row[4].isdecimal():
             pid = int(row[4])
-            if pid != (owner and owner.child_pid) and _holds(pid, file):
+            if pid not in known and _holds(pid, file):
                 return pid
     return None
 
@@ -208,14 +212,10 @@ def _holds(pid: int, file: os.stat_result) -> bool | None:
     return False
 
 
-def _kill_orphan(owner: LockInfo | None, file: os.stat_result) -> bool:
-    """Kill the child that the lock's text names, if it is still that process and has the file open."""
-    if owner is None or owner.child_pid is None or owner.child_start_time is None:
-        return False
-    if not is_alive(owner.child_pid, owner.child_start_time) or _holds(owner.child_pid, file) is False:
-        return False
-    os.kill(owner.child_pid, signal.SIGKILL)
-    return True
+def _orphans(owner: LockInfo | None, file: os.stat_result) -> list[int]:
+    """The processes that the lock's text names beside its supervisor, where they still have the file open."""
+    family = owner.family() if owner is not None else []
+    return [pid for pid, started in family if is_alive(pid, started) and _holds(pid, file) is not False]
 
 
 def _nearest(path: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import time
 
 from xopc_supervisor.contract import is_off
@@ -30,18 +31,18 @@ class Log:
         stamp = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now % 1 * 1000):03}Z"
         fields = {"timestamp": stamp, "level": level, "message": message, "module": MODULE, "pid": os.getpid()}
         line = json.dumps(fields)
+        if self._to_file:
+            self._append(f"app-{time.strftime('%Y-%m-%d', time.localtime(now))}.log", line)
         if self._to_console or level in ("error", "fatal"):
             readable = f"{time.strftime('%H:%M:%S', time.localtime(now))} {level:5} {message}"
             say(readable if os.isatty(2) else line, to=2)
-        if self._to_file:
-            self._append(f"app-{time.strftime('%Y-%m-%d', time.localtime(now))}.log", line)
 
     def _append(self, name: str, line: str) -> None:
         try:
             os.makedirs(self._log_dir, mode=0o700, exist_ok=True)
             descriptor = os.open(os.path.join(self._log_dir, name), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             try:
-                os.write(descriptor, f"{line}\n".encode())
+                os.write(descriptor, f"{line}\n".encode("utf-8", "replace"))
             finally:
                 os.close(descriptor)
         except OSError:
@@ -49,6 +50,15 @@ class Log:
 
 
 def say(text: str, *, to: int = 1) -> None:
-    """Write a line to standard output (1) or error (2), unless nobody is there any more."""
+    """Write a line to standard output (1) or error (2), unless nobody is there any more, or does not read.
+
+    A pipe that is full, or a terminal that somebody stopped, would otherwise stop the supervisor, too.
+    """
+    line = f"{text}\n".encode("utf-8", "replace")
+    if len(line) > select.PIPE_BUF:
+        line = line[: select.PIPE_BUF - 1] + b"\n"
     with contextlib.suppress(OSError):
-        os.write(to, f"{text}\n".encode())
+        reader = select.poll()
+        reader.register(to, select.POLLOUT)
+        if any(events & select.POLLOUT for _, events in reader.poll(0)):
+            os.write(to, line)

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import signal
 import socket
 import sys
 import time
-import uuid
+from collections import deque
 from collections.abc import Iterator
-from typing import cast
 
-from xopc_supervisor import child as children, contract, decisions, intent, orphans, renew, signals, sockets, states
-from xopc_supervisor.child import Child, Rebound
-from xopc_supervisor.contract import Address, Go, Launch
-from xopc_supervisor.lock import Lock
+from xopc_supervisor import contract, decisions, intent, orphans, renew, signals, states
+from xopc_supervisor.child import Child
+from xopc_supervisor.contract import Go
+from xopc_supervisor.estate import Estate
 from xopc_supervisor.log import Log, say
-from xopc_supervisor.manager import Manager
 from xopc_supervisor.states import Phase, Who
 
 TICK_SECONDS = 1.0
+DEFECT_SECONDS = 0.1
 
 
 class Supervisor:
@@ -30,22 +28,17 @@ class Supervisor:
 
     def __init__(
         self,
-        launch: Launch,
-        lock: Lock,
-        listeners: list[socket.socket],
+        estate: Estate,
         log: Log,
         policy: states.Policy,
-        *,
-        manager: Manager,
     ) -> None:
-        """*Ownership*: of `lock` and `listeners`, which may be others at the end; `listeners` is kept up to date."""
-        self._launch = launch
-        self._lock = lock
-        self._listeners = listeners
+        self._estate = estate
         self._log = log
         self._policy = policy
-        self._manager = manager
-        self._version = renew.installed_version(launch.version_file)
+        self._manager = estate.manager
+        self._version = renew.installed_version(estate.launch.version_file)
+        self._given_up: str | None = None
+        """A version to which this supervisor could not change."""
         self._state = states.State(Phase.STARTING)
         self._child: Child | None = None
         self._candidate: Child | None = None
@@ -55,38 +48,59 @@ class Supervisor:
         self._down_since: float | None = None
         self._next_tick = 0.0
         self._on_terminal = os.isatty(0)
+        self._foreign: tuple[int, ...] = ()
+        """Children that were there before, of the shell or the container's script that became this process."""
+        self._wakeup: socket.socket
+        self._signals: deque[int] = deque()
+        """Those that have come and are not handled yet."""
 
     def run(self, resumption: renew.Resumption | None = None) -> int:
         """Supervise until the end, and return the exit code. Blocks; signals are handled from here on."""
+        self._foreign = resumption.foreign_pids if resumption else tuple(orphans.adopted(()))
         orphans.become_subreaper()
-        wakeup = signals.catch()
-        if resumption is None:
-            self._follow(decisions.begin(time.monotonic()))
-        else:
-            self._resume(resumption)
-        while self._state.phase is not Phase.ENDED:
-            self._wait(wakeup)
-            # The words of a process come before its exit: its last one may tell that the exit was asked for.
-            self._hear()
-            for number in signals.caught(wakeup):
-                if number != signal.SIGCHLD:
-                    self._handle(self._meaning(number))
-            for exited in self._reap():
-                self._handle(exited)
-            self._look_at_the_clock()
-        self._leave_nobody()
+        self._wakeup = signals.catch()
+        try:
+            if resumption is None:
+                self._follow(decisions.begin(time.monotonic()))
+            else:
+                self._resume(resumption)
+            while self._state.phase is not Phase.ENDED:
+                try:
+                    self._turn()
+                except Exception as error:
+                    self._log.write("error", f"The supervisor has a defect, and goes on: {_describe(error)}")
+                    time.sleep(DEFECT_SECONDS)  # noqa: TID251 - one that comes again at once must not fill the log
+        finally:
+            self._leave_nobody()
         return self._state.exit_code
 
     # ---------------------------------------------------------------- events
 
-    def _wait(self, wakeup: socket.socket) -> None:
+    def _turn(self) -> None:
+        """Wait for something to happen, and see to it."""
+        self._wait()
+        # The words of a process come before its exit: its last one may tell that the exit was asked for.
+        self._hear()
+        self._signals.extend(signals.caught(self._wakeup))
+        while self._signals:
+            number = self._signals.popleft()
+            if number != signal.SIGCHLD:
+                self._handle(self._meaning(number))
+        for exited in self._reap():
+            self._handle(exited)
+        self._look_at_the_clock()
+        if self._child is None and self._state.needs_child:
+            self._handle(states.Exited(contract.EXIT_FAILURE))  # it is not there, and its end was not noticed
+
+    def _wait(self) -> None:
         poll = select.poll()
-        poll.register(wakeup, select.POLLIN)
+        poll.register(self._wakeup, select.POLLIN)
         for child in (self._child, self._candidate):
             if child is not None and child.fileno() >= 0:
                 poll.register(child, select.POLLIN)
-        alarms = [self._state.deadline, self._state.candidate_deadline, self._manager.next_sign_of_life]
-        if self._state.is_watched:
+        state = self._state
+        alarms = [state.deadline, state.candidate_deadline, state.spare_at, self._manager.next_sign_of_life]
+        if state.is_watched:
             alarms.append(self._next_tick)
         due = min((alarm for alarm in alarms if alarm is not None), default=None)
         # One millisecond more: poll counts in whole ones, and must not return before the deadline.
@@ -106,7 +120,9 @@ class Supervisor:
             for line in lines:
                 word, _, detail = line.partition(" ")
                 if word == contract.LISTEN:
-                    self._provide_sockets(child, detail)
+                    self._estate.provide_sockets(child, detail)
+                    if child is self._child:
+                        self._estate.move_with(child)
                     continue
                 if word == contract.STANDBY:
                     child.version = detail.partition(" ")[0]
@@ -138,6 +154,8 @@ class Supervisor:
             self._handle(states.DeadlinePassed())
         if self._state.candidate_deadline is not None and now >= self._state.candidate_deadline:
             self._handle(states.CandidateLate())
+        if self._state.spare_at is not None and now >= self._state.spare_at:
+            self._handle(states.SpareDue())
         if self._state.is_watched and now >= self._next_tick:
             # Not one second after the last tick: however long this process was suspended, it counts once.
             self._next_tick = now + TICK_SECONDS
@@ -158,18 +176,22 @@ class Supervisor:
 
     def _intent(self) -> contract.RestartIntent | None:
         boot_id = self._child.boot_id if self._child else None
-        return intent.consume(self._launch.intent_path, os.getpid(), boot_id)
+        path = self._estate.launch.intent_path
+        return intent.consume(path, os.getpid(), boot_id, lambda what: self._log.write("error", what))
 
     def _restart_asked(self, wanted: contract.RestartIntent | None) -> states.Event:
         mode, reason = (wanted.mode, wanted.reason) if wanted else (contract.IN_PROCESS, "SIGUSR1")
-        running = self._child.version if self._child else None
-        installed = renew.installed_version(self._launch.version_file)
-        if not self._policy.no_respawn and running and installed and installed != running:
-            mode, reason = contract.RESPAWN, f"{reason}, version {running} to {installed}"
-            if self._state.phase is Phase.SERVING and self._candidate is None and installed != self._version:
+        running = (self._version, self._child.version if self._child else self._version)
+        installed = self._installed()
+        if not self._policy.no_respawn and installed is not None and running != (installed, installed):
+            mode, reason = contract.RESPAWN, f"{reason}, version {running[1]} to {installed}"
+            if self._state.phase is Phase.SERVING and not self._state.has_successor and installed != self._version:
                 why = self._renew((mode, reason))
                 return states.NotRenewed(f"version {installed} does not run here: {why}")
         return states.RestartAsked(mode, reason)
+
+    def _installed(self) -> str | None:
+        return renew.installed_version(self._estate.launch.version_file)
 
     # --------------------------------------------------------------- actions
 
@@ -191,8 +213,10 @@ class Supervisor:
         match action:
             case states.Spawn(kind, reason, use_accepted):
                 self._spawn(kind, reason, use_accepted=use_accepted)
-            case states.SpawnCandidate():
-                self._spawn_candidate()
+            case states.SpawnCandidate(is_spare):
+                self._spawn_candidate(is_spare=is_spare)
+            case states.DropSpare():
+                self._drop_spare()
             case states.HandOver(reason):
                 self._hand_over(reason)
             case states.Promote(kind, reason):
@@ -210,38 +234,42 @@ class Supervisor:
                 self._log.write(level, message)
 
     def _spawn(self, kind: str, reason: str, *, use_accepted: bool) -> None:
-        installed = renew.installed_version(self._launch.version_file)
-        if kind != "start" and installed not in (None, self._version):
+        installed = self._installed()
+        if kind != "start" and installed not in (None, self._version, self._given_up):
             self._state = self._state._replace(phase=Phase.BACKING_OFF, deadline=time.monotonic(), reason=reason)
-            why = self._renew(None)
+            why = self._renew(None, renew.HASTY_CHECK_SECONDS)
             self._log.write("error", f"The supervisor stays at version {self._version}: {why}")
-            self._version = installed
+            self._given_up = installed
             return
-        self._child = self._start_process(Who.CHILD, None, use_accepted=use_accepted)
-        if self._child is not None:
-            self._child.tell(f"{contract.GO} {Go(kind, reason, self._down_since).to_json()}")
-            self._record()
-
-    def _spawn_candidate(self) -> None:
-        self._drop_heirloom()
-        self._heirloom, theirs = socket.socketpair()
-        with theirs:
-            self._candidate = self._start_process(Who.CANDIDATE, theirs, use_accepted=False)
-
-    def _start_process(self, who: Who, heirloom: socket.socket | None, *, use_accepted: bool) -> Child | None:
         try:
-            return children.spawn(
-                self._launch.command,
-                {**os.environ, contract.LAUNCH_VARIABLE: self._launch.to_json()},
-                lock_fd=self._lock.fd,
-                listeners=self._listeners,
-                boot_id=str(uuid.uuid4()),
-                heirloom=heirloom,
-                use_accepted=use_accepted,
-            )
+            self._child = self._estate.start_process(use_accepted=use_accepted)
         except OSError as error:
-            self._handle(states.NotSpawned(str(error), who))
-            return None
+            self._handle(states.NotSpawned(str(error)))
+            return
+        self._let_go(self._child, kind, reason)
+
+    def _let_go(self, child: Child, kind: str, reason: str) -> None:
+        child.tell(f"{contract.GO} {Go(kind, reason, self._down_since).to_json()}")
+        self._record()
+
+    def _spawn_candidate(self, *, is_spare: bool) -> None:
+        self._drop_heirloom()
+        try:
+            if is_spare:
+                self._candidate = self._estate.start_process(is_spare=True)
+            else:
+                self._heirloom, theirs = socket.socketpair()
+                with theirs:
+                    self._candidate = self._estate.start_process(theirs)
+        except OSError as error:
+            self._handle(states.NotSpawned(str(error), Who.CANDIDATE))
+            return
+        self._record()
+
+    def _drop_spare(self) -> None:
+        spare, self._candidate = self._candidate, None
+        if spare is not None:
+            spare.bury()  # which kills it; `_reap` takes whoever ends, known or not
 
     def _hand_over(self, reason: str) -> None:
         self._down_since = time.monotonic()
@@ -253,25 +281,31 @@ class Supervisor:
 
     def _promote(self, kind: str, reason: str) -> None:
         self._drop_heirloom()
+        if self._candidate is not None and self._candidate.is_spare and self._is_outdated(self._candidate):
+            self._drop_spare()
+            self._spawn(kind, reason, use_accepted=False)
+            return
         self._child, self._candidate = self._candidate, None
         if self._child is None:
             return  # it ended in this moment, and its exit is the next event
-        self._move_to(self._child.rebound)
-        self._child.tell(f"{contract.GO} {Go(kind, reason, self._down_since).to_json()}")
-        self._record()
+        self._estate.move_with(self._child)
+        self._let_go(self._child, kind, reason)
+
+    def _is_outdated(self, spare: Child) -> bool:
+        installed = self._installed()
+        return installed is not None and not installed == self._version == (spare.version or installed)
 
     def _bury(self, child: Child) -> None:
         child.bury()
         if child is self._candidate:
             self._candidate = None
             self._drop_heirloom()
-            if child.rebound is not None:
-                self._close_all_but(child.rebound.listeners, self._listeners)
+            self._estate.give_up_sockets(child)
         else:
             self._child = None
             self._down_since = self._down_since or time.monotonic()
-        if self._child is None and self._candidate is None:
-            orphans.kill_adopted(())
+        if self._child is None:
+            orphans.kill_adopted((*self._foreign, self._candidate.pid) if self._candidate else self._foreign)
 
     def _announce(self) -> None:
         self._down_since = None
@@ -279,25 +313,14 @@ class Supervisor:
         self._record()
         if not self._announced:
             self._announced = True
-            port = self._listeners[0].getsockname()[1]
-            say(self._launch.ready_text.replace("{port}", str(port)))
+            say(self._estate.launch.ready_text.replace("{port}", str(self._estate.port)))
 
     def _record(self) -> None:
-        host, port = self._listeners[0].getsockname()[:2]
-        info = self._lock.info._replace(
-            child_pid=self._child.pid if self._child else None,
-            child_start_time=self._child.start_time if self._child else None,
-            boot_id=self._child.boot_id if self._child else None,
-            version=self._child.version if self._child else None,
-            host=host,
-            port=port,
-            state=states.name(self._state),
-            problem=self._state.problem or None,
-        )
         try:
-            self._lock.update(info)
+            self._estate.record(self._state, self._child, self._candidate)
         except OSError as error:
-            self._log.write("warn", f"Cannot write {self._lock.path}: {error.strerror}. The lock is held all the same.")
+            what = f"Cannot write {self._estate.lock.path}: {error.strerror}"
+            self._log.write("warn", f"{what}. The lock is held all the same.")
 
     def _leave_nobody(self) -> None:
         """Before the end: no process of this gateway outlives its supervisor."""
@@ -308,37 +331,7 @@ class Supervisor:
                     os.waitpid(child.pid, 0)
                 child.bury()
         self._drop_heirloom()
-        orphans.kill_adopted(())
-
-    # --------------------------------------------------------------- sockets
-
-    def _provide_sockets(self, child: Child, detail: str) -> None:
-        """Bind what a process's configuration names, before anything is given up."""
-        try:
-            addresses = tuple(Address(*address) for address in cast("list[list[object]]", json.loads(detail)))  # type: ignore[arg-type] # our own child wrote it
-            bound = sockets.listen(addresses, self._listeners)
-        except (sockets.PortTakenError, sockets.AddressMissingError, OSError) as error:
-            child.tell(f"{contract.REFUSED} {error}")
-            return
-        child.rebound = Rebound(addresses, bound)
-        child.tell(f"{contract.SOCKETS} {len(bound)}", [listener.fileno() for listener in bound])
-        if child is self._child:
-            self._move_to(child.rebound)
-
-    def _move_to(self, rebound: Rebound | None) -> None:
-        """From now on these sockets are the gateway's. Whoever waits in those given up is served by the child."""
-        if rebound is None:
-            return
-        before, self._listeners[:] = list(self._listeners), rebound.listeners
-        self._close_all_but(before, rebound.listeners)
-        self._launch = self._launch._replace(listen=rebound.addresses)
-        self._manager.keep(self._listeners)
-
-    @staticmethod
-    def _close_all_but(listeners: list[socket.socket], kept: list[socket.socket]) -> None:
-        for listener in listeners:
-            if listener not in kept:
-                listener.close()
+        orphans.kill_adopted(self._foreign)
 
     def _drop_heirloom(self) -> None:
         if self._heirloom is not None:
@@ -347,19 +340,30 @@ class Supervisor:
 
     # ------------------------------------------------------------ own renewal
 
-    def _renew(self, restart: tuple[str, str] | None) -> str:
+    def _renew(self, restart: tuple[str, str] | None, check_seconds: float = renew.CHECK_SECONDS) -> str:
         """Become the supervisor that is installed now. Returns only when that cannot be: why."""
+        # Its line would be lost. It is of the version before, so nothing is lost with it.
+        self._follow(decisions.drop_spare(self._state, time.monotonic()))
         resumption = renew.save(
-            self._lock,
-            self._listeners,
+            self._estate.lock,
+            self._estate.listeners,
             self._child,
             self._state,
             announced=self._announced,
             down_since=self._down_since,
             restart=restart,
+            foreign_pids=self._foreign,
         )
+        why = renew.check(resumption, check_seconds)
+        if why is not None:
+            return why
+        # The socket in which signals wait does not outlive this code: let them wait in the kernel instead.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals.HANDLED)
+        for number in (*self._signals, *signals.caught(self._wakeup)):
+            os.kill(os.getpid(), number)
+        self._signals.clear()
         try:
-            return renew.check(resumption) or renew.replace(resumption, self._launch, sys.argv[2:], signals.HANDLED)
+            renew.replace(resumption, self._estate.launch, sys.argv[2:], signals.HANDLED)
         except OSError as error:
             return str(error)
 
@@ -377,3 +381,12 @@ class Supervisor:
 
     def _who(self, child: Child) -> Who:
         return Who.CHILD if child is self._child else Who.CANDIDATE
+
+
+def _describe(error: Exception) -> str:
+    """The error, and where it came from: `ValueError: no (loop.py:120)`."""
+    where = error.__traceback__
+    while where is not None and where.tb_next is not None:
+        where = where.tb_next
+    place = f" ({os.path.basename(where.tb_frame.f_code.co_filename)}:{where.tb_lineno})" if where else ""
+    return f"{type(error).__name__}: {error}{place}"

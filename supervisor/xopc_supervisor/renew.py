@@ -26,7 +26,9 @@ VARIABLE = "XOPC_RESUMPTION"
 """`Resumption` as JSON, from the old code to the new."""
 CHECK = "check"
 """Argument that makes the new code read the resumption, and do nothing."""
-CHECK_SECONDS = 10
+CHECK_SECONDS = 10.0
+HASTY_CHECK_SECONDS = 2.0
+"""While nobody serves."""
 POLL_SECONDS = 0.02
 
 
@@ -44,6 +46,8 @@ class Resumption(NamedTuple):
     line_fd: int = -1
     restart: tuple[str, str] | None = None
     """Mode and reason of the restart that made the new code come."""
+    foreign_pids: tuple[int, ...] = ()
+    """Children that the supervisor did not start, and does not end."""
 
     def to_json(self) -> str:
         return json.dumps(self._asdict(), separators=(",", ":"))
@@ -55,6 +59,7 @@ class Resumption(NamedTuple):
         values = cast("JsonObject", json.loads(text))
         known: JsonObject = {name: values[name] for name in cls._fields if name in values}
         known["listen_fds"] = tuple(known["listen_fds"])
+        known["foreign_pids"] = tuple(known.get("foreign_pids", ()))
         known["restart"] = tuple(known["restart"]) if known.get("restart") else None
         resumption = cls(**known)
         state_of(resumption)
@@ -78,8 +83,8 @@ def installed_version(path: str) -> str | None:
     return None
 
 
-def check(resumption: Resumption) -> str | None:
-    """Why the supervisor on disk cannot go on from there; None when it can. Blocks for `CHECK_SECONDS` at most."""
+def check(resumption: Resumption, seconds: float = CHECK_SECONDS) -> str | None:
+    """Why the supervisor on disk cannot go on from there; None when it can. Blocks for so long at most."""
     read, write = os.pipe()
     try:
         pid = os.posix_spawn(
@@ -100,7 +105,7 @@ def check(resumption: Resumption) -> str | None:
     finally:
         os.close(write)
     os.set_blocking(read, False)
-    deadline = time.monotonic() + CHECK_SECONDS
+    deadline = time.monotonic() + seconds
     said = b""
     while True:
         with contextlib.suppress(BlockingIOError):
@@ -112,7 +117,7 @@ def check(resumption: Resumption) -> str | None:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             os.close(read)
-            return f"it did not start within {CHECK_SECONDS} s"
+            return f"it did not start within {seconds:g} s"
         time.sleep(POLL_SECONDS)  # noqa: TID251 - the gateway serves meanwhile; signals wait in their socket
     with contextlib.suppress(BlockingIOError):
         said += os.read(read, 64 * 1024)
@@ -171,6 +176,7 @@ def save(
     announced: bool,
     down_since: float | None,
     restart: tuple[str, str] | None,
+    foreign_pids: tuple[int, ...] = (),
 ) -> Resumption:
     """What the next code needs to go on."""
     plain: JsonObject = {name: value for name, value in state._asdict().items() if _is_plain(value)}
@@ -185,6 +191,7 @@ def save(
         child_version=child.version if child else None,
         line_fd=child.fileno() if child else -1,
         restart=restart,
+        foreign_pids=foreign_pids,
     )
 
 

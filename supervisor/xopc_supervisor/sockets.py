@@ -38,8 +38,8 @@ def listen(addresses: Iterable[Address], kept: Sequence[socket.socket] = ()) -> 
     """Listen at all addresses, the first of which decides what port 0 stands for: with a kept socket where one is
     bound there (at any port, for port 0), else with a new one, also where a kept one covers the same port.
 
-    In the order of the addresses, without those that are not required and not to be had. Kept ones that are not
-    among them are wanted no more, and go on listening all the same.
+    In the order of the addresses, without those that are not required and that the host lacks, or where somebody
+    else listens. Kept ones that are not among them are wanted no more, and go on listening all the same.
 
     *Ownership*: the caller closes them. Either all that are required listen, or no new one is left open.
 
@@ -68,8 +68,15 @@ def listen(addresses: Iterable[Address], kept: Sequence[socket.socket] = ()) -> 
     return listeners
 
 
+def close_others(listeners: Iterable[socket.socket], kept: Sequence[socket.socket]) -> None:
+    """Close all of `listeners` that are not among `kept`."""
+    for listener in listeners:
+        if listener not in kept:
+            listener.close()
+
+
 def _bind(address: Address, port: int, kept: Iterable[socket.socket]) -> socket.socket | None:
-    """A new socket for an address, or None where that is not required and not to be had."""
+    """A new socket for an address, or None where that is not required and missing or taken."""
     try:
         try:
             return _listen_at(address.host, port)
@@ -80,7 +87,7 @@ def _bind(address: Address, port: int, kept: Iterable[socket.socket]) -> socket.
             with _sharing(rivals):
                 return _listen_at(address.host, port, shared=True)
     except OSError as error:
-        if not address.required:
+        if not address.required and error.errno in _DISPENSABLE:
             return None
         if error.errno == errno.EADDRINUSE:
             raise PortTakenError(address.host, port) from error
@@ -123,6 +130,8 @@ def _sharing(listeners: Iterable[socket.socket]) -> Generator[None]:
 
 
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
+_DISPENSABLE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EADDRINUSE}
+"""Why an address may be left out that is not required. Without memory or descriptors nothing is left out."""
 
 
 def _is_listening(listener: socket.socket) -> bool:

@@ -32,10 +32,14 @@ class Phase(Enum):
 
 
 class Candidate(Enum):
-    """How far the process is that shall follow the child."""
+    """What the process beside the child is, and how far."""
 
     PREPARING = "preparing"
+    """The child's successor, which is not there yet."""
     STANDING_BY = "standing-by"
+    """The child's successor."""
+    SPARE = "spare"
+    """It has imported the code, or is about to, and waits for a crash."""
 
 
 class State(NamedTuple):
@@ -57,6 +61,10 @@ class State(NamedTuple):
     candidate: Candidate | None = None
     candidate_deadline: float | None = None
     """When a `CandidateLate` is due."""
+    keeps_spare: bool = False
+    """The child's configuration wants a spare beside it."""
+    spare_at: float | None = None
+    """When a `SpareDue` is due."""
     use_accepted: bool = False
     """The child serves with the last accepted configuration."""
     patience: float = 0
@@ -68,19 +76,31 @@ class State(NamedTuple):
     candidate_failure: str = ""
     problem: str = ""
     """What a person should know, until all is well again."""
+    stop_asked: bool = False
+    """Somebody told this process to stop, and not only the child."""
     exit_code: int = contract.EXIT_OK
     """The supervisor's own, once in phase ENDED."""
+
+    @property
+    def needs_child(self) -> bool:
+        """Whether there is a child in this phase."""
+        return self.phase not in (Phase.BACKING_OFF, Phase.ENDED)
 
     @property
     def is_watched(self) -> bool:
         """Whether a `Ticked` is due each second."""
         return self.phase is Phase.SERVING and self.patience > 0
 
+    @property
+    def has_successor(self) -> bool:
+        """Whether a process is on its way that shall follow the child; a spare only may."""
+        return self.candidate in (Candidate.PREPARING, Candidate.STANDING_BY)
+
 
 def name(state: State) -> str:
     """What the supervisor is at, for a person: a phase, or more exactly `handing-over`, `crash-looping`, `degraded`."""
     match state.phase:
-        case Phase.SERVING if state.candidate is not None:
+        case Phase.SERVING if state.has_successor:
             return "handing-over"
         case Phase.SERVING if state.use_accepted:
             return "degraded"
@@ -164,12 +184,25 @@ class CandidateLate(NamedTuple):
     """The clock reached `State.candidate_deadline`."""
 
 
+class SpareDue(NamedTuple):
+    """The clock reached `State.spare_at`."""
+
+
 class Ticked(NamedTuple):
     """A second passed in which this process ran; one in which it was suspended does not count."""
 
 
 Event: TypeAlias = (
-    Said | Exited | NotSpawned | NotRenewed | StopAsked | RestartAsked | DeadlinePassed | CandidateLate | Ticked
+    Said
+    | Exited
+    | NotSpawned
+    | NotRenewed
+    | StopAsked
+    | RestartAsked
+    | DeadlinePassed
+    | CandidateLate
+    | SpareDue
+    | Ticked
 )
 
 # -------------------------------------------------------------------- actions
@@ -186,7 +219,13 @@ class Spawn(NamedTuple):
 
 
 class SpawnCandidate(NamedTuple):
-    """Start a process beside the child."""
+    """Start a process beside the child: its successor, or a spare."""
+
+    is_spare: bool = False
+
+
+class DropSpare(NamedTuple):
+    """Kill the spare, and forget it: neither its words nor its exit are events any more."""
 
 
 class HandOver(NamedTuple):
@@ -196,7 +235,8 @@ class HandOver(NamedTuple):
 
 
 class Promote(NamedTuple):
-    """The child is gone: the candidate is the child, and is let go."""
+    """The child is gone: the candidate is the child, and is let go. A spare of another version than the installed one
+    is dropped instead, and a process started as for `Spawn`."""
 
     kind: str
     reason: str
@@ -226,5 +266,5 @@ class Report(NamedTuple):
     message: str
 
 
-Action: TypeAlias = Spawn | SpawnCandidate | HandOver | Promote | Tell | Kill | Announce | Report
+Action: TypeAlias = Spawn | SpawnCandidate | DropSpare | HandOver | Promote | Tell | Kill | Announce | Report
 Decision: TypeAlias = tuple[State, tuple[Action, ...]]

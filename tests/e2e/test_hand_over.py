@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import signal
 import socket
 import threading
@@ -20,6 +21,7 @@ from tests.e2e.outside import Listener
 from xopc_supervisor.contract import RestartIntent
 
 Start = Callable[..., Gateway]
+JSON = {"Content-Type": "application/json"}
 SLOW_GATEWAY = Path(__file__).parents[1] / "fakes" / "slow_gateway.py"
 HANGING_GATEWAY = Path(__file__).parents[1] / "fakes" / "hanging_gateway.py"
 
@@ -169,6 +171,60 @@ def test_a_port_that_is_taken_leaves_all_as_it_is_and_says_so(configured: Callab
     after = gateway.health()
     assert (after["gatewayPid"], after["generation"]) == (before["gatewayPid"], before["generation"])
     assert after["problems"] == ["hand-over"]
+
+
+def test_a_crash_after_the_port_was_moved_on_disk_is_followed_at_the_new_port(
+    configured: Callable[[int], Gateway],
+) -> None:
+    before, after = free_port(), free_port()
+    gateway = configured(before)
+    write_port(gateway.home, after)
+    began = time.monotonic()
+    os.kill(gateway.child_pid, signal.SIGKILL)
+    until(lambda: gateway.port == after and gateway.health()["status"] == "healthy", "the new port is served")
+    assert time.monotonic() - began < 10
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", before), timeout=5)
+
+
+def test_a_stop_that_reaches_both_processes_lets_requests_finish(start: Start) -> None:
+    gateway = start(child=SLOW_GATEWAY)
+    answers: list[object] = []
+    asking = threading.Thread(target=lambda: answers.append(gateway.request("GET", "/slow/1.5").json))
+    asking.start()
+    time.sleep(0.3)
+    os.kill(gateway.child_pid, signal.SIGTERM)
+    gateway.signal(signal.SIGTERM)
+    assert gateway.wait_until_ended() == 0
+    asking.join(10)
+    assert answers == [{"seconds": 1.5}]
+
+
+def test_a_restart_that_comes_while_a_new_process_is_on_its_way_tears_nothing(start: Start) -> None:
+    gateway = start(child=SLOW_GATEWAY)
+    answers: list[object] = []
+    asking = threading.Thread(target=lambda: answers.append(gateway.request("GET", "/slow/4").json))
+    asking.start()
+    time.sleep(0.3)
+    boot_id = respawn(gateway)
+    time.sleep(0.1)
+    assert gateway.request("POST", "/api/restart", body="{}", headers=JSON).status == 202
+    asking.join(10)
+    assert answers == [{"seconds": 4.0}]
+    wait_for_another(gateway, boot_id)
+    restart = gateway.request("GET", "/api/status").json["lastRestart"]
+    assert (restart["kind"], restart["reason"]) == ("respawn", "by hand")
+
+
+def test_an_edit_while_the_new_process_prepares_takes_effect(gateway: Gateway) -> None:
+    boot_id = respawn(gateway)
+    until(lambda: (info := gateway.lock()) and info.candidate_pid, "the new process is there")
+    write_config(gateway.home, {"gateway": {"auth": {"token": "another-token-0123456789"}}})
+    wait_for_another(gateway, boot_id)
+    until(
+        lambda: gateway.request("GET", "/api/status", token="another-token-0123456789").status == 200,
+        "the new token counts",
+    )
 
 
 def test_a_new_process_that_cannot_start_is_told_of_and_the_old_one_goes_on(gateway: Gateway) -> None:

@@ -34,7 +34,8 @@ class Behaviour:
     state: str | None = "serving"
     """What the lock says that it is at; None: not yet at anything."""
     on_usr1: str = "restart"
-    """`restart`, `refuse` (it takes the intent and goes on as it is), `decline` (it says so, too), or `ignore`."""
+    """`restart`, `refuse` (it takes the intent and goes on as it is), `decline` (it says so, too), `unread` (it
+    restarts and leaves the intent), or `ignore`."""
     on_term: str = "exit"
     """`exit` or `ignore`."""
     restart_seconds: float = 0.0
@@ -45,6 +46,8 @@ class Behaviour:
     warnings: tuple[str, ...] = ()
     launched: bool = False
     """Whether its environment tells what it was started with, as a supervisor's does."""
+    addresses: tuple[str, ...] = ()
+    """Where it says that it listens."""
     problems: tuple[str, ...] = ()
     """The codes of what is wrong with it."""
 

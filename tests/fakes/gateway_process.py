@@ -42,6 +42,7 @@ def status() -> dict[str, Any]:
     since = stamp(state["started"])
     problems = [{"code": code, "message": f"{code}: a message", "since": since} for code in wanted["problems"]]
     more = {"authMode": "token", "lastRestart": state["last"], "warnings": wanted["warnings"]}
+    more["addresses"] = wanted["addresses"]
     return {"health": health(), "problems": problems, **more}
 
 
@@ -86,7 +87,8 @@ def rewrite(**fields: str | None) -> None:
 def restart() -> None:
     intent = Path(wanted["intent_path"])
     reason = json.loads(intent.read_text())["reason"] if intent.exists() else "SIGUSR1"
-    intent.unlink(missing_ok=True)
+    if wanted["on_usr1"] != "unread":
+        intent.unlink(missing_ok=True)
     if wanted["on_usr1"] == "refuse":
         return
     if wanted["on_usr1"] == "decline":

@@ -1,9 +1,10 @@
 """A child of the supervisor that needs no gateway: speaks the line, and does what its environment says.
 
 `FAKE_CHILD` holds a script of comma-separated steps:
-`ready` (stands by, and serves at `go`), `ready-watched:SECONDS` (at once), `hang` (until a signal or the lifeline
-ends it), `exit:N`, `kill:N`, `say:WORDS` (; stands for a comma), `ignore-term`, `leave-orphan` (a process in its
-group that outlives it), `stubborn` (ignores the lifeline), `wait:SECONDS`.
+`ready` (stands by, and serves at `go`), `ready-with-spare` (and wants one), `ready-watched:SECONDS` (at once), `hang`
+(until a signal or the lifeline ends it), `exit:N`, `kill:N`, `say:WORDS` (; stands for a comma), `ignore-term`,
+`leave-orphan` (a process in its group that outlives it), `leave-stranger` (one that is in no group of ours), `stubborn`
+(ignores the lifeline), `wait:SECONDS`.
 Each life may have its own script: scripts are separated by `|`, the last one repeats; the number of the life
 is counted in the file `FAKE_CHILD_LOG`, which also gets a line of JSON for each thing that happens.
 """
@@ -39,6 +40,7 @@ line = socket.socket(fileno=inheritance.line_fd)
 note(
     event="born",
     beside=inheritance.heirloom_fd is not None,
+    spare=inheritance.is_spare,
     accepted=inheritance.use_accepted,
     boot=inheritance.boot_id,
     group=os.getpgid(0),
@@ -90,6 +92,14 @@ def on_term(*_: object) -> None:
     os._exit(0)
 
 
+def on_term_slowly(*_: object) -> None:
+    line.sendall(b"stopping\n")
+    signal.signal(signal.SIGTERM, on_term_ignored)
+    time.sleep(1)
+    note(event="drained")
+    os._exit(0)
+
+
 def on_term_ignored(*_: object) -> None:
     note(event="SIGTERM ignored")
 
@@ -98,11 +108,11 @@ signal.signal(signal.SIGTERM, on_term)
 for step in script:
     name, _, value = step.partition(":")
     match name:
-        case "ready":
+        case "ready" | "ready-with-spare":
             line.sendall(b"standby 0.1.0 1\n")
             while not any(text.startswith("go ") for text in hear()):
                 pass
-            line.sendall(b"listening\nready 0\n")
+            line.sendall(f"listening\nready 0 {int(name == 'ready-with-spare')}\n".encode())
         case "ready-watched":
             line.sendall(f"standby 0.1.0 1\nlistening\nready {value}\n".encode())
         case "say":
@@ -112,10 +122,12 @@ for step in script:
             os._exit(int(value))
         case "kill":
             os.kill(os.getpid(), int(value))
+        case "stop-slowly":
+            signal.signal(signal.SIGTERM, on_term_slowly)
         case "ignore-term":
             signal.signal(signal.SIGTERM, on_term_ignored)
-        case "leave-orphan":
-            orphan = subprocess.Popen(["sleep", "60"], close_fds=True)
+        case "leave-orphan" | "leave-stranger":
+            orphan = subprocess.Popen(["sleep", "60"], close_fds=True, start_new_session=name == "leave-stranger")
             note(event="orphan", orphan=orphan.pid)
         case "wait":
             time.sleep(float(value))

@@ -13,7 +13,7 @@ import trio
 from structlog.testing import capture_logs
 from trio.testing import wait_all_tasks_blocked
 
-from xopc.gateway.heirloom import Heirloom, receive_connections
+from xopc.gateway.heirloom import Heirloom, open_heirloom, receive_connections
 
 
 @pytest.fixture
@@ -171,3 +171,19 @@ async def test_whoever_stops_receiving_closes_his_end(ends: tuple[int, int]) -> 
     with connection() as (_, served):
         assert not heirloom.give(served)
     heirloom.close()
+
+
+def test_an_heirloom_that_did_not_arrive_takes_nothing() -> None:
+    with open_heirloom(None) as give:
+        assert give is None
+
+
+def test_an_heirloom_is_closed_with_its_block() -> None:
+    ours, theirs = socket.socketpair()
+    with theirs, socket.create_server(("127.0.0.1", 0)) as listener:
+        with open_heirloom(ours.detach()) as give:
+            assert give is not None
+            assert give(listener)
+        _, fds, _, _ = socket.recv_fds(theirs, 1, 1)
+        os.close(fds[0])
+        assert theirs.recv(1) == b""

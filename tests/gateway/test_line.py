@@ -2,6 +2,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -72,6 +73,37 @@ def test_descriptors_come_with_their_words_and_are_not_passed_on(ends: tuple[Lin
     for each in got:
         each.close()
     assert trio.run(line.hear) == [("restart", "reload early")]
+
+
+@pytest.mark.parametrize("in_one", [True, False])
+def test_a_go_that_comes_before_the_sockets_is_not_lost(ends: tuple[Line, socket.socket], in_one: bool) -> None:
+    line, supervisor = ends
+    go = Go("crash", "exit code 1")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        early = f"go {go.to_json()}\nrestart reload early\n".encode()
+        supervisor.sendall(early)
+        if not in_one:
+            threading.Timer(0.05, socket.send_fds, (supervisor, [b"sockets 1\n"], [listener.fileno()])).start()
+        else:
+            socket.send_fds(supervisor, [b"sockets 1\n"], [listener.fileno()])
+        (got,) = line.ask_for_sockets([Address("127.0.0.1", 1)])
+        got.close()
+        assert line.wait_for_go() == go
+    assert trio.run(line.hear) == [("restart", "reload early")]
+
+
+def test_descriptors_that_found_no_room_are_told_of(ends: tuple[Line, socket.socket]) -> None:
+    line, supervisor = ends
+    supervisor.sendall(b"sockets 1\n")
+    with pytest.raises(SocketsRefusedError, match="ulimit -n"):
+        line.ask_for_sockets([Address("127.0.0.1", 1)])
+    assert line.take_fd() is None
+
+
+def test_a_word_that_is_no_text_is_said_as_well_as_it_can_be(ends: tuple[Line, socket.socket]) -> None:
+    line, supervisor = ends
+    line.say("failed", "/home/\udcfc/xopc.json")
+    assert supervisor.recv(100) == b"failed /home/?/xopc.json\n"
 
 
 def test_sockets_may_be_refused(ends: tuple[Line, socket.socket]) -> None:

@@ -22,12 +22,14 @@ from xopc.storage.migrate import LATEST_SCHEMA
 from xopc_supervisor.contract import INHERITANCE_VARIABLE, LAUNCH_VARIABLE, Inheritance, Launch
 
 
-def run_under_a_dead_supervisor(launched: Launch, home: Path) -> tuple[subprocess.CompletedProcess[str], bytes]:
+def run_under_a_dead_supervisor(
+    launched: Launch, home: Path, *, is_spare: bool = False
+) -> tuple[subprocess.CompletedProcess[str], bytes]:
     """A gateway whose supervisor ends before it says `go`: its exit, and what it said on the line."""
     ours, theirs = socket.socketpair()
     with socket.create_server(("127.0.0.1", 0)) as listener, (home / "lock").open("w") as lock, ours:
         fds = (theirs.fileno(), lock.fileno(), listener.fileno())
-        inheritance = Inheritance(fds[0], fds[1], (fds[2],), "boot", os.getpid())
+        inheritance = Inheritance(fds[0], fds[1], (fds[2],), "boot", os.getpid(), is_spare=is_spare)
         ours.shutdown(socket.SHUT_WR)
         done = subprocess.run(
             [sys.executable, "-m", "xopc.gateway"],
@@ -86,3 +88,13 @@ def test_why_a_process_ends_is_a_sentence_and_an_exit_code(error: Exception, say
     message, exit_code = explain(error)
     assert says in message
     assert exit_code == code
+
+
+def test_a_spare_stands_by_whatever_the_configuration_is_and_changes_nothing(home: Path) -> None:
+    launched = launch(resolve(os.environ, Flags()))
+    (home / ".xopc").mkdir()
+    (home / ".xopc" / "xopc.json").write_text('{"gateway": {"port": "many"}}')
+    done, said = run_under_a_dead_supervisor(launched, home, is_spare=True)
+    assert done.returncode == 0, done.stderr
+    assert said == f"standby {xopc.__version__} {LATEST_SCHEMA}\n".encode()
+    assert [path.name for path in (home / ".xopc").iterdir()] == ["xopc.json"]

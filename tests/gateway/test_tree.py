@@ -14,6 +14,7 @@ import pytest
 import trio
 from attrs import define
 
+from xopc.config.accepted import keep_accepted
 from xopc.config.resolve import Flags
 from xopc.config.setup import prepare
 from xopc.gateway.line import Line
@@ -69,13 +70,23 @@ def write(home: Path, document: object) -> None:
 
 @asynccontextmanager
 async def running(
-    directory: Path, *, kind: str = "start", since: float | None = None, boot_id: str = "boot-1", **variables: str
+    directory: Path,
+    *,
+    kind: str = "start",
+    since: float | None = None,
+    boot_id: str = "boot-1",
+    use_accepted: bool = False,
+    edited: object = None,
+    **variables: str,
 ) -> AsyncGenerator[Supervised]:
     """A tree from its start to its end, which the block has to bring about."""
     environ = {"XOPC_HOME": str(directory), **variables}
     ours, theirs = socket.socketpair()
+    resolved = prepare(environ, Flags(), use_accepted=use_accepted)
+    if edited is not None:
+        write(directory, edited)
     home = Home(
-        resolved=prepare(environ, Flags()),
+        resolved=resolved,
         flags=Flags(),
         environ=environ,
         inheritance=Inheritance(0, 0, (), boot_id, 4711),
@@ -115,7 +126,7 @@ def configured(home: Path) -> Path:
 
 async def test_it_listens_and_then_is_ready_and_a_stop_ends_it(configured: Path) -> None:
     async with running(configured) as supervised:
-        assert await supervised.words("ready") == ["listening", "ready 30"]
+        assert await supervised.words("ready") == ["listening", "ready 30 0"]
         health = await supervised.get("/health")
         assert (health["status"], health["bootId"], health["pid"]) == ("healthy", "boot-1", 4711)
         await supervised.tell("stop by hand")
@@ -134,7 +145,7 @@ async def test_a_restart_in_the_process_is_said_recorded_and_counted(configured:
     async with running(configured) as supervised:
         await supervised.words("ready")
         await supervised.tell("restart in-process a new key")
-        assert await supervised.words("ready") == ["restart in-process a new key", "ready 30"]
+        assert await supervised.words("ready") == ["restart in-process a new key", "ready 30 0"]
         status = await supervised.get("/api/status")
         assert (status["health"]["generation"], status["restarts"]) == (2, 1)
         assert (status["lastRestart"]["kind"], status["lastRestart"]["reason"]) == ("in-process", "a new key")
@@ -179,6 +190,55 @@ async def test_a_successor_that_is_declined_changes_nothing(configured: Path) ->
         assert (await supervised.get("/health"))["generation"] == 2
         await supervised.tell("stop")
     assert supervised.outcomes == [Outcome.STOP]
+
+
+async def test_a_restart_that_comes_while_a_successor_is_awaited_is_left_to_it(configured: Path) -> None:
+    async with running(configured) as supervised:
+        await supervised.words("ready")
+        await supervised.tell("restart respawn a new version")
+        await supervised.words("version")
+        await supervised.tell("restart in-process meanwhile")
+        await trio.sleep(0.2)
+        assert (await supervised.get("/health"))["generation"] == 1
+        await supervised.tell("declined it has a bug")
+        assert (await supervised.words("ready"))[0] == "restart in-process meanwhile"
+        await supervised.tell("stop")
+
+
+async def test_an_edit_while_it_started_is_followed(configured: Path) -> None:
+    async with running(configured, edited={"gateway": {"auth": {"token": TOKEN}}, "agents": {}}) as supervised:
+        assert await supervised.words("ready 30 0\nrestart")
+        await supervised.words("ready")
+        last = (await supervised.get("/api/status"))["lastRestart"]
+        assert last["reason"] == "the configuration changed while this process started"
+        await supervised.tell("stop")
+
+
+async def test_a_hand_over_without_a_place_for_the_connections_parts_from_them_cleanly(configured: Path) -> None:
+    async with running(configured) as supervised:
+        await supervised.words("ready")
+        await supervised.tell("hand-over a new version")
+    assert supervised.outcomes == [Outcome.RESPAWN]
+
+
+async def test_two_signals_within_a_second_are_one_stop(configured: Path) -> None:
+    async with running(configured) as supervised:
+        await supervised.words("ready")
+        await supervised.tell("stop one")
+        await supervised.tell("stop one")
+    assert supervised.outcomes == [Outcome.STOP]
+
+
+async def test_a_refused_reload_does_not_hide_that_the_last_accepted_copy_serves(configured: Path) -> None:
+    keep_accepted(prepare({"XOPC_HOME": str(configured)}, Flags()))
+    (configured / ".xopc" / "xopc.json").write_text("{")
+    async with running(configured, use_accepted=True) as supervised:
+        await supervised.words("ready")
+        await supervised.tell("restart reload SIGHUP")
+        await trio.sleep(0.3)
+        health = await supervised.get("/health")
+        assert (health["status"], health["problems"]) == ("degraded", ["configuration"])
+        await supervised.tell("stop")
 
 
 async def test_a_stop_that_a_service_manager_follows_with_a_start_is_a_restart_in_the_records(configured: Path) -> None:

@@ -20,7 +20,7 @@ from xopc.contracts.errors import Failure, XopcError
 from xopc.service.force import Freed, collide, free
 from xopc.service.lockfile import read_lock
 from xopc.service.ports import PortStatus, inspect
-from xopc_supervisor.contract import is_alive, start_time
+from xopc_supervisor.contract import LockInfo, is_alive, start_time
 
 LISTEN = """
 import signal, socket, sys, time
@@ -149,6 +149,19 @@ def test_the_gateway_that_has_the_lock_ends_wherever_it_listens(home: Path) -> N
             freed, _ = make_room(wanted)
             assert gateway.process.wait(1) == 0
         assert [one.process.pid for one in freed.killed] == [gateway.pid]
+
+
+def test_all_that_a_dead_supervisor_left_has_to_go(home: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    with running_gateway(home) as child, running_gateway(home, Behaviour(locked=False)) as candidate:
+        path = find_target(None).paths.lock_path
+        info = LockInfo.from_json(path.read_text())
+        assert info is not None
+        left = {"child_pid": child.pid, "candidate_pid": candidate.pid}
+        path.write_text(info._replace(pid=dead.pid, start_time=1, **left).to_json())
+        freed, _ = make_room(0)
+    assert {one.process.pid for one in freed.killed} == {child.pid, candidate.pid}
 
 
 def test_a_lock_that_names_a_stranger_does_not_get_it_killed(home: Path) -> None:

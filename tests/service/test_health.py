@@ -64,8 +64,15 @@ def test_a_wrong_credential_leaves_the_health(home: Path) -> None:
         answer = ask(Client(f"http://127.0.0.1:{gateway.port}", "wrong"))
     assert answer.reachable
     assert answer.is_unauthorized
+    assert answer.has_credential
     assert answer.details == {}
     assert "A valid token is needed." in answer.error
+
+
+def test_without_a_credential_none_is_refused(home: Path) -> None:
+    with running_gateway(home) as gateway:
+        answer = ask(Client(f"http://127.0.0.1:{gateway.port}"))
+    assert (answer.is_unauthorized, answer.has_credential) == (True, False)
 
 
 def test_nobody_who_answers_is_told(home: Path) -> None:

@@ -6,14 +6,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.gateway import Behaviour, running_gateway, stranger
 from xopc.contracts.errors import Failure, XopcError
-from xopc.service.identity import command_line, launch_of, runs_gateway, send, signal_target
+from xopc.service.identity import command_line, is_orphan, launch_of, never_respawns, runs_gateway, send, signal_target
+from xopc_supervisor.contract import INHERITANCE_VARIABLE, LAUNCH_VARIABLE, NO_RESPAWN_VARIABLE, Inheritance, Launch
 
 PYTHON = "/usr/bin/python3.11"
 
@@ -155,3 +157,40 @@ def test_a_supervisors_environment_tells_what_it_was_started_with(home: Path) ->
     assert launch.config_path == str(home / ".xopc" / "xopc.json")
     assert launch_of(os.getpid()) is None
     assert launch_of(gateway.pid) is None
+
+
+LAUNCH = Launch("xopc.json", "state", "the.lock", "intent", "logs", (), (), (), "version", "", {})
+
+
+@contextmanager
+def sleeping(**environ: str) -> Generator[int]:
+    """A process with these variables."""
+    code = "import time; print(flush=True); time.sleep(60)"
+    environ = {**os.environ, **environ}
+    with subprocess.Popen([sys.executable, "-c", code], env=environ, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process.pid
+        process.kill()
+
+
+def test_an_orphan_is_known_by_its_lock_and_its_dead_supervisor() -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    orphan, child = (Inheritance(3, 4, (), "a-boot", pid).to_json() for pid in (dead.pid, os.getpid()))
+    with sleeping(**{LAUNCH_VARIABLE: LAUNCH.to_json(), INHERITANCE_VARIABLE: orphan}) as pid:
+        assert is_orphan(pid, "the.lock")
+        assert not is_orphan(pid, "another.lock")
+    with sleeping(**{LAUNCH_VARIABLE: LAUNCH.to_json(), INHERITANCE_VARIABLE: child}) as pid:
+        assert not is_orphan(pid, "the.lock"), "its supervisor lives"
+    with sleeping(**{LAUNCH_VARIABLE: LAUNCH.to_json()}) as pid:
+        assert not is_orphan(pid, "the.lock"), "it is the supervisor"
+    assert not is_orphan(dead.pid, "the.lock")
+
+
+def test_a_supervisor_that_starts_no_second_process_is_known_by_its_environment() -> None:
+    for value, expected in (("1", True), ("0", False)):
+        with sleeping(**{NO_RESPAWN_VARIABLE: value}) as pid:
+            assert never_respawns(pid) is expected
+    with sleeping() as pid:
+        assert not never_respawns(pid)

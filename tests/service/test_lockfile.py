@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def ended_process() -> int:
 
 def test_without_a_file_nothing_is_alive(tmp_path: Path) -> None:
     lock = read_lock(tmp_path / "gateway.lock")
-    assert (lock.info, lock.is_alive, lock.is_orphaned) == (None, False, False)
+    assert (lock.info, lock.is_alive, lock.orphans) == (None, False, ())
 
 
 @pytest.mark.parametrize("text", ["", "{", "null", "[]", '{"pid": "1"}', "\xff"])
@@ -39,7 +40,7 @@ def test_the_owner_is_alive_while_its_process_is(tmp_path: Path) -> None:
     path.write_text(MYSELF.to_json())
     lock = read_lock(path)
     assert lock.is_alive
-    assert not lock.is_orphaned
+    assert lock.orphans == ()
     assert lock.info == MYSELF
 
 
@@ -62,9 +63,24 @@ def test_a_child_that_outlives_its_supervisor_is_an_orphan(tmp_path: Path) -> No
     path = tmp_path / "gateway.lock"
     orphan = MYSELF._replace(pid=ended_process(), child_pid=os.getpid(), child_start_time=MYSELF.start_time)
     path.write_text(orphan.to_json())
-    assert read_lock(path).is_orphaned
+    assert read_lock(path).orphans == (os.getpid(),)
     path.write_text(orphan._replace(child_start_time=1).to_json())
-    assert not read_lock(path).is_orphaned
+    assert read_lock(path).orphans == ()
+
+
+def test_a_candidate_that_outlives_its_supervisor_is_one_too(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.lock"
+    dead = ended_process()
+    orphan = MYSELF._replace(pid=dead, child_pid=dead, candidate_pid=os.getpid())
+    path.write_text(orphan.to_json())
+    assert read_lock(path).orphans == (os.getpid(),)
+
+
+def test_it_is_known_when_the_text_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.lock"
+    path.write_text(MYSELF.to_json())
+    os.utime(path, (0, 1_767_225_600))
+    assert read_lock(path).written_at == datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def test_reading_never_keeps_a_gateway_from_taking_the_lock(tmp_path: Path) -> None:

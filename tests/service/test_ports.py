@@ -216,3 +216,17 @@ def test_a_service_manager_that_keeps_a_gateways_socket_is_no_stranger() -> None
 )
 def test_an_address_has_a_host(address: str, host: str) -> None:
     assert Listener(1, address).host == host
+
+
+def test_a_neighbour_is_somebody_else_at_the_other_address_of_localhost() -> None:
+    ours, child = Listener(1, "127.0.0.1:80", gateway_pid=1), Listener(2, "127.0.0.1:80", gateway_pid=1)
+    theirs = Listener(3, "[::1]:80")
+
+    def neighbour(*listeners: Listener) -> Listener | None:
+        return PortUse(80, PortStatus.BUSY, listeners).neighbour({1})
+
+    assert neighbour(ours, child, theirs) == theirs
+    assert neighbour(child, Listener(4, "[::]:80")) == Listener(4, "[::]:80")
+    assert neighbour(ours, child) is None
+    assert neighbour(ours, Listener(1, "[::1]:80"), theirs) is None, "a service manager keeps the same socket"
+    assert neighbour(Listener(None, "127.0.0.1:80"), Listener(None, "[::1]:80")) is None, "nobody can tell whose"

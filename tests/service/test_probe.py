@@ -14,10 +14,11 @@ import pytest
 from attrs import evolve
 
 from tests.fakes.gateway import TOKEN, Behaviour, Running, running_gateway, stranger
+from tests.fakes.web_server import serving
 from xopc.client.http import Client
 from xopc.config.paths import resolve_paths
 from xopc.service.lockfile import read_lock
-from xopc.service.probe import Mark, Obstacle, Outcome, Place, Snapshot, Step, await_restart
+from xopc.service.probe import Mark, Obstacle, Outcome, Place, Snapshot, Step, await_restart, obstacle_of
 from xopc_supervisor.contract import LockInfo
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, 500_000, UTC)
@@ -235,6 +236,40 @@ def test_a_problem_that_only_the_gateway_knows_counts_too(home: Path, code: str)
         snapshot = wait_for(gateway, 20)
     assert snapshot.outcome is Outcome.DECLINED
     assert snapshot.last.obstacle == Obstacle("the restart was refused; the log tells why")
+
+
+def test_a_refusal_that_the_gateway_dates_counts_before_an_older_one_of_its_supervisor(home: Path) -> None:
+    with running_gateway(home, Behaviour(problems=("configuration",))) as gateway:
+        tell(gateway, state="degraded", problem=DECLINED)
+        stood = Obstacle("configuration: a message", "2026-01-01T12:00:00.000Z")
+        snapshot = wait_for(gateway, 20, before=stood)
+    assert snapshot.outcome is Outcome.DECLINED
+    assert snapshot.last.obstacle is not None
+    assert snapshot.last.obstacle.message == stood.message
+    assert snapshot.last.obstacle.since > stood.since
+
+
+def test_of_several_refusals_the_last_one_is_told() -> None:
+    dated = {
+        "hand-over": "2026-01-01T12:00:01.000Z",
+        "configuration": "2026-01-01T12:00:02.000Z",
+        "storage": "2026-01-01T12:00:03.000Z",
+    }
+    problems = [{"code": code, "message": code, "since": since} for code, since in dated.items()]
+    info = LockInfo(1, None, "", "", problem=DECLINED)
+    with serving({"/api/status": (200, {"problems": problems})}) as url:
+        found = obstacle_of(info, {"problems": list(dated)}, Client(url))
+    assert found == Obstacle("configuration", dated["configuration"])
+    with serving({"/api/status": (401, {})}) as url:
+        assert obstacle_of(info, {"problems": list(dated)}, Client(url)) == Obstacle(DECLINED)
+
+
+def test_one_whose_new_process_prepares_is_said_to_serve(home: Path) -> None:
+    with running_gateway(home) as gateway:
+        tell(gateway, state="handing-over")
+        snapshot = wait_for(gateway, 0.2)
+    assert snapshot.outcome is Outcome.TIMEOUT
+    assert snapshot.last.detail == f"pid {gateway.pid} serves, and a new process prepares to take over"
 
 
 def test_another_problem_of_the_gateway_declines_nothing(home: Path) -> None:

@@ -58,6 +58,15 @@ def test_a_child_has_its_own_group_no_terminal_and_its_inheritance(start: Callab
     assert hear_all(child) == ["True b'' boot"]
 
 
+def test_a_spare_knows_that_it_is_one(tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("w") as lock:
+        code = ECHO + "print(inheritance['is_spare'], inheritance['heirloom_fd'])"
+        command = [sys.executable, "-c", code]
+        child = spawn(command, os.environ, lock_fd=lock.fileno(), listeners=[], boot_id="boot", is_spare=True)
+        assert child.is_spare
+        assert hear_all(child) == ["True None"]
+
+
 def test_lock_and_sockets_are_open_in_the_child_and_close_on_exec_in_the_supervisor(tmp_path: Path) -> None:
     code = "print(*[bool(os.fstat(fd)) for fd in [inheritance['lock_fd'], *inheritance['listen_fds']]])"
     with (tmp_path / "lock").open("w") as lock, socket.create_server(("127.0.0.1", 0)) as listener:

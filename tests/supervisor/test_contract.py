@@ -162,3 +162,20 @@ def test_the_start_time_is_found_behind_any_program_name(tmp_path: Path) -> None
 )
 def test_a_switch_reads_as_the_documents_say(value: str | None, on: bool, off: bool) -> None:
     assert (is_on(value), is_off(value)) == (on, off)
+
+
+def test_an_intent_whose_reason_is_no_text_is_followed_all_the_same() -> None:
+    text = RestartIntent(4711, None, "in-process", "für Ana", 0).to_json().replace("\\u00fc", "\\udcfc")
+    intent = RestartIntent.from_json(text)
+    assert intent is not None
+    assert intent.reason == "f?r Ana"
+
+
+def test_a_text_of_a_thousand_brackets_is_no_intent_and_no_lock() -> None:
+    assert RestartIntent.from_json("[" * 100_000) is None
+    assert LockInfo.from_json("[" * 100_000) is None
+
+
+def test_an_inheritance_knows_its_descriptors() -> None:
+    assert Inheritance(5, 6, (7, 8), "boot", 4711).fds == (5, 6, 7, 8)
+    assert Inheritance(5, 6, (7, 8), "boot", 4711, heirloom_fd=9).fds == (5, 6, 7, 8, 9)

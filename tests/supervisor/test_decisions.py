@@ -11,12 +11,15 @@ from xopc_supervisor.decisions import (
     ABORT_SECONDS,
     BACK_OFF_SECONDS,
     GIVE_UP_AFTER,
+    SPARE_AGAIN_SECONDS,
+    SPARE_SECONDS,
     START_SECONDS,
     STEADY_SECONDS,
     STOP_SECONDS,
     begin,
     decide,
     describe_exit,
+    drop_spare,
 )
 from xopc_supervisor.states import (
     Action,
@@ -24,6 +27,7 @@ from xopc_supervisor.states import (
     Candidate,
     CandidateLate,
     DeadlinePassed,
+    DropSpare,
     Event,
     Exited,
     HandOver,
@@ -36,6 +40,7 @@ from xopc_supervisor.states import (
     Report,
     RestartAsked,
     Said,
+    SpareDue,
     Spawn,
     SpawnCandidate,
     State,
@@ -56,6 +61,8 @@ STANDING_BY = RESPAWNING._replace(candidate=Candidate.STANDING_BY)
 BACKING_OFF = State(Phase.BACKING_OFF, deadline=NOW + 2, crashes=2, ever_ready=True, reason="exit code 1")
 ENDED = State(Phase.ENDED)
 WATCHED = SERVING._replace(patience=30)
+SPARING = SERVING._replace(keeps_spare=True, spare_at=NOW)
+SPARE = SPARING._replace(candidate=Candidate.SPARE, spare_at=None, ready_at=NOW - 60)
 KILL_CANDIDATE = Kill(signal.SIGKILL, Who.CANDIDATE)
 
 
@@ -78,7 +85,8 @@ KILL_CANDIDATE = Kill(signal.SIGKILL, Who.CANDIDATE)
         (STARTING, StopAsked(), Phase.STOPPING, (Kill(signal.SIGTERM),)),
         (SERVING, StopAsked(), Phase.STOPPING, (Kill(signal.SIGTERM),)),
         (RESPAWNING, StopAsked(), Phase.STOPPING, (Kill(signal.SIGTERM),)),
-        (STOPPING, StopAsked(), Phase.STOPPING, (Kill(signal.SIGKILL),)),
+        (STOPPING, StopAsked(), Phase.STOPPING, ()),
+        (STOPPING._replace(stop_asked=True), StopAsked(), Phase.STOPPING, (Kill(signal.SIGKILL),)),
         (BACKING_OFF, StopAsked(), Phase.ENDED, ()),
         (SERVING, RestartAsked("in-process", "cli"), Phase.SERVING, (Tell("restart in-process cli"),)),
         (STARTING, RestartAsked("reload", "SIGHUP"), Phase.STARTING, (Tell("restart reload SIGHUP"),)),
@@ -98,13 +106,38 @@ KILL_CANDIDATE = Kill(signal.SIGKILL, Who.CANDIDATE)
         (PREPARING, Exited(-9), Phase.STARTING, (Promote("crash", "killed by SIGKILL"),)),
         (PREPARING, StopAsked(), Phase.STOPPING, (KILL_CANDIDATE, Kill(signal.SIGTERM))),
         (PREPARING, Said("stopping"), Phase.STOPPING, (KILL_CANDIDATE,)),
-        (PREPARING, RestartAsked("respawn", "again"), Phase.SERVING, ()),
+        (PREPARING, RestartAsked("reload", "again"), Phase.SERVING, (Tell("restart reload again"),)),
+        (STANDING_BY, RestartAsked("reload", "again"), Phase.RESPAWNING, ()),
         (STANDING_BY, Exited(75), Phase.STARTING, (Promote("respawn", "update"),)),
         (STANDING_BY, Exited(-9), Phase.STARTING, (Promote("respawn", "update"),)),
         (STANDING_BY, Exited(-9, Who.CANDIDATE), Phase.RESPAWNING, ()),
         (STANDING_BY, StopAsked(), Phase.STOPPING, (KILL_CANDIDATE, Kill(signal.SIGTERM))),
         (STOPPING._replace(candidate=Candidate.PREPARING), Exited(0), Phase.ENDED, (KILL_CANDIDATE,)),
         (SERVING, NotRenewed("no"), Phase.SERVING, (Tell("declined no"),)),
+        # The spare.
+        (SPARING, SpareDue(), Phase.SERVING, (SpawnCandidate(is_spare=True),)),
+        (SERVING, SpareDue(), Phase.SERVING, ()),
+        (SPARE, SpareDue(), Phase.SERVING, ()),
+        (PREPARING._replace(keeps_spare=True), SpareDue(), Phase.SERVING, ()),
+        (RESPAWNING._replace(keeps_spare=True), SpareDue(), Phase.RESPAWNING, ()),
+        (STOPPING._replace(keeps_spare=True), SpareDue(), Phase.STOPPING, ()),
+        (SPARE, Said("standby", "0.1.0 1", Who.CANDIDATE), Phase.SERVING, ()),
+        (SPARE, Said("listening", "", Who.CANDIDATE), Phase.SERVING, ()),
+        (SPARE, Said("ready", "30 1"), Phase.SERVING, (Announce(),)),
+        (SPARE, Said("ready", "30 0"), Phase.SERVING, (DropSpare(), Announce())),
+        (SPARE, Said("restart", "in-process SIGUSR1"), Phase.SERVING, ()),
+        (SPARE, Said("restart", "respawn update"), Phase.SERVING, (DropSpare(), SpawnCandidate())),
+        (SPARE, RestartAsked("in-process", "cli"), Phase.SERVING, (Tell("restart in-process cli"),)),
+        (SPARE, RestartAsked("respawn", "cli"), Phase.SERVING, (Tell("restart respawn cli"),)),
+        (SPARE, Exited(-9), Phase.STARTING, (Promote("crash", "killed by SIGKILL"),)),
+        (SPARE, Exited(74), Phase.STARTING, (Promote("crash", "exit code 74"),)),
+        (SPARE, Exited(75), Phase.STARTING, (Promote("respawn", "the gateway asked for a new process"),)),
+        (SPARE, Exited(-9, Who.CANDIDATE), Phase.SERVING, ()),
+        (SPARE, NotSpawned("no memory", Who.CANDIDATE), Phase.SERVING, ()),
+        (SPARE, CandidateLate(), Phase.SERVING, (KILL_CANDIDATE,)),
+        (SPARE, StopAsked(), Phase.STOPPING, (KILL_CANDIDATE, Kill(signal.SIGTERM))),
+        (SPARE, Said("stopping"), Phase.STOPPING, (KILL_CANDIDATE,)),
+        (SPARE._replace(phase=Phase.STOPPING), Exited(0), Phase.ENDED, (KILL_CANDIDATE,)),
         # The clock.
         (STOPPING, DeadlinePassed(), Phase.STOPPING, (Kill(signal.SIGKILL),)),
         (RESPAWNING, DeadlinePassed(), Phase.RESPAWNING, (Kill(signal.SIGKILL),)),
@@ -176,6 +209,39 @@ def test_a_configuration_that_is_refused_at_the_first_start_is_never_started_aga
 
 def test_under_launchd_a_refused_configuration_ends_with_0() -> None:
     assert decide(STARTING, Exited(contract.EXIT_CONFIG), NOW, Policy(config_exit=0))[0].exit_code == 0
+
+
+def test_a_stop_that_reaches_both_processes_is_one_stop_in_whatever_order() -> None:
+    told, _ = decide(SERVING, Said("stopping"), NOW, Policy())
+    asked, actions = decide(told, StopAsked(), NOW, Policy())
+    assert actions == ()
+    _, actions = decide(asked, StopAsked(), NOW, Policy())
+    assert actions == (Kill(signal.SIGKILL),)
+    asked, _ = decide(SERVING, StopAsked(), NOW, Policy())
+    told, actions = decide(asked, Said("stopping"), NOW, Policy())
+    assert (told.phase, actions) == (Phase.STOPPING, ())
+
+
+def test_the_reason_of_a_crash_is_kept_when_the_next_process_refuses_the_configuration() -> None:
+    crashed, _ = decide(SERVING, Exited(-9), NOW, Policy())
+    _, actions = decide(crashed, Exited(contract.EXIT_CONFIG), NOW, Policy())
+    assert actions[-1] == Spawn("crash", "killed by SIGKILL", use_accepted=True)
+
+
+def test_a_sentence_that_is_a_reason_ends_once() -> None:
+    told, _ = decide(SERVING, Said("failed", "Name another with XOPC_STATE_DIR."), NOW, Policy())
+    _, actions = decide(told, Exited(1), NOW, Policy())
+    assert actions[0] == Report(
+        "error",
+        "The gateway crashed: Name another with XOPC_STATE_DIR. It is started again at once (crash 1 in a row).",
+    )
+
+
+def test_a_candidate_that_dies_when_the_child_is_gone_already_is_told_of() -> None:
+    after, actions = decide(STANDING_BY, Exited(1, Who.CANDIDATE), NOW, Policy())
+    assert after.candidate is None
+    what = "The new process ended before it could take over: exit code 1. Another one follows."
+    assert actions == (Report("error", what),)
 
 
 def test_a_configuration_that_is_refused_later_gives_way_to_the_last_accepted_one() -> None:
@@ -298,3 +364,66 @@ def test_an_exit_is_described_by_code_or_signal() -> None:
     assert describe_exit(3) == "exit code 3"
     assert describe_exit(-11) == "killed by SIGSEGV"
     assert describe_exit(-99) == "killed by signal 99"
+
+
+def test_a_spare_is_started_when_the_start_is_over() -> None:
+    state, _ = decide(STARTING, Said("ready", "30 1"), NOW, Policy())
+    assert (state.patience, state.spare_at) == (30, NOW + SPARE_SECONDS)
+    assert decide(state, Said("ready", "30 1"), NOW + 1, Policy())[0].spare_at == NOW + SPARE_SECONDS
+    state, _ = decide(state, SpareDue(), NOW + SPARE_SECONDS, Policy())
+    assert (state.spare_at, state.candidate_deadline) == (None, NOW + SPARE_SECONDS + START_SECONDS)
+    state, _ = decide(state, Said("standby", "0.1.0 1", Who.CANDIDATE), NOW + 3, Policy())
+    assert (state.candidate, state.candidate_deadline) == (Candidate.SPARE, None)
+
+
+@pytest.mark.parametrize(
+    ("detail", "policy"), [("30 0", Policy()), ("30", Policy()), ("30 1", Policy(no_respawn=True))]
+)
+def test_no_spare_is_started_where_none_is_wanted(detail: str, policy: Policy) -> None:
+    assert decide(STARTING, Said("ready", detail), NOW, policy)[0].spare_at is None
+    assert decide(SPARING, Said("ready", detail), NOW, policy)[0].spare_at is None
+
+
+@pytest.mark.parametrize("gone", [Exited(1, Who.CANDIDATE), NotSpawned("no memory", Who.CANDIDATE)])
+def test_a_spare_that_ends_is_told_of_and_followed_a_minute_later(gone: Event) -> None:
+    state, actions = decide(SPARE, gone, NOW, Policy())
+    assert (state.candidate, state.spare_at, state.problem) == (None, NOW + SPARE_AGAIN_SECONDS, "")
+    (report,) = actions
+    assert isinstance(report, Report)
+    assert report.level == "warn"
+    assert decide(state, Said("ready", "30 1"), NOW, Policy())[0].spare_at == NOW + SPARE_AGAIN_SECONDS
+
+
+def test_what_a_dying_spare_said_is_told() -> None:
+    told, _ = decide(SPARE, Said("failed", "the disk is on fire", Who.CANDIDATE), NOW, Policy())
+    _, (report,) = decide(told, Exited(1, Who.CANDIDATE), NOW, Policy())
+    assert isinstance(report, Report)
+    assert "the disk is on fire" in report.message
+
+
+def test_a_spare_follows_a_crash_at_once_and_another_one_follows_it_when_it_is_ready() -> None:
+    state, _ = decide(SPARE, Exited(-9), NOW, Policy())
+    assert (state.candidate, state.spare_at, state.deadline) == (None, None, NOW + START_SECONDS)
+    state, _ = decide(state, Said("ready", "30 1"), NOW, Policy())
+    assert state.spare_at == NOW + SPARE_SECONDS
+
+
+def test_a_spare_whose_configuration_is_refused_gives_way_to_the_last_accepted_one() -> None:
+    state, _ = decide(SPARE, Exited(-9), NOW, Policy())
+    state, _ = decide(state, Said("failed", "$.gateway.port: must be a whole number"), NOW, Policy())
+    _, actions = decide(state, Exited(contract.EXIT_CONFIG), NOW, Policy())
+    assert actions[-1] == Spawn("crash", "killed by SIGKILL", use_accepted=True)
+
+
+def test_a_successor_that_fails_leaves_the_place_to_a_spare_again() -> None:
+    state, _ = decide(SPARE, Said("restart", "respawn update"), NOW, Policy())
+    assert (state.candidate, state.spare_at, name(state)) == (Candidate.PREPARING, None, "handing-over")
+    state, _ = decide(state, Exited(1, Who.CANDIDATE), NOW, Policy())
+    assert (state.candidate, state.spare_at) == (None, NOW + SPARE_SECONDS)
+
+
+def test_a_supervisor_that_replaces_itself_gives_its_spare_up_and_nothing_else() -> None:
+    state, actions = drop_spare(SPARE, NOW)
+    assert (state.candidate, state.spare_at, actions) == (None, NOW + SPARE_SECONDS, (DropSpare(),))
+    for other in (SERVING, PREPARING, STANDING_BY, BACKING_OFF):
+        assert drop_spare(other, NOW) == (other, ())

@@ -11,8 +11,8 @@ from attrs import define
 from hypothesis import event, given, settings, strategies as st
 
 from xopc_supervisor import contract, states
-from xopc_supervisor.decisions import START_SECONDS, STOP_SECONDS, begin, decide
-from xopc_supervisor.states import Event, Phase, Policy, State, Who, name
+from xopc_supervisor.decisions import SPARE_AGAIN_SECONDS, START_SECONDS, STOP_SECONDS, begin, decide, drop_spare
+from xopc_supervisor.states import Candidate, Event, Phase, Policy, State, Who, name
 
 TICK_SECONDS = 1.0
 DEATH_SECONDS = 0.5
@@ -35,6 +35,7 @@ class Process:
     """One process: whether it was let go, and when it is dead."""
 
     has_go: bool = False
+    is_spare: bool = False
     dies_at: float = math.inf
     spoke: bool = False
 
@@ -70,6 +71,10 @@ class World:
         if who in self.processes:
             self.handle(states.Said(word, detail, who))
 
+    def drop_spare(self) -> None:
+        self._follow(drop_spare(self.state, self.now))
+        self.check()
+
     def wait(self, seconds: float) -> None:
         """Let time pass, from alarm to alarm."""
         end = self.now + seconds
@@ -85,6 +90,8 @@ class World:
                 self.handle(states.DeadlinePassed())
             if self.state.candidate_deadline is not None and self.state.candidate_deadline <= self.now:
                 self.handle(states.CandidateLate())
+            if self.state.spare_at is not None and self.state.spare_at <= self.now:
+                self.handle(states.SpareDue())
             if self.state.is_watched and self._next_tick <= self.now:
                 self._next_tick = self.now + TICK_SECONDS
                 self.handle(states.Ticked())
@@ -99,7 +106,10 @@ class World:
         assert sum(process.has_go for process in self.processes.values()) <= 1, "two processes serve"
         assert (self.state.candidate is not None) <= (candidate is not None), "it waits for a candidate that is gone"
         assert candidate is None or self.state.candidate or candidate.dies_at < math.inf, "a candidate is forgotten"
+        assert (self.state.candidate is Candidate.SPARE) <= (candidate is not None and candidate.is_spare)
+        assert not self.state.has_successor or (candidate is not None and not candidate.is_spare)
         if self.state.phase is Phase.ENDED:
+            assert candidate is None or candidate.dies_at < math.inf, "a spare is left behind"
             assert child is None, "the supervisor ends before its child"
         elif self.state.phase is Phase.BACKING_OFF:
             assert child is None
@@ -119,12 +129,15 @@ class World:
             match action:
                 case states.Spawn():
                     self._spawn(Who.CHILD, has_go=True)
-                case states.SpawnCandidate():
-                    self._spawn(Who.CANDIDATE, has_go=False)
+                case states.SpawnCandidate(is_spare):
+                    self._spawn(Who.CANDIDATE, has_go=False, is_spare=is_spare)
+                case states.DropSpare():
+                    assert self.processes.pop(Who.CANDIDATE).is_spare, "a successor is dropped"
                 case states.Promote():
                     assert Who.CHILD not in self.processes, "the candidate is let go beside the child"
                     self.processes[Who.CHILD] = self.processes.pop(Who.CANDIDATE)
                     self.processes[Who.CHILD].has_go = True
+                    self.processes[Who.CHILD].is_spare = False
                     self.processes[Who.CHILD].spoke = False
                 case states.Kill(signal.SIGKILL, who):
                     if who in self.processes:
@@ -134,13 +147,13 @@ class World:
                 case states.Announce() | states.Report():
                     pass
 
-    def _spawn(self, who: Who, *, has_go: bool) -> None:
+    def _spawn(self, who: Who, *, has_go: bool, is_spare: bool = False) -> None:
         assert who not in self.processes, "the one before lives"
         if self._refuses and self._refuses.pop():
             self._follow(decide(self.state, states.NotSpawned("no memory", who), self.now, self.policy))
         else:
             self.spawned += 1
-            self.processes[who] = Process(has_go)
+            self.processes[who] = Process(has_go, is_spare)
 
     def _alarms(self) -> list[float]:
         alarms = [process.dies_at for process in self.processes.values()]
@@ -148,13 +161,14 @@ class World:
             alarms.append(math.floor(self.now) + 1.0)
         if self.state.is_watched:
             alarms.append(self._next_tick)
-        return [*alarms, *(at for at in (self.state.deadline, self.state.candidate_deadline) if at is not None)]
+        dues = (self.state.deadline, self.state.candidate_deadline, self.state.spare_at)
+        return [*alarms, *(due for due in dues if due is not None)]
 
     def _be_kind(self) -> None:
         for who, process in list(self.processes.items()):
             if process.dies_at == math.inf and not process.spoke:
                 process.spoke = True
-                self.say(who, contract.READY if who is Who.CHILD else contract.STANDBY, "30")
+                self.say(who, contract.READY if who is Who.CHILD else contract.STANDBY, "30 1")
             elif who is Who.CHILD and self.state.phase is Phase.RESPAWNING:
                 self.exit(who, contract.EXIT_RESTART)
             elif who is Who.CHILD:
@@ -181,13 +195,14 @@ def waiting(seconds: float) -> Move:
 
 
 def not_renewing(world: World) -> None:
-    """The loop tries to renew itself only where a child serves and no candidate is on its way."""
-    if world.state.phase is Phase.SERVING and world.state.candidate is None:
+    """The loop tries to renew itself only where a child serves and no successor is on its way."""
+    if world.state.phase is Phase.SERVING and not world.state.has_successor:
+        world.drop_spare()
         world.handle(states.NotRenewed("it does not start"))
 
 
 CODES = [0, 1, contract.EXIT_IO, contract.EXIT_RESTART, contract.EXIT_CONFIG, -signal.SIGKILL, -signal.SIGABRT]
-READY = [saying(Who.CHILD, contract.READY, seconds) for seconds in ("0", "3", "30", "what?")]
+READY = [saying(Who.CHILD, contract.READY, seconds) for seconds in ("0", "3", "30 1", "0 1", "0 1", "30 0", "what?")]
 RESPAWN = saying(Who.CHILD, contract.RESTART, "respawn update")
 STANDBY = saying(Who.CANDIDATE, contract.STANDBY, "0.1.0 2")
 FAILED = [saying(who, contract.FAILED, "$.gateway.port: must be 1 to 65535") for who in Who]
@@ -268,11 +283,12 @@ def test_from_everywhere_processes_that_do_as_they_should_lead_to_a_gateway_that
 ) -> None:
     world = world_after(moves, policy, refuses, is_kind=True)
     stopping, ended = world.state.phase is Phase.STOPPING, world.state.phase is Phase.ENDED
-    world.wait(2 * START_SECONDS + 60)
+    world.wait(2 * START_SECONDS + 60 + SPARE_AGAIN_SECONDS)
     if world.state.phase is Phase.ENDED:
         gave_up = world.state.exit_code == contract.EXIT_GAVE_UP and not world.state.ever_ready
         assert stopping or ended or policy.no_respawn or gave_up
     else:
         assert world.state.phase is Phase.SERVING
-        assert world.state.candidate is None
-        assert set(world.processes) == {Who.CHILD}
+        assert not world.state.has_successor
+        wanted = {Who.CHILD} if policy.no_respawn else {Who.CHILD, Who.CANDIDATE}
+        assert set(world.processes) == wanted, "the spare that the child wants does not wait, or one that it does not"

@@ -1,4 +1,5 @@
 import os
+import resource
 import time
 from pathlib import Path
 
@@ -75,6 +76,32 @@ def test_a_pipe_is_not_waited_for(path: Path) -> None:
     os.mkfifo(path)
     assert consume(str(path), 4711, "boot") is None
     assert not path.exists()
+
+
+def test_one_that_cannot_be_read_is_told_and_stays(path: Path) -> None:
+    path.write_text(intent().to_json())
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    first_free = os.dup(0)
+    os.close(first_free)
+    told: list[str] = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (first_free, limits[1]))
+    try:
+        assert consume(str(path), 4711, "boot", told.append) is None
+        assert consume(str(path), 4711, "boot") is None
+        assert consume(str(path.with_name("nothing")), 4711, "boot", told.append) is None
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert told == [f"The restart intent {path} cannot be read (Too many open files): it is left out."]
+    assert consume(str(path), 4711, "boot", told.append) is not None
+
+
+def test_what_is_no_intent_or_not_there_is_nothing_to_complain_of(path: Path) -> None:
+    told: list[str] = []
+    consume(str(path), 4711, "boot", told.append)
+    path.symlink_to(path.with_name("nowhere"))
+    consume(str(path), 4711, "boot", told.append)
+    assert told == []
+    assert not path.is_symlink()
 
 
 def test_an_intent_of_more_than_1024_bytes_is_ignored(path: Path) -> None:

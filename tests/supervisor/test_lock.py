@@ -122,6 +122,17 @@ def test_an_orphan_that_does_not_end_is_killed(
     assert holder.process.wait() == -signal.SIGKILL
 
 
+def test_an_orphaned_candidate_that_does_not_end_is_killed_too(
+    path: str, own: LockInfo, holder: Holder, dead_pid: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "ORPHAN_SECONDS", 0.2)
+    stuck = holder.process.pid
+    text = info_of(dead_pid, start_time=1, candidate_pid=stuck, candidate_start_time=start_time(stuck)).to_json()
+    Path(path).write_text(text)
+    acquire(path, own).release()
+    assert holder.process.wait() == -signal.SIGKILL
+
+
 def test_a_process_that_is_not_the_recorded_orphan_is_never_killed(
     path: str, own: LockInfo, holder: Holder, dead_pid: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

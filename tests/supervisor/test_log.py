@@ -1,5 +1,7 @@
+import contextlib
 import json
 import os
+import select
 from pathlib import Path
 
 import pytest
@@ -60,4 +62,32 @@ def test_a_vanished_terminal_is_survived() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     say("to nobody", to=writer)
+    os.close(writer)
+
+
+def test_a_pipe_that_nobody_reads_does_not_stop_whoever_speaks() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"x" * 4096)
+    os.set_blocking(writer, True)
+    say("nobody hears this", to=writer)
+    os.read(reader, 65536)
+    say("f\udcfcr Ana", to=writer)
+    os.set_blocking(reader, False)
+    heard = b""
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            heard += os.read(reader, 65536)
+    assert heard.lstrip(b"x") == b"f?r Ana\n"
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_line_that_may_not_fit_into_a_pipe_is_cut() -> None:
+    reader, writer = os.pipe()
+    say("x" * 100_000, to=writer)
+    assert os.read(reader, 100_000) == b"x" * (select.PIPE_BUF - 1) + b"\n"
+    os.close(reader)
     os.close(writer)

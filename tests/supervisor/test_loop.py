@@ -19,6 +19,7 @@ from xopc_supervisor import contract
 from xopc_supervisor.contract import Address, Launch, LockInfo, RestartIntent
 
 FAKE = Path(__file__).parents[1] / "fakes" / "supervised_child.py"
+TROUBLED = Path(__file__).parents[1] / "fakes" / "troubled_supervisor.py"
 
 
 class Supervised:
@@ -43,7 +44,9 @@ class Supervised:
             flags={},
         )
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "xopc_supervisor", "gateway"],
+            [sys.executable, str(TROUBLED), "gateway"]
+            if any(name.startswith("FAKE_") for name in environ)
+            else [sys.executable, "-m", "xopc_supervisor", "gateway"],
             env={
                 **os.environ,
                 **environ,
@@ -343,3 +346,164 @@ def test_an_address_that_is_not_to_be_had_is_refused_and_nothing_is_given_up(sta
     assert words == f"refused port {port} at 127.0.0.1 is already in use"
     assert before is not None
     socket.create_connection(("127.0.0.1", before), timeout=5).close()
+
+
+def with_spare(start: Callable[..., Supervised], then: str = "ready,hang") -> tuple[Supervised, Any, Any]:
+    """A child, and a spare that does `then`; with what both noted of their birth."""
+    supervised = start(f"ready-with-spare,hang|{then}")
+    child, spare = supervised.wait_for("born", 2)
+    assert (child["spare"], spare["spare"], spare["beside"]) == (False, True, False)
+    return supervised, child, spare
+
+
+def test_a_spare_serves_after_a_crash_and_another_one_follows_it(start: Callable[..., Supervised]) -> None:
+    supervised, child, spare = with_spare(start, then="ready-with-spare,hang")
+    info = supervised.wait_for_state("serving")
+    assert info.child_pid == child["pid"]
+    os.kill(child["pid"], signal.SIGKILL)
+    _, go = supervised.wait_for("go", 2)
+    assert (go["pid"], go["kind"], go["reason"]) == (spare["pid"], "crash", "killed by SIGKILL")
+    assert go["since"] is not None
+    third = supervised.wait_for("born", 3)[-1]
+    assert third["spare"]
+    info = supervised.wait_for_state("serving")
+    assert (info.child_pid, info.boot_id) == (spare["pid"], spare["boot"])
+    supervised.signal(signal.SIGTERM)
+    assert supervised.end()[0] == 0
+    assert not contract.is_alive(third["pid"], None)
+
+
+def test_a_spare_of_another_version_than_the_installed_one_is_dropped(start: Callable[..., Supervised]) -> None:
+    supervised, child, spare = with_spare(start)
+    supervised.version_path.write_text('__version__ = "0.2.0"\n')
+    os.kill(child["pid"], signal.SIGKILL)
+    third = supervised.wait_for("born", 3)[-1]
+    assert not third["spare"]
+    _, go = supervised.wait_for("go", 2)
+    assert (go["pid"], go["kind"]) == (third["pid"], "crash")
+    until(lambda: True if not contract.is_alive(spare["pid"], None) else None)
+
+
+def test_a_restart_into_a_newer_version_drops_the_spare(start: Callable[..., Supervised]) -> None:
+    supervised, child, spare = with_spare(start)
+    supervised.version_path.write_text('__version__ = "0.2.0"\n')
+    supervised.signal(signal.SIGUSR1)
+    _, go = supervised.wait_for("go", 2)
+    assert go["reason"] == "SIGUSR1, version 0.1.0 to 0.2.0"
+    assert go["pid"] not in (child["pid"], spare["pid"])
+    assert not contract.is_alive(spare["pid"], None)
+
+
+def test_a_successor_takes_the_place_of_the_spare(start: Callable[..., Supervised]) -> None:
+    supervised, child, spare = with_spare(start)
+    ask_for_respawn(supervised)
+    third = supervised.wait_for("born", 3)[-1]
+    assert (third["spare"], third["beside"]) == (False, True)
+    _, go = supervised.wait_for("go", 2)
+    assert (go["pid"], go["kind"]) == (third["pid"], "respawn")
+    until(lambda: True if not contract.is_alive(spare["pid"], None) else None)
+    until(lambda: True if not contract.is_alive(child["pid"], None) else None)
+
+
+def test_a_restart_in_the_process_leaves_the_spare_alone(start: Callable[..., Supervised]) -> None:
+    supervised, _, spare = with_spare(start)
+    supervised.signal(signal.SIGUSR1)
+    assert supervised.wait_for("heard", 2)[-1]["words"] == "restart in-process SIGUSR1"
+    assert contract.is_alive(spare["pid"], None)
+
+
+def test_a_spare_that_dies_is_told_of_once_and_the_child_hears_nothing(start: Callable[..., Supervised]) -> None:
+    supervised, child, _ = with_spare(start, then="say:failed the disk is on fire,exit:1")
+    time.sleep(0.5)
+    assert [note["pid"] for note in supervised.notes("heard")] == [child["pid"]]
+    info = supervised.wait_for_state("serving")
+    assert (info.child_pid, info.problem) == (child["pid"], None)
+    supervised.signal(signal.SIGTERM)
+    _, output = supervised.end()
+    assert output.count("The spare process ended: the disk is on fire.") == 1
+    assert len(supervised.notes("born")) == 2
+
+
+def test_what_a_child_leaves_behind_is_killed_though_a_successor_follows_it(start: Callable[..., Supervised]) -> None:
+    supervised = start("leave-stranger,ready,hang|ready,hang")
+    ask_for_respawn(supervised)
+    supervised.wait_for("go", 2)
+    (note,) = supervised.wait_for("orphan")
+    until(lambda: True if not contract.is_alive(note["orphan"], None) else None)
+
+
+def test_what_a_crashed_child_leaves_behind_is_killed_though_a_spare_follows_it(
+    start: Callable[..., Supervised],
+) -> None:
+    supervised = start("leave-stranger,ready-with-spare,hang|ready,hang")
+    (note,) = supervised.wait_for("orphan")
+    child, spare = supervised.wait_for("born", 2)
+    assert contract.is_alive(note["orphan"], None)
+    os.kill(child["pid"], signal.SIGKILL)
+    assert supervised.wait_for("go", 2)[-1]["pid"] == spare["pid"]
+    until(lambda: True if not contract.is_alive(note["orphan"], None) else None)
+
+
+def test_a_system_that_starts_no_process_once_does_not_strand_the_supervisor(start: Callable[..., Supervised]) -> None:
+    supervised = start("ready,hang", FAKE_FAILED_SPAWNS="1")
+    supervised.wait_for_state("serving")
+    supervised.signal(signal.SIGTERM)
+    code, output = supervised.end()
+    assert code == 0
+    assert "no process could be started" in output
+
+
+def test_a_stop_during_the_renewal_is_followed_afterwards(start: Callable[..., Supervised]) -> None:
+    supervised = start("ready,hang")
+    supervised.wait_for_state("serving")
+    supervised.version_path.write_text('__version__ = "0.2.0"\n')
+    supervised.signal(signal.SIGUSR1)
+    time.sleep(0.03)
+    supervised.signal(signal.SIGTERM)
+    assert supervised.end()[0] == 0
+
+
+def test_a_stop_that_reaches_both_processes_lets_the_child_drain(start: Callable[..., Supervised]) -> None:
+    supervised = start("stop-slowly,ready,hang")
+    info = supervised.wait_for_state("serving")
+    assert info.child_pid is not None
+    os.kill(info.child_pid, signal.SIGTERM)
+    time.sleep(0.1)
+    supervised.signal(signal.SIGTERM)
+    assert supervised.end()[0] == 0
+    assert len(supervised.notes("drained")) == 1
+
+
+def test_children_that_were_there_before_are_left_alone(tmp_path: Path, start: Callable[..., Supervised]) -> None:
+    supervised = start("ready,wait:0.2,exit:1|ready,hang", FAKE_SIDECAR=str(tmp_path / "sidecar"))
+    supervised.wait_for("born", 2)
+    sidecar = int((tmp_path / "sidecar").read_text())
+    time.sleep(0.2)
+    assert contract.is_alive(sidecar, None)
+    supervised.signal(signal.SIGTERM)
+    assert supervised.end()[0] == 0
+    assert contract.is_alive(sidecar, None)
+    os.kill(sidecar, signal.SIGKILL)
+
+
+def test_a_reason_that_is_no_text_ends_nothing(start: Callable[..., Supervised]) -> None:
+    supervised = start("ready,hang")
+    info = supervised.wait_for_state("serving")
+    now_ms = int(time.time() * 1000)
+    intent = RestartIntent(supervised.process.pid, info.boot_id, "in-process", "f\udcfcr Ana", now_ms)
+    supervised.intent_path.write_text(intent.to_json())
+    supervised.signal(signal.SIGUSR1)
+    assert supervised.wait_for("heard", 2)[1]["words"] == "restart in-process f?r Ana"
+
+
+def test_a_defect_of_the_supervisor_is_logged_and_survived(start: Callable[..., Supervised]) -> None:
+    supervised = start("ready,hang", FAKE_DEFECT="1")
+    supervised.wait_for_state("serving")
+    supervised.signal(signal.SIGUSR1)
+    until(lambda: True if "has a defect" in log_of(supervised) else None)
+    supervised.signal(signal.SIGTERM)
+    assert supervised.end()[0] == 0
+
+
+def log_of(supervised: Supervised) -> str:
+    return "".join(path.read_text() for path in Path(supervised.launch.log_dir).glob("app-*.log"))

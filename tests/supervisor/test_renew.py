@@ -52,7 +52,9 @@ def launched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Launch:
 def saved(lock: Lock, state: State = SERVING, child: Child | None = None) -> Resumption:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         restart = ("respawn", "an update")
-        return save(lock, [listener], child, state, announced=True, down_since=None, restart=restart)
+        return save(
+            lock, [listener], child, state, announced=True, down_since=None, restart=restart, foreign_pids=(4711,)
+        )
 
 
 def test_what_is_left_to_the_next_code_comes_through_unchanged(lock: Lock) -> None:
@@ -119,8 +121,7 @@ def test_code_that_hangs_is_not_waited_for(lock: Lock, tmp_path: Path, monkeypat
     (hanging / "__init__.py").write_text("")
     (hanging / "__main__.py").write_text("import time; time.sleep(60)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(renew, "CHECK_SECONDS", 0.3)
-    assert renew.check(saved(lock)) == "it did not start within 0.3 s"
+    assert renew.check(saved(lock), 0.3) == "it did not start within 0.3 s"
 
 
 def test_a_program_that_cannot_be_executed_changes_nothing(

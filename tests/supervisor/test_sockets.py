@@ -1,4 +1,6 @@
 import errno
+import os
+import resource
 import socket
 import subprocess
 import sys
@@ -72,6 +74,29 @@ def test_an_optional_address_is_left_out_where_it_is_missing() -> None:
     listeners = listen([Address("127.0.0.1", 0), Address("192.0.2.1", 0, required=False)])
     assert len(listeners) == 1
     close(listeners)
+
+
+def test_an_optional_address_is_left_out_where_somebody_else_listens() -> None:
+    with socket.create_server(("127.0.0.2", 0)) as other:
+        listeners = listen([Address("127.0.0.1", port_of(other)), Address("127.0.0.2", port_of(other), required=False)])
+        assert [one.getsockname()[0] for one in listeners] == ["127.0.0.1"]
+        close(listeners)
+
+
+def test_an_optional_address_is_not_left_out_for_want_of_descriptors() -> None:
+    (probe,) = listen([Address("127.0.0.1", 0)])
+    first_free = os.dup(probe.fileno())
+    os.close(first_free)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (first_free, limits[1]))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            listen(
+                [Address("127.0.0.1", port_of(probe)), Address("127.0.0.2", port_of(probe), required=False)], [probe]
+            )
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        close([probe])
 
 
 def test_another_error_comes_out_as_it_is() -> None:

@@ -12,7 +12,9 @@ CRASHED = State(Phase.BACKING_OFF, crashes=1, strikes=1, ever_ready=True)
     [
         *((State(phase), phase.value) for phase in Phase),
         (State(Phase.SERVING, candidate=Candidate.PREPARING), "handing-over"),
+        (State(Phase.SERVING, candidate=Candidate.SPARE), "serving"),
         (State(Phase.SERVING, use_accepted=True), "degraded"),
+        (State(Phase.SERVING, use_accepted=True, candidate=Candidate.SPARE), "degraded"),
         (CRASHED, "backing-off"),
         (CRASHED._replace(phase=Phase.STARTING), "starting"),
         (CRASHED._replace(crashes=3, strikes=3), "crash-looping"),

@@ -87,6 +87,8 @@ class GatewaySettings:
     """So many clients may follow `GET /api/events` at once."""
     watchdog_seconds: float = field(default=30, validator=_is_watchdog)
     """After so long with an event loop that stands still the gateway is killed and started again; 0 is never."""
+    standby: bool = False
+    """Whether a spare process waits, with all of the code imported, to take over after a crash."""
     channel_connect_defer_mode: DeferMode | None = None
     """Default: auto."""
     channel_connect_defer_ids: tuple[str, ...] = field(default=(), validator=_are_channel_ids)

@@ -9,10 +9,15 @@ from collections.abc import Awaitable, Callable
 import structlog
 import trio
 
+from xopc.gateway.orders import Orders
+from xopc_supervisor import contract
+
 DRAIN_SECONDS = 5.0
 """What is in flight may finish."""
 FORCE_SECONDS = 5.5
 """Whoever ignores the cancellation (a stuck thread) ends with the process; the supervisor kills at 6.0 s."""
+HASTE_SECONDS = 1.0
+"""A second stop within this time is the first one again."""
 LINGER_SECONDS = 1.0
 """How much longer than its drain a generation may live before its restart becomes a respawn."""
 
@@ -32,6 +37,19 @@ async def drain(part: Callable[[], Awaitable[None]], *, cut: trio.Event | None =
     if limit.cancelled_caught:
         log.warn("Requests were still in flight at the end of the drain and are cut.", forced=True)
     return finished
+
+
+async def leave_at_second_stop(orders: Orders) -> None:
+    """Exit at once when a stop comes again: whoever asks twice does not want to wait.
+
+    One who tells both processes at once, as a manager may, has asked once.
+    """
+    began = trio.current_time()
+    again = await orders.stop()
+    while trio.current_time() - began < HASTE_SECONDS:
+        again = await orders.stop()
+    log.warn("Stopping without waiting.", reason=again.reason, forced=True)
+    os._exit(contract.EXIT_OK)
 
 
 async def _cancel_when_set(event: trio.Event, scope: trio.CancelScope) -> None:

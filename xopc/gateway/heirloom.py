@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
 
 import structlog
 import trio
@@ -45,6 +46,19 @@ class Heirloom:
     def close(self) -> None:
         """Let the successor see that nothing more comes. What was given still arrives."""
         self._socket.close()
+
+
+@contextmanager
+def open_heirloom(fd: int | None) -> Generator[Callable[[socket.socket], bool] | None]:
+    """The giving end's `give`, closed with the block; None where the descriptor did not arrive.
+
+    *Ownership*: takes the descriptor.
+    """
+    if fd is None:
+        yield None
+        return
+    with closing(Heirloom(fd)) as heirloom:
+        yield heirloom.give
 
 
 async def receive_connections(

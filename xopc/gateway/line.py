@@ -31,6 +31,8 @@ class Line:
         self._socket = socket.socket(fileno=fd)
         self._socket.setblocking(False)
         self._pending = b""
+        self._early: list[str] = []
+        """Lines that came while another word was waited for."""
         self._fds: list[int] = []
         """Descriptors that came with words that are not read yet, in order."""
 
@@ -38,7 +40,7 @@ class Line:
         """Say a line. A supervisor that is gone, or does not read, is left to the lifeline and its watch."""
         line = " ".join([word, *(" ".join(str(detail).split()) for detail in details)])
         try:
-            self._socket.send(f"{line}\n".encode())
+            self._socket.send(f"{line}\n".encode("utf-8", "replace"))
         except OSError:
             # BlockingIOError: it does not read. Another: it is gone, which `hear` finds out.
             return
@@ -63,18 +65,26 @@ class Line:
         word, detail = answer
         if word == contract.REFUSED:
             raise SocketsRefusedError(detail)
-        return [socket.socket(fileno=self.take_fd()) for _ in range(int(detail))]
+        fds = [fd for _ in range(int(detail)) if (fd := self.take_fd()) is not None]
+        if len(fds) < int(detail):
+            for fd in fds:
+                os.close(fd)
+            raise SocketsRefusedError("this process may not have so many open files (`ulimit -n`)")
+        return [socket.socket(fileno=fd) for fd in fds]
 
-    def take_fd(self) -> int:
-        """The descriptor that came with the word just read. The caller closes it."""
-        return self._fds.pop(0)
+    def take_fd(self) -> int | None:
+        """The descriptor that came with the word just read; None where this process had no room for it.
+
+        *Ownership*: the caller closes it.
+        """
+        return self._fds.pop(0) if self._fds else None
 
     async def hear(self) -> list[tuple[str, str]] | None:
         """The supervisor's next words with their details, at least one; None when it is gone.
 
         *Cancellation*: while it waits; no word is lost.
         """
-        lines = self._split()
+        lines, self._early = [*self._early, *self._split()], []
         while not lines:
             await trio.lowlevel.wait_readable(self._socket)
             read = self._read()
@@ -94,17 +104,17 @@ class Line:
         """
         deadline = None if seconds is None else time.monotonic() + seconds
         while True:
+            for index, (word, _, detail) in enumerate(line.partition(" ") for line in self._early):
+                if word in wanted:
+                    del self._early[index]
+                    return word, detail
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             if not select.select([self._socket], [], [], left)[0]:
                 return None
             lines = self._read()
             if lines is None:
                 return None
-            for index, (word, _, detail) in enumerate(line.partition(" ") for line in lines):
-                if word in wanted:
-                    later = lines[:index] + lines[index + 1 :]
-                    self._pending = "".join(f"{line}\n" for line in later).encode() + self._pending
-                    return word, detail
+            self._early += lines
 
     def _read(self) -> list[str] | None:
         """The lines that have come in full; None at the end of file."""

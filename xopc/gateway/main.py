@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import cast
 
 import structlog
@@ -13,14 +15,14 @@ from attrs import evolve
 
 import xopc
 from xopc.config.paths import resolve_paths
-from xopc.config.resolve import Flags
+from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.config.setup import prepare
-from xopc.contracts.errors import XopcError
+from xopc.contracts.errors import ConfigError, XopcError
 from xopc.core.tasks import describe
 from xopc.gateway import log as logs
 from xopc.gateway.line import Line, keep_from_children
 from xopc.gateway.memory import freeze_imports
-from xopc.gateway.places import find_places
+from xopc.gateway.places import Places, find_places
 from xopc.gateway.problems import LOG, Problems
 from xopc.gateway.tree import Home, run
 from xopc.gateway.watch import dump_on_abort
@@ -44,7 +46,7 @@ def main(routes: tuple[Route, ...] = ROUTES) -> int:
         sys.stderr.write("This process is started by its supervisor. Start the gateway with: xopc gateway\n")
         return contract.EXIT_USAGE
     inheritance, launch = Inheritance.from_json(inherited), Launch.from_json(launched)
-    keep_from_children(inheritance.line_fd, inheritance.lock_fd, *inheritance.listen_fds)
+    keep_from_children(*inheritance.fds)
     environ = {name: value for name, value in os.environ.items() if name != contract.LAUNCH_VARIABLE}
     line, problems = Line(inheritance.line_fd), Problems()
     dump_on_abort()
@@ -59,19 +61,39 @@ def main(routes: tuple[Route, ...] = ROUTES) -> int:
             return code
 
 
-def _stand_by(inheritance: Inheritance, launch: Launch, line: Line, environ: dict[str, str]) -> Home | None:
+def _stand_by(inheritance: Inheritance, launch: Launch, line: Line, environ: Mapping[str, str]) -> Home | None:
     """Make sure of what can be made sure of before anything is served, and wait for the word; None if none comes."""
     flags = Flags(**launch.flags)
-    resolved = prepare(environ, flags, use_accepted=inheritance.use_accepted)
-    alone = inheritance.heirloom_fd is None
-    inherited = [socket.socket(fileno=fd) for fd in inheritance.listen_fds]
-    places = find_places(line, launch.listen, inherited, resolved, alone=alone)
-    if not alone:
-        rehearse(resolved.paths.database)
+    settled = None
+    if inheritance.is_spare:
+        _warm_up(environ, flags)
+    else:
+        settled = _settle(inheritance, launch, line, environ, flags)
+        if inheritance.heirloom_fd is not None:
+            rehearse(settled[0].paths.database)
     freeze_imports()
     line.say(contract.STANDBY, xopc.__version__, LATEST_SCHEMA)
     go = line.wait_for_go()
-    return Home(resolved, flags, environ, inheritance, go, places, line) if go else None
+    if go is None:
+        return None
+    resolved, places = settled or _settle(inheritance, launch, line, environ, flags)
+    return Home(resolved, flags, environ, inheritance, go, places, line)
+
+
+def _settle(
+    inheritance: Inheritance, launch: Launch, line: Line, environ: Mapping[str, str], flags: Flags
+) -> tuple[Resolved, Places]:
+    """The configuration in force, and the sockets that it names."""
+    resolved = prepare(environ, flags, use_accepted=inheritance.use_accepted)
+    inherited = [socket.socket(fileno=fd) for fd in inheritance.listen_fds]
+    alone = inheritance.heirloom_fd is None
+    return resolved, find_places(line, launch.listen, inherited, resolved, alone=alone)
+
+
+def _warm_up(environ: Mapping[str, str], flags: Flags) -> None:
+    """Read the configuration once, for the code that this loads and compiles: what counts is how it is at `go`."""
+    with suppress(ConfigError, OSError):
+        resolve(environ, flags)
 
 
 def explain(error: BaseException) -> tuple[str, int]:

@@ -36,8 +36,8 @@ class HandOver:
     """The successor stands by: drain, and leave everything to it."""
 
     reason: str
-    heirloom_fd: int
-    """Where idle connections go. Whoever follows the order closes it."""
+    heirloom_fd: int | None
+    """Where idle connections go; None where it did not arrive. Whoever follows the order closes it."""
 
 
 @frozen
@@ -55,7 +55,7 @@ SIGNALS: dict[int, Order] = {
     signal.SIGUSR1: Restart(contract.IN_PROCESS, "SIGUSR1"),
     signal.SIGHUP: Restart(contract.RELOAD, "configuration reload (SIGHUP)"),
 }
-"""What a signal to the gateway itself means: the same as to its supervisor."""
+"""What a signal to the gateway itself means. Intents and installed versions are its supervisor's to look at."""
 
 
 async def receive_orders(line: Line, give: Callable[[Order], None], *, task_status: trio.TaskStatus[None]) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from contextlib import closing
 from enum import IntEnum
 from functools import partial
 
@@ -21,7 +20,7 @@ import trio
 from attrs import evolve, field, frozen
 
 import xopc
-from xopc.config.accepted import keep_accepted
+from xopc.config.accepted import has_changed, keep_accepted
 from xopc.config.resolve import Flags, Resolved
 from xopc.config.setup import prepare
 from xopc.contracts.api import (
@@ -38,9 +37,9 @@ from xopc.core.runs import Runs
 from xopc.core.tasks import Branch, Node, open_branch, utc_now
 from xopc.gateway import problems
 from xopc.gateway.causes import record_boot, record_restart
-from xopc.gateway.drain import LINGER_SECONDS, drain, force_exit
+from xopc.gateway.drain import LINGER_SECONDS, drain, force_exit, leave_at_second_stop
 from xopc.gateway.generation import Generation, Life, start_generation
-from xopc.gateway.heirloom import Heirloom, receive_connections
+from xopc.gateway.heirloom import open_heirloom, receive_connections
 from xopc.gateway.line import Line
 from xopc.gateway.memory import collect_generation
 from xopc.gateway.orders import Declined, HandOver, Orders, Restart, Stop, receive_orders
@@ -121,6 +120,9 @@ class Gateway:
         self._runs = Runs()
         self._life = Life(storage, self._runs, self._hub, home.inheritance.boot_id, home.environ)
         self._generation: Generation
+        self._awaits_successor = False
+        self._left_out: Restart | None = None
+        """A restart that the successor makes needless, if it comes."""
 
     # ---------------------------------------------------------------- start
 
@@ -143,13 +145,16 @@ class Gateway:
         if home.inheritance.heirloom_fd is not None:
             await self._branch.start("heirloom", receive_connections, home.inheritance.heirloom_fd, self._server.adopt)
         await self._generation.begin_phase_2()
+        if await trio.to_thread.run_sync(has_changed, self._generation.resolved):
+            self._orders.give(Restart(contract.RELOAD, "the configuration changed while this process started"))
         log.info("The gateway is ready.", addresses=self._vitals.identity.addresses, version=xopc.__version__)
 
     async def _say_ready(self) -> None:
         """A generation serves: its configuration is the one to come back to."""
         resolved = self._generation.resolved
-        self._watch.seconds = resolved.settings.gateway.watchdog_seconds
-        self._home.line.say(contract.READY, resolved.settings.gateway.watchdog_seconds)
+        settings = resolved.settings.gateway
+        self._watch.seconds = settings.watchdog_seconds
+        self._home.line.say(contract.READY, settings.watchdog_seconds, int(settings.standby))
         self._home.problems.reporter(problems.CONFIGURATION)(resolved.refusal)
         if resolved.refusal is None and (warning := await trio.to_thread.run_sync(keep_accepted, resolved)):
             log.warn(warning)
@@ -218,14 +223,22 @@ class Gateway:
                 case Declined(why):
                     self._stay(why)
                 case Restart():
-                    if not self._allows(order):
-                        log.warn(
-                            "SIGUSR1 restart ignored (commands.restart=false or unauthorized).", reason=order.reason
-                        )
-                    elif order.mode == contract.RESPAWN:
-                        self._wish_for_successor(order)
-                    elif not await self._restart(order):
+                    if not await self._follow(order):
                         return await self._leave(order)
+
+    async def _follow(self, order: Restart) -> bool:
+        """Restart as told, if that is allowed; False when only a new process helps."""
+        if not self._allows(order):
+            log.warn("SIGUSR1 restart ignored (commands.restart=false or unauthorized).", reason=order.reason)
+            return True
+        if self._awaits_successor:
+            log.info("This restart is left to the new process that is on its way.", reason=order.reason)
+            self._left_out = order
+            return True
+        if order.mode == contract.RESPAWN:
+            self._wish_for_successor(order)
+            return True
+        return await self._restart(order)
 
     def _allows(self, order: Restart) -> bool:
         return order.mode == contract.RELOAD or self._generation.resolved.settings.commands.restart
@@ -238,8 +251,10 @@ class Gateway:
         try:
             resolved = await trio.to_thread.run_sync(prepare, self._home.environ, self._home.flags)
         except (ConfigError, OSError) as error:
+            refusal = self._generation.resolved.refusal
             what = f"A restart ({order.reason}) was refused, and the gateway goes on as it was: {error}"
-            self._home.problems.report(problems.CONFIGURATION, what, degrades=False, happens=True)
+            what = what if refusal is None else f"{what}. {refusal}"
+            self._home.problems.report(problems.CONFIGURATION, what, degrades=refusal is not None, happens=True)
             return True
         self._home.problems.clear(problems.HAND_OVER)
         if self._moves(resolved):
@@ -303,11 +318,16 @@ class Gateway:
     def _wish_for_successor(self, order: Restart) -> None:
         """Ask for a new process, and serve until it stands by."""
         log.info("A new process is to take over.", reason=order.reason)
+        self._awaits_successor = True
         self._home.line.say(contract.RESTART, contract.RESPAWN, order.reason)
 
     def _stay(self, why: str) -> None:
         what = f"A new process could not take over, and the one before goes on: {why}"
         self._home.problems.report(problems.HAND_OVER, what, degrades=False, happens=True)
+        self._awaits_successor = False
+        if self._left_out is not None:
+            self._orders.give(self._left_out)
+            self._left_out = None
 
     async def _hand_over(self, order: HandOver) -> Outcome:
         """Drain, and leave the sockets and the idle connections to the new process: whoever connects waits for it."""
@@ -315,28 +335,29 @@ class Gateway:
         log.info("Handing over to a new process.", reason=order.reason)
         self._vitals.status = HealthStatus.RESTARTING
         self._say_goodbye("restarting")
-        with closing(Heirloom(order.heirloom_fd)) as heirloom:
-            await drain(partial(self._drain_all, heirloom.give))
+        with open_heirloom(order.heirloom_fd) as heir:
+            await drain(partial(self._drain_all, heir))
         return Outcome.RESPAWN
 
     async def _leave(self, order: Restart) -> Outcome:
         """Part of this process is stuck: let a new one take over, and do not wait for what does not end."""
         self._wish_for_successor(order)
         self._say_goodbye("restarting")
+        heirloom_fd: int | None = None
         with trio.move_on_after(SUCCESSOR_SECONDS):
             while True:
                 match await self._orders.take():
                     case HandOver(_, heirloom_fd):
-                        force_exit(Outcome.RESPAWN, STUCK_SECONDS)
-                        with closing(Heirloom(heirloom_fd)) as heirloom:
-                            await self._server.drain(heirloom.give)
-                        return Outcome.RESPAWN
+                        break
                     case Stop() as stop:
                         return await self._stop(stop)
+                    case Declined():
+                        break
                     case _:
                         pass
         force_exit(Outcome.RESPAWN, STUCK_SECONDS)
-        await self._server.drain()
+        with open_heirloom(heirloom_fd) as heir:
+            await self._server.drain(heir)
         return Outcome.RESPAWN
 
     async def _stop(self, order: Stop) -> Outcome:
@@ -353,17 +374,10 @@ class Gateway:
             self._gate.shut()
             self._say_goodbye("stopping")
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_leave_at_second_stop, self._orders)
+            nursery.start_soon(leave_at_second_stop, self._orders)
             await drain(self._drain_all)
             nursery.cancel_scope.cancel()
         return Outcome.STOP
-
-
-async def _leave_at_second_stop(orders: Orders) -> None:
-    """Whoever asks twice does not want to wait."""
-    again = await orders.stop()
-    log.warn("Stopping without waiting.", reason=again.reason, forced=True)
-    os._exit(Outcome.STOP)
 
 
 def _identity(home: Home) -> Identity:

@@ -95,24 +95,24 @@ def _occupants(port: int, hosts: tuple[str, ...], lock: Lock) -> list[Occupant]:
         what = "a process that this user may not see listens there"
         raise XopcError(Failure.FORBIDDEN, f"{what}. `sudo lsof -nP -iTCP:{port} -sTCP:LISTEN` names it.")
     found: dict[int, Occupant] = {}
-    owner = _owner(lock)
+    owners = _owners(lock)
     # Gateways first: a service manager that holds the socket as well is spoken of by the unit that it keeps.
     for one in sorted(here, key=lambda listener: listener.gateway_pid is None):
         pid = one.gateway_pid or one.pid
         known = {process.pid for occupant in found.values() for process in occupant.members()}
         if pid is not None and pid not in known:
             found |= _occupant(pid, one.command, is_gateway=one.gateway_pid is not None)
-    if owner is not None and owner not in found:
-        found |= _occupant(owner, None, is_gateway=True)
+    for owner in owners:
+        if owner not in found:
+            found |= _occupant(owner, None, is_gateway=True)
     return list(found.values())
 
 
-def _owner(lock: Lock) -> int | None:
-    """The gateway that has the lock: its supervisor, or the child of a dead one."""
-    if lock.info is None:
-        return None
-    pid = lock.info.pid if lock.is_alive else lock.info.child_pid if lock.is_orphaned else None
-    return signal_target(pid) if pid is not None else None
+def _owners(lock: Lock) -> list[int]:
+    """Who has the lock: the supervisor of the gateway, or the processes of a dead one."""
+    pids = (lock.info.pid,) if lock.info is not None and lock.is_alive else lock.orphans
+    targets = map(signal_target, pids)
+    return [pid for pid in targets if pid is not None]
 
 
 def _occupant(pid: int, command: str | None, *, is_gateway: bool) -> dict[int, Occupant]:

@@ -14,6 +14,8 @@ SERVICE = "xopc-gateway"
 HEALTH_PATH = "/api/health"
 """Needs no credential."""
 STATUS_PATH = "/api/status"
+HANDING_OVER = "handing-over"
+"""State of a supervisor whose new process is not ready to take over yet."""
 UNSETTLED = frozenset({"restarting", "stopping"})
 
 
@@ -48,6 +50,8 @@ class Answer:
     error: str = ""
     """Why something is missing."""
     is_unauthorized: bool = False
+    has_credential: bool = True
+    """Whether one was shown."""
 
     @property
     def reachable(self) -> bool:
@@ -70,7 +74,8 @@ def ask(client: Client) -> Answer:
     try:
         return Answer(took, health, client.get(STATUS_PATH))
     except RefusedError as error:
-        return Answer(took, health, error=error.message, is_unauthorized=error.failure is Failure.UNAUTHORIZED)
+        is_unauthorized = error.failure is Failure.UNAUTHORIZED
+        return Answer(took, health, {}, error.message, is_unauthorized, has_credential=client.credential is not None)
     except XopcError as error:
         return Answer(took, health, error=error.message)
 

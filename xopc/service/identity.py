@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 
 import psutil
 
 from xopc.contracts.errors import Failure, XopcError
-from xopc_supervisor.contract import LAUNCH_VARIABLE, Launch
+from xopc_supervisor import contract
+from xopc_supervisor.contract import INHERITANCE_VARIABLE, LAUNCH_VARIABLE, NO_RESPAWN_VARIABLE, Inheritance, Launch
 
 SUPERVISOR = "xopc_supervisor"
 GATEWAY = "xopc.gateway"
@@ -53,9 +54,26 @@ def command_line(pid: int) -> tuple[str, ...] | None:
 def launch_of(pid: int) -> Launch | None:
     """What a supervisor was started with, as its environment says; None where it cannot be read."""
     try:
-        return Launch.from_json(psutil.Process(pid).environ()[LAUNCH_VARIABLE])
-    except (psutil.Error, OSError, LookupError, ValueError, TypeError):
+        return Launch.from_json(_environment(pid)[LAUNCH_VARIABLE])
+    except (LookupError, ValueError, TypeError):
         return None
+
+
+def is_orphan(pid: int, lock_path: str) -> bool:
+    """Whether a process belongs to the gateway with this lock, and its supervisor is dead."""
+    launch = launch_of(pid)
+    if launch is None or launch.lock_path != lock_path:
+        return False
+    try:
+        inheritance = Inheritance.from_json(_environment(pid)[INHERITANCE_VARIABLE])
+    except (LookupError, ValueError, TypeError):
+        return False
+    return not contract.is_alive(inheritance.supervisor_pid, None)
+
+
+def never_respawns(pid: int) -> bool:
+    """Whether a supervisor was told to start no second process, as far as its environment can be read."""
+    return contract.is_on(_environment(pid).get(NO_RESPAWN_VARIABLE))
 
 
 def send(pid: int, number: signal.Signals) -> None:
@@ -84,6 +102,14 @@ def own_line() -> Iterator[int]:
     while pid is not None and pid > 0:
         yield pid
         pid = _parent(pid)
+
+
+def _environment(pid: int) -> Mapping[str, str]:
+    """What a process was started with; empty where that cannot be read."""
+    try:
+        return psutil.Process(pid).environ()
+    except (psutil.Error, OSError):
+        return {}
 
 
 def _parent(pid: int) -> int | None:

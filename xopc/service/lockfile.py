@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 from attrs import frozen
@@ -19,10 +21,12 @@ class Lock:
     path: Path
     info: LockInfo | None
     """None where there is no file, or no lock's text in it."""
-    is_alive: bool
+    is_alive: bool = False
     """Whether the recorded supervisor lives, and is not another process with its pid."""
-    is_orphaned: bool
-    """Whether the supervisor is dead and its gateway is not (yet): it ends by itself."""
+    orphans: tuple[int, ...] = ()
+    """Its processes, where they live (still) and the supervisor does not: they end by themselves."""
+    written_at: datetime | None = None
+    """Since when the supervisor is at what the text says."""
 
 
 def read_lock(path: Path) -> Lock:
@@ -34,11 +38,14 @@ def read_lock(path: Path) -> Lock:
     try:
         with path.open("rb") as file:
             text = file.read(MAX_BYTES)
+            written_at = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
     except FileNotFoundError:
-        return Lock(path, None, is_alive=False, is_orphaned=False)
+        return Lock(path, None)
     info = LockInfo.from_json(text.decode("utf-8", "replace"))
     if info is None:
-        return Lock(path, None, is_alive=False, is_orphaned=False)
-    alive = info.is_alive()
-    child_alive = info.child_pid is not None and contract.is_alive(info.child_pid, info.child_start_time)
-    return Lock(path, info, is_alive=alive, is_orphaned=child_alive and not alive)
+        return Lock(path, None)
+    if info.is_alive():
+        return Lock(path, info, is_alive=True, written_at=written_at)
+    family = (info.child_pid, info.child_start_time), (info.candidate_pid, info.candidate_start_time)
+    orphans = tuple(pid for pid, started in family if pid is not None and contract.is_alive(pid, started))
+    return Lock(path, info, orphans=orphans, written_at=written_at)

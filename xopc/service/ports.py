@@ -21,6 +21,7 @@ from xopc.service.keeper import is_manager
 
 TOOL_SECONDS = 5
 MAX_COMMAND_CHARS = 200
+_LOCALHOST_6 = {"::1", "::"}
 
 
 class PortStatus(Enum):
@@ -77,6 +78,13 @@ class PortUse:
         return tuple(
             one for one in self.listeners if one.gateway_pid is None and not (one.is_manager and one.address in ours)
         )
+
+    def neighbour(self, ours: Collection[int]) -> Listener | None:
+        """Who listens at `::1`, where `localhost` may lead to, while the processes `ours` listen elsewhere alone."""
+        ours_at = {one.host for one in self.listeners if one.pid in ours or one.gateway_pid in ours}
+        if not ours_at or ours_at & _LOCALHOST_6:
+            return None
+        return next((one for one in self.listeners if one.host in _LOCALHOST_6), None)
 
     @property
     def hints(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import cast
 from attrs import evolve, frozen
 
 from xopc.client.http import Client, JsonObject, NoAnswerError, RefusedError
-from xopc.service.health import STATUS_PATH, UNSETTLED, health_of
+from xopc.service.health import HANDING_OVER, STATUS_PATH, UNSETTLED, health_of
 from xopc.service.lockfile import Lock
 from xopc.service.poll import attempts
 from xopc.service.ports import PortUse, inspect
@@ -19,8 +19,8 @@ from xopc_supervisor.contract import LockInfo
 
 REFUSALS = frozenset({"hand-over", "configuration"})
 """Codes of the problems that the new process could not take over, and that the configuration was refused."""
-HANDING_OVER = "handing-over"
-"""State of a supervisor whose new process is not ready to take over yet."""
+PREPARATION_SECONDS = 120
+"""How long a supervisor that is `HANDING_OVER` waits for the new process."""
 UNDER_WAY = frozenset({"starting", "restarting", "respawning", HANDING_OVER, "backing-off", "crash-looping"})
 """States of a supervisor in which a new process may still come."""
 REQUEST_SECONDS = 3.0
@@ -203,22 +203,23 @@ def await_restart(mark: Mark, look: Callable[[], Place], seconds: float, still_w
 
 
 def obstacle_of(info: LockInfo, health: JsonObject, client: Client) -> Obstacle:
-    """What the supervisor or the gateway says about the last restart that failed.
+    """What the gateway says about the last restart that failed, which it dates; else what its supervisor says.
 
     `client` is for the gateway that `info` is about, with a credential where there is one.
     """
     codes: object = health.get("problems")
-    if info.problem or not isinstance(codes, list) or REFUSALS.isdisjoint(map(str, cast("list[object]", codes))):
+    if not isinstance(codes, list) or REFUSALS.isdisjoint(map(str, cast("list[object]", codes))):
         return Obstacle(info.problem or "")
     try:
         told: object = client.get(STATUS_PATH).get("problems")
     except (NoAnswerError, RefusedError):
         told = None
     problems = cast("list[JsonObject]", told) if isinstance(told, list) else []
-    for problem in problems:
-        if problem.get("code") in REFUSALS:
-            return Obstacle(str(problem.get("message")), str(problem.get("since")))
-    return Obstacle("the restart was refused; the log tells why")
+    refusals = [problem for problem in problems if problem.get("code") in REFUSALS]
+    if refusals:
+        last = max(refusals, key=lambda problem: str(problem.get("since")))
+        return Obstacle(str(last.get("message")), str(last.get("since")))
+    return Obstacle(info.problem or "the restart was refused; the log tells why")
 
 
 def _look_at(place: Place, mark: Mark, request_seconds: float) -> Sight:
@@ -230,7 +231,8 @@ def _look_at(place: Place, mark: Mark, request_seconds: float) -> Sight:
     sight = Sight(None, "", info.pid, state=info.state)
     if info.state in UNDER_WAY:
         why = f": {info.problem}" if info.problem else ""
-        what = f"pid {info.pid} is {info.state}{why}"
+        preparing = "serves, and a new process prepares to take over"
+        what = f"pid {info.pid} {preparing if info.state == HANDING_OVER else f'is {info.state}'}{why}"
         return evolve(sight, failed=Step.PROCESS, detail=what, obstacle=Obstacle(info.problem or ""))
     try:
         health = health_of(evolve(client, credential=None))

@@ -12,6 +12,7 @@ from xopc.cli.gateway.diagnosis import cures, diagnose
 from xopc.cli.gateway.target import find_target
 from xopc.service.ports import Listener, PortStatus, PortUse
 from xopc.service.probe import Mark, Obstacle, Outcome, Sight, Snapshot, Step
+from xopc_supervisor.decisions import START_SECONDS
 
 MARK = Mark(4711, "a-boot", 3, datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC))
 
@@ -72,6 +73,31 @@ def test_state_and_problem_of_the_supervisor_are_told_once() -> None:
 
 
 @pytest.mark.parametrize(
+    "obstacle",
+    [
+        "the new process could not take over (exit code 1: no memory); the one before goes on",
+        "A new process could not take over, and the one before goes on: exit code 1: no memory",
+    ],
+)
+def test_what_was_seen_is_not_told_again_from_the_log(obstacle: str) -> None:
+    told = [
+        "exit code 1:\n  no memory.",
+        "Restart: the new process could not take over (exit code 1: no memory); the one before goes on.",
+        "A new process could not take over, and the one before goes on: exit code 1: no memory",
+    ]
+    lines = [
+        {"timestamp": "2026-01-01T12:00:01.000Z", "level": "error", "message": message, "module": "m"}
+        for message in (*told, "Another process could not take over.")
+    ]
+    logs = find_target(None).paths.log_dir
+    logs.mkdir(parents=True)
+    (logs / "app-2026-01-01.log").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    sight = Sight(Step.PROCESS, f"pid 4711 still serves: {obstacle}", 4711, obstacle=Obstacle(obstacle))
+    (line,) = [text for text in seen(sight) if text.startswith("Log: ")]
+    assert "Another process" in line
+
+
+@pytest.mark.parametrize(
     ("outcome", "state", "words"),
     [
         (Outcome.DECLINED, "serving", "Mend what it says"),
@@ -79,6 +105,7 @@ def test_state_and_problem_of_the_supervisor_are_told_once() -> None:
         (Outcome.STALE_PIDS, "serving", "Another gateway (pid 5)"),
         (Outcome.STOPPED_FREE, None, "Start it: xopc gateway"),
         (Outcome.TIMEOUT, "crash-looping", "It is being tried again"),
+        (Outcome.TIMEOUT, "handing-over", f"The new process still prepares, for {START_SECONDS} s at most; until then"),
     ],
 )
 def test_each_outcome_has_its_cure(outcome: Outcome, state: str | None, words: str) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.fakes.gateway import configure, stranger
+from tests.fakes.gateway import TOKEN, configure, stranger
 from xopc.cli.gateway.issues import Issue, find_issues
 from xopc.cli.gateway.target import Target, find_target
 from xopc.service.health import Answer
+from xopc.service.ports import inspect
 
 HEALTHY = {"status": "healthy", "version": "0.1.0"}
 
@@ -33,7 +34,8 @@ def test_each_issue_has_its_cure(home: Path) -> None:
     (home / ".xopc" / "gateway.pid").write_text("1")
     with stranger(home) as process:
         configure(home, port=process.port, unknown=1)
-        issues = find_issues(find_target(None), Answer(1, {"status": "degraded", "version": "9"}), elsewhere=False)
+        answer = Answer(1, {"status": "degraded", "version": "9"})
+        issues = find_issues(find_target(None), answer, inspect(process.port), elsewhere=False)
     found = by_code(issues)
     assert list(found) == ["other-configuration", "config-warning", "degraded", "version-differs", "legacy-pid-file"]
     for issue in issues:
@@ -59,6 +61,18 @@ def test_a_broken_configuration_is_required_to_be_mended(home: Path) -> None:
     (issue,) = find_issues(find_target(None), None, elsewhere=False)
     assert (issue.code, issue.level) == ("config-invalid", "required")
     assert "$.gateway.port" in issue.detail
+
+
+def test_a_credential_that_was_not_shown_is_not_called_refused(home: Path) -> None:
+    answer = Answer(1, HEALTHY, is_unauthorized=True, has_credential=False)
+    (issue,) = find_issues(find_target(None), answer, elsewhere=True)
+    assert issue.message.startswith("The configuration's token is not shown to another URL, and without one ")
+    (home / ".xopc").mkdir()
+    for auth, words in (("x", "No token is known here"), ({"token": TOKEN}, "not shown to a gateway without its lock")):
+        configure(home, auth=auth)
+        found = by_code(find_issues(find_target(None), answer, elsewhere=False))
+        assert words in found["unauthorized"].message
+        assert found["unauthorized"].hint == "Give the token that it was started with: --token"
 
 
 def test_of_a_gateway_elsewhere_only_its_answer_counts(home: Path) -> None:

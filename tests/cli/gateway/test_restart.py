@@ -70,6 +70,35 @@ def test_row_045_with_wait_it_returns_when_the_next_generation_is_healthy(
     assert message.endswith("ms).")
 
 
+def test_a_process_that_is_not_replaced_is_told(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XOPC_NO_RESPAWN", "1")
+    with running_gateway(home) as gateway:
+        assert restart(wait=Duration(30), respawn=True) == 0
+        text = capsys.readouterr().out
+        shown = restart_as_json(capsys, wait=Duration(30), respawn=True)
+        at_once = restart_as_json(capsys, respawn=True)
+    warning = "XOPC_NO_RESPAWN is set for the gateway: it restarts in its process, which is not replaced."
+    assert f"✅ Gateway restarted in its process and healthy (pid {gateway.pid}, " in text
+    assert text.endswith(f"ms).\n⚠️  {warning}\n")
+    assert (shown["mode"], shown["warnings"], at_once["warnings"]) == ("in-process", [warning], [warning])
+
+
+def test_a_gateway_that_restarts_without_reading_the_request_is_no_success(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running_gateway(home, Behaviour(on_usr1="unread")) as gateway:
+        failed = restart_as_json(capsys, 1, wait=Duration(30), respawn=True)
+        assert generation(gateway.port) == 2
+        assert restart(wait=Duration(30), respawn=True) == 1
+    path = find_target(None).paths.intent_path
+    assert failed["error"] == f"It restarted, but has not read {path}: neither mode nor reason counted"
+    assert (failed["mode"], failed["snapshot"]["waitOutcome"]) == ("in-process", "healthy")
+    assert "✅" not in capsys.readouterr().out
+    assert not path.exists()
+
+
 def test_with_wait_as_json_there_is_a_snapshot_and_no_dot(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with running_gateway(home, Behaviour(restart_seconds=0.2)):
         shown = restart_as_json(capsys, wait=Duration(30))

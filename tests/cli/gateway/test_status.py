@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +17,13 @@ import pytest
 from tests.fakes.gateway import TOKEN, Behaviour, configure, running_gateway, stranger
 from tests.fakes.web_server import serving
 from xopc.cli.gateway.restart import restart
+from xopc.cli.gateway.run import launch
 from xopc.cli.gateway.status import status
 from xopc.cli.gateway.target import find_target
 from xopc.cli.options import Duration
-from xopc_supervisor.contract import LockInfo, start_time
+from xopc.config.accepted import keep_accepted
+from xopc.config.resolve import Flags, resolve
+from xopc_supervisor.contract import INHERITANCE_VARIABLE, LAUNCH_VARIABLE, Inheritance, LockInfo, start_time
 
 
 def status_as_json(capsys: pytest.CaptureFixture[str], code: int = 0, **options: Any) -> Any:  # noqa: ANN401 - JSON
@@ -197,6 +204,97 @@ def test_a_broken_configuration_is_told_and_what_runs_is_shown(home: Path, capsy
     assert (shown["port"], shown["url"], shown["probe"]) == (None, None, None)
 
 
+def test_with_a_broken_configuration_the_accepted_one_has_the_token(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running_gateway(home):
+        restart(wait=Duration(10), reason="config reload", as_json=True)
+        keep_accepted(resolve(find_target(None).environ, Flags()))
+        configure(home, port="x")
+        capsys.readouterr()
+        assert status() == 0
+        text = capsys.readouterr().out
+        assert codes(status_as_json(capsys)) == ["config-invalid"]
+    assert "   Last restart: config reload, " in text
+    assert f"   Token: {TOKEN[:8]}...{TOKEN[-8:]}\n" in text
+
+
+def test_where_no_token_is_known_none_is_called_refused(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with running_gateway(home):
+        configure(home, port="x")
+        assert status() == 0
+        text = capsys.readouterr().out
+    assert "refuses this token" not in text
+    assert "⚠️  No token is known here, and without one the gateway tells no more than its health.\n" in text
+    assert "💡 Give the token that it was started with: --token\n" in text
+
+
+def test_a_gateway_at_both_addresses_of_localhost_is_shown_by_that_name(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running_gateway(home, Behaviour(addresses=("127.0.0.1:1", "[::1]:1"))) as gateway:
+        with socket.create_server(("::1", gateway.port), family=socket.AF_INET6) as witness:
+            assert codes(status_as_json(capsys)) == []
+            witness.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                witness.accept()
+        assert status() == 0
+    assert f"   URL: http://localhost:{gateway.port}\n" in capsys.readouterr().out
+
+
+def test_where_another_program_has_the_other_address_of_localhost_nobody_is_sent_there(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running_gateway(home) as gateway:
+        with socket.create_server(("::1", gateway.port), family=socket.AF_INET6):
+            assert status() == 0
+            text = capsys.readouterr().out
+            (issue,) = status_as_json(capsys)["issues"]
+        assert status() == 0
+        assert f"   URL: http://localhost:{gateway.port}\n" in capsys.readouterr().out
+    assert f"   URL: http://127.0.0.1:{gateway.port}\n" in text
+    what = f"Another program (pid {os.getpid()}) listens at [::1]:{gateway.port}, where localhost may lead to."
+    assert (issue["code"], issue["message"]) == ("localhost", what)
+    assert f"http://127.0.0.1:{gateway.port}; or stop that program" in issue["hint"]
+
+
+ORPHAN = (
+    "import socket, time;"
+    "s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True); time.sleep(60)"
+)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_what_a_dead_supervisor_left_is_not_called_a_stranger(
+    home: Path, capsys: pytest.CaptureFixture[str], listed: bool
+) -> None:
+    configure(home)
+    own = launch(resolve(find_target(None).environ, Flags()))
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    inherited = Inheritance(3, 4, (5,), "a-boot", dead.pid).to_json()
+    environ = {**os.environ, LAUNCH_VARIABLE: own.to_json(), INHERITANCE_VARIABLE: inherited}
+    with subprocess.Popen([sys.executable, "-c", ORPHAN], env=environ, stdout=subprocess.PIPE, text=True) as left:
+        assert left.stdout is not None
+        port = int(left.stdout.readline())
+        configure(home, port=port)
+        info = LockInfo(dead.pid, 1, "", "", host="127.0.0.1", port=port)
+        if listed:
+            info = info._replace(candidate_pid=left.pid, candidate_start_time=start_time(left.pid))
+        lock = find_target(None).paths.lock_path
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        lock.write_text(info.to_json())
+        shown = status_as_json(capsys, 1, timeout=Duration(0.2))
+        assert restart(as_json=True) == 1
+        refusal = json.loads(capsys.readouterr().out)["error"]
+        left.kill()
+    (issue,) = shown["issues"]
+    assert issue["code"] == "orphaned"
+    assert f"(pid {left.pid})" in issue["message"]
+    assert issue["hint"].endswith("xopc gateway --force")
+    assert f"the supervisor of the gateway (pid {left.pid}) has ended" in refusal
+
+
 def test_row_096_a_reused_pid_is_not_the_gateway(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with running_gateway(home) as gateway:
         pass
@@ -231,8 +329,22 @@ def test_what_the_supervisor_is_at_is_told_unless_it_just_serves(
         assert "State:" not in capsys.readouterr().out
         change_lock(state=state)
         assert status() == 0
-        assert f"   State: {state}\n" in capsys.readouterr().out
-        assert status_as_json(capsys)["lock"]["state"] == state
+        text = capsys.readouterr().out
+        assert f"   State: {state}, for 0 s\n" in text
+        meaning = "      a new process prepares; this one serves until it stands by\n"
+        assert (meaning in text) is (state == "handing-over")
+        lock = status_as_json(capsys)["lock"]
+        assert lock["state"] == state
+        assert 0 <= (datetime.now(UTC) - datetime.fromisoformat(lock["since"])).total_seconds() < 10
+
+
+def test_how_long_the_supervisor_is_at_it_is_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with running_gateway(home):
+        change_lock(state="handing-over")
+        then = time.time() - 130
+        os.utime(find_target(None).paths.lock_path, (then, then))
+        assert status() == 0
+    assert "   State: handing-over, for 2 min\n" in capsys.readouterr().out
 
 
 def test_the_supervisors_problem_is_told_with_what_to_do(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -255,7 +367,7 @@ def test_a_gateway_that_crashes_in_a_loop_is_not_shown_as_well(home: Path, capsy
         text = capsys.readouterr().out
         assert codes(status_as_json(capsys, no_probe=True)) == ["crash-looping"]
     assert text.startswith("⚠️  Gateway is running, and does not answer\n")
-    assert "   State: crash-looping\n" in text
+    assert "   State: crash-looping, for 0 s\n" in text
     crashes = "crashes again and again, and is started again after a pause"
     assert f"⚠️  The gateway (pid {gateway.pid}) {crashes}.\n   it crashed: exit code 3.\n" in text
 

@@ -10,6 +10,8 @@ import pytest
 
 from tests.fakes.gateway import TOKEN, Behaviour, configure, running_gateway
 from xopc.cli.gateway.target import connectable, find_target, read_environment
+from xopc.config.accepted import keep_accepted
+from xopc.config.resolve import Flags, resolve
 from xopc.contracts.errors import ConfigError, Failure, XopcError
 from xopc_supervisor.contract import LockInfo, start_time
 
@@ -66,6 +68,15 @@ def test_a_broken_configuration_leaves_the_running_gateway_in_reach(home: Path) 
         assert "$.gateway.port" in target.config_error.message
     target = find_target(None)
     assert (target.port, target.url) == (None, None)
+
+
+def test_a_broken_configuration_is_looked_up_in_its_last_accepted_copy(home: Path) -> None:
+    configure(home, port=4711)
+    keep_accepted(resolve(find_target(None).environ, Flags()))
+    configure(home, port="x")
+    target = find_target(None)
+    assert (target.resolved, target.port, target.credential) == (None, 4711, TOKEN)
+    assert target.config_error is not None
 
 
 def test_a_client_is_for_the_gateway_that_holds_the_lock_alone(home: Path) -> None:

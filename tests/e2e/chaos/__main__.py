@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.e2e.chaos import memory, report
+from tests.e2e.chaos import memory, report, standby
 from tests.e2e.chaos.run import LONG, QUICK, run
 
 FIGURES = Path(__file__).parents[3] / "docs" / "reference" / "lifecycle.json"
@@ -36,9 +36,10 @@ def main() -> int:
     counts, starts = (QUICK, QUICK_STARTS) if arguments.quick else (LONG, STARTS)
     done = run(seed, counts, starts, sys.stderr)
     kept = memory.measure(memory.QUICK if arguments.quick else memory.LONG)
-    complaints = [*done.complaints, *memory.complaints(kept)]
+    spared = standby.measure(standby.QUICK if arguments.quick else standby.LONG)
+    complaints = [*done.complaints, *memory.complaints(kept), *standby.complaints(spared)]
     sys.stderr.write(verdict(done.seed, complaints))
-    figures = json.dumps(report.figures(done, kept), indent=2) + "\n"
+    figures = json.dumps(report.figures(done, kept, spared), indent=2) + "\n"
     sys.stdout.write(figures)
     if not arguments.quick and not complaints:
         FIGURES.write_text(figures, "utf-8")

@@ -13,6 +13,7 @@ from typing import Any
 from tests.e2e.chaos.ledger import Kind, Lane, Outcome
 from tests.e2e.chaos.memory import PROMISED_RATIO, Memory
 from tests.e2e.chaos.run import Run
+from tests.e2e.chaos.standby import NAME, PROMISED_RATIO as PROMISED_WITH_STANDBY, Standby
 
 PROMISED = {Kind.IN_PROCESS: 0.1, Kind.RESPAWN: 0.5, Kind.CRASH: 1.2}
 """The longest wait of any client, as a ratio to a start of the same gateway: medians."""
@@ -21,7 +22,7 @@ PAGE = Path(__file__).with_name("lifecycle.md.in")
 JsonObject = dict[str, Any]
 
 
-def figures(done: Run, memory: Memory) -> JsonObject:
+def figures(done: Run, memory: Memory, standby: Standby) -> JsonObject:
     """What a run measured. Nothing of it is judged here; what is promised is written beside the figure."""
     ledger, start = done.ledger, statistics.median(done.starts)
     waits = ledger.longest_waits()
@@ -32,14 +33,8 @@ def figures(done: Run, memory: Memory) -> JsonObject:
         "seconds": round(done.seconds),
         "start_ms": _milliseconds(done.starts),
         "longest_wait": {
-            kind.value: {
-                "ratio_to_start": round(statistics.median(waits[kind]) / start, 3),
-                "promised_ratio": promised,
-                "worst_ratio": round(max(waits[kind]) / start, 3),
-                "ms": _milliseconds(waits[kind]),
-            }
-            for kind, promised in PROMISED.items()
-            if waits[kind]
+            **{kind.value: _waits(waits[kind], start, promised) for kind, promised in PROMISED.items() if waits[kind]},
+            NAME: _waits(standby.waits, start, PROMISED_WITH_STANDBY),
         },
         "disturbances": {kind.value: len(found) for kind, found in waits.items()},
         "requests": {
@@ -71,7 +66,7 @@ def render(figures: JsonObject) -> str:
     disturbed = figures["disturbances"]
     return Template(PAGE.read_text("utf-8")).substitute(
         waits="\n".join(
-            f"| {kind} | {disturbed[kind]} | **{one['ratio_to_start']}** | {one['worst_ratio']} "
+            f"| {kind} | {one['times']} | **{one['ratio_to_start']}** | {one['worst_ratio']} "
             f"| {one['promised_ratio']} |"
             for kind, one in figures["longest_wait"].items()
         ),
@@ -97,6 +92,16 @@ def render(figures: JsonObject) -> str:
         memory=figures["memory"]["ratio"],
         seed=figures["seed"],
     )
+
+
+def _waits(seconds: Sequence[float], start: float, promised: float) -> JsonObject:
+    return {
+        "times": len(seconds),
+        "ratio_to_start": round(statistics.median(seconds) / start, 3),
+        "promised_ratio": promised,
+        "worst_ratio": round(max(seconds) / start, 3),
+        "ms": _milliseconds(seconds),
+    }
 
 
 def _milliseconds(seconds: Sequence[float]) -> dict[str, float]:

@@ -11,7 +11,7 @@ import signal
 import socket
 import time
 import uuid
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -142,15 +142,18 @@ class Site:
 
 
 @contextlib.contextmanager
-def site(directory: Path, dice: random.Random) -> Generator[Site]:
-    """A ready gateway between a Bot API and a model provider. All of its processes end with the block."""
+def site(directory: Path, dice: random.Random, **settings: object) -> Generator[Site]:
+    """A ready gateway between a Bot API and a model provider, with these settings in its section `gateway`.
+
+    All of its processes end with the block.
+    """
     home = directory / "home"
     home.mkdir()
     installation = Installation(directory / "installed")
     port, mark = _port(dice), uuid.uuid4().hex
     with outside() as world:
         world.configure(home)
-        _set_watchdog(home)
+        _configure(home, {"watchdogSeconds": WATCHDOG_SECONDS, **settings})
         here = Site(home, world, installation, port, mark, dice, gateway=_start(home, installation, port, mark))
         try:
             here.gateway.wait_until_ready()
@@ -167,10 +170,10 @@ def _start(home: Path, installation: Installation, port: int, mark: str) -> Gate
     return Gateway(home, "--port", str(port), PYTHONPATH=str(installation.directory), CHAOS_RUN=mark)
 
 
-def _set_watchdog(home: Path) -> None:
+def _configure(home: Path, settings: Mapping[str, object]) -> None:
     path = home / ".xopc" / "xopc.json"
     document = json.loads(path.read_text())
-    document["gateway"]["watchdogSeconds"] = WATCHDOG_SECONDS
+    document["gateway"] |= settings
     path.write_text(json.dumps(document))
 
 

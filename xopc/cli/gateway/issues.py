@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from attrs import frozen
 
@@ -13,7 +13,13 @@ from xopc.client.http import JsonObject
 from xopc.service.health import Answer
 from xopc_supervisor.contract import LockInfo
 
+if TYPE_CHECKING:
+    from xopc.service.ports import PortUse
+
 LEGACY_PID_FILE = "gateway.pid"
+LOCALHOST = "localhost"
+"""Code of the issue that `localhost` may lead to another program."""
+_ELSEWHERE = "The configuration's token is not shown to another URL"
 LOGS = "See: xopc gateway logs"
 _NOT_ANSWERING = {
     "starting": ("starting", "is starting and does not answer yet"),
@@ -57,13 +63,15 @@ class Issue:
         }
 
 
-def find_issues(target: Target, answer: Answer | None, *, elsewhere: bool) -> tuple[Issue, ...]:
-    """All that is wrong with one gateway; `elsewhere` means that it was asked for by its URL."""
+def find_issues(
+    target: Target, answer: Answer | None, use: PortUse | None = None, *, elsewhere: bool
+) -> tuple[Issue, ...]:
+    """All that is wrong with one gateway, at whose port `use` was found; `elsewhere`: it was asked for by its URL."""
     if elsewhere:
-        return tuple(_of_answer(answer)) if answer is not None else ()
-    issues = [*_of_lock(target, answer), *_of_configuration(target, answer)]
+        return tuple(_of_answer(answer, _ELSEWHERE)) if answer is not None else ()
+    issues = [*_of_lock(target, answer, use), *_of_configuration(target, answer)]
     if answer is not None and answer.reachable:
-        issues += _of_answer(answer)
+        issues += _of_answer(answer, _why_unasked(target))
     if target.owner is not None and not _TOLD_BY_BOTH.intersection(issue.code for issue in issues):
         issues += _of_supervisor(target.owner, answer)
     pid_file = target.paths.state_dir / LEGACY_PID_FILE
@@ -73,20 +81,12 @@ def find_issues(target: Target, answer: Answer | None, *, elsewhere: bool) -> tu
     return tuple(issues)
 
 
-def _of_lock(target: Target, answer: Answer | None) -> list[Issue]:
+def _of_lock(target: Target, answer: Answer | None, use: PortUse | None) -> list[Issue]:
     owner = target.owner
     if owner is None:
-        if answer is not None and answer.reachable:
-            return [_without_lock(target)]
-        listeners = _who_listens(target)
-        if listeners:
-            what = f"Port {target.port} is in use, and not by this gateway."
-            return [
-                Issue("port-in-use", what, "Stop that process, or set another gateway.port.", listeners, "required")
-            ]
-        return []
+        return _without_owner(target, answer, use)
     if answer is None or answer.reachable:
-        return []
+        return _of_neighbour(owner, use)
     code, what = _NOT_ANSWERING.get(owner.state or "starting", ("no-answer", "does not answer"))
     detail = owner.problem or (answer.error if code == "no-answer" else "")
     return [Issue(code, f"The gateway (pid {owner.pid}) {what}.", LOGS, _ended(detail), "required")]
@@ -106,25 +106,47 @@ def _of_supervisor(owner: LockInfo, answer: Answer | None) -> list[Issue]:
     return []
 
 
-def _without_lock(target: Target) -> Issue:
+def _of_neighbour(owner: LockInfo, use: PortUse | None) -> list[Issue]:
+    """Somebody else listens where `localhost` may lead to."""
+    neighbour = use.neighbour({owner.pid, *(pid for pid, _ in owner.family())}) if use else None
+    if use is None or neighbour is None:
+        return []
+    who = f"pid {neighbour.pid}" if neighbour.pid else "of another user"
+    what = f"Another program ({who}) listens at {neighbour.address}, where localhost may lead to."
+    cure = f"Use http://127.0.0.1:{use.port}; or stop that program, then: xopc gateway stop, and xopc gateway"
+    return [Issue(LOCALHOST, what, cure, f"It runs: {neighbour.command}" if neighbour.command else "")]
+
+
+def _without_owner(target: Target, answer: Answer | None, use: PortUse | None) -> list[Issue]:
+    """No supervisor has the lock."""
+    orphans = target.orphans(use)
+    if orphans:
+        what = f"The supervisor of this gateway has ended, and left a process (pid {', '.join(map(str, orphans))})."
+        cure = "It ends by itself in some seconds. If it does not: xopc gateway --force"
+        return [Issue("orphaned", what, cure, _who_listens(use), "required")]
+    if answer is not None and answer.reachable:
+        return [_without_lock(target, use)]
+    listeners = _who_listens(use)
+    if not listeners:
+        return []
+    what = f"Port {target.port} is in use, and not by this gateway."
+    return [Issue("port-in-use", what, "Stop that process, or set another gateway.port.", listeners, "required")]
+
+
+def _without_lock(target: Target, use: PortUse | None) -> Issue:
     """A gateway answers at the port, and has not got this configuration's lock."""
     from xopc.service.identity import launch_of
-    from xopc.service.ports import inspect
 
-    use = inspect(target.port) if target.port else None
     for pid in use.gateways if use else ():
         launch = launch_of(pid)
         if launch is not None and launch.lock_path == str(target.paths.lock_path):
             what = f"The gateway (pid {pid}) lost its lock: somebody removed {launch.lock_path}."
             return Issue("lock-removed", what, "Start it anew: xopc gateway stop, then xopc gateway", level="required")
     what = f"The gateway that answers at port {target.port} has another configuration."
-    return Issue("other-configuration", what, "Name its file with --config.", detail=_who_listens(target))
+    return Issue("other-configuration", what, "Name its file with --config.", detail=_who_listens(use))
 
 
-def _who_listens(target: Target) -> str:
-    from xopc.service.ports import inspect
-
-    use = inspect(target.port) if target.port else None
+def _who_listens(use: PortUse | None) -> str:
     return "\n".join(use.to_text()[1:]) if use else ""
 
 
@@ -144,9 +166,19 @@ def _ended(sentence: str) -> str:
     return sentence if not sentence or sentence.endswith((".", "?", "!")) else f"{sentence}."
 
 
-def _of_answer(answer: Answer) -> list[Issue]:
+def _why_unasked(target: Target) -> str:
+    """Why the gateway was not shown a credential, where it was shown none."""
+    if target.credential is None:
+        return "No token is known here"
+    return "The configuration's token is not shown to a gateway without its lock"
+
+
+def _of_answer(answer: Answer, why_unasked: str) -> list[Issue]:
     issues: list[Issue] = []
-    if answer.is_unauthorized:
+    if answer.is_unauthorized and not answer.has_credential:
+        what = f"{why_unasked}, and without one the gateway tells no more than its health."
+        issues.append(Issue("unauthorized", what, "Give the token that it was started with: --token"))
+    elif answer.is_unauthorized:
         what = "The running gateway refuses this token."
         issues.append(
             Issue("unauthorized", what, "Give the one that it was started with: --token, or XOPC_GATEWAY_TOKEN.")

@@ -15,7 +15,15 @@ from xopc.cli.options import ConfigOption, DurationOption, JsonOption
 from xopc.cli.output import fail, print_json, sentence, tell_not_running
 from xopc.client.http import Client
 from xopc.contracts.errors import Failure, XopcError
-from xopc_supervisor.contract import EXIT_OK, EXIT_USAGE, IN_PROCESS, RESPAWN, LockInfo, RestartIntent
+from xopc_supervisor.contract import (
+    EXIT_OK,
+    EXIT_USAGE,
+    IN_PROCESS,
+    NO_RESPAWN_VARIABLE,
+    RESPAWN,
+    LockInfo,
+    RestartIntent,
+)
 
 if TYPE_CHECKING:
     from xopc.service.ports import PortUse
@@ -97,6 +105,10 @@ def _refuse_what_listens(target: Target) -> None:
     from xopc.service.ports import inspect
 
     use = inspect(target.port) if target.port else None
+    orphans = target.orphans(use)
+    if orphans:
+        what = f"the supervisor of the gateway (pid {', '.join(map(str, orphans))}) has ended, and it is ending, too"
+        raise XopcError(Failure.CONFLICT, f"{what}: start it anew with `xopc gateway`")
     if use is None or not use.listeners:
         return
     if use.gateways:
@@ -131,7 +143,7 @@ def _signal(target: Target, owner: LockInfo, request: Request) -> int:
         why = f"pid {owner.pid} has not picked the request up within {PICK_UP_SECONDS:g} s"
         return fail(f"Gateway restart failed: {why}", as_json=request.as_json, hints=[LOGS])
     message = f"Gateway restart signal sent to unmanaged process on port {target.port}: {owner.pid}."
-    return _tell(target, "restarted", message, as_json=request.as_json)
+    return _tell(target, "restarted", message, _not_followed(owner, request), as_json=request.as_json)
 
 
 def _signal_and_wait(target: Target, owner: LockInfo, request: Request, seconds: float) -> int:
@@ -141,19 +153,44 @@ def _signal_and_wait(target: Target, owner: LockInfo, request: Request, seconds:
     from xopc.service.probe import Outcome
 
     mark = _mark(target, owner, request.expected_version)
+    warnings = _not_followed(owner, request)
     with pending_intent(target.paths.intent_path, _intent(owner, request)) as intent:
         send(owner.pid, signal.SIGUSR1)
         snapshot = _watch(target, mark, seconds, as_json=request.as_json)
         picked_up = intent.is_consumed()
+    more = {"mode": _mode(mark, snapshot), "snapshot": snapshot.to_json()}
     if snapshot.outcome is Outcome.HEALTHY:
-        message = f"Gateway restarted and healthy (pid {snapshot.last.pid}, {snapshot.elapsed_ms}ms)."
-        return _tell(target, "healthy", message, as_json=request.as_json, snapshot=snapshot.to_json())
+        done = "restarted in its process" if more["mode"] == IN_PROCESS != request.mode else "restarted"
+        message = f"Gateway {done} and healthy (pid {snapshot.last.pid}, {snapshot.elapsed_ms}ms)."
+        if picked_up:
+            return _tell(target, "healthy", message, warnings, as_json=request.as_json, **more)
+        what = f"It restarted, but has not read {target.paths.intent_path}: neither mode nor reason counted"
+        return fail(what, as_json=request.as_json, hints=[LOGS], **(more if request.as_json else {}))
     message = f"Restart health check failed: {snapshot.outcome.value}"
     seen = diagnose(target, mark, snapshot, picked_up=picked_up)
     hints = [*cures(snapshot), LOGS]
     if request.as_json:
-        return fail(message, as_json=True, hints=hints, diagnostics=seen, snapshot=snapshot.to_json())
+        return fail(message, as_json=True, hints=hints, diagnostics=seen, **more)
     return fail("\n".join([message, *(f"   {line}" for line in seen)]), as_json=False, hints=hints)
+
+
+def _not_followed(owner: LockInfo, request: Request) -> list[str]:
+    """What a warning says where the process will not be replaced."""
+    from xopc.service.identity import never_respawns
+
+    if request.mode != RESPAWN or not never_respawns(owner.pid):
+        return []
+    return [f"{NO_RESPAWN_VARIABLE} is set for the gateway: it restarts in its process, which is not replaced."]
+
+
+def _mode(mark: Mark, snapshot: Snapshot) -> str | None:
+    """Whether another process runs than before; None where that is not known."""
+    from xopc.service.probe import Step
+
+    boot_id = (snapshot.last.health or {}).get("bootId")
+    if mark.boot_id is None or boot_id is None or snapshot.last.failed is Step.PROCESS:
+        return None
+    return IN_PROCESS if boot_id == mark.boot_id else RESPAWN
 
 
 def _intent(owner: LockInfo, request: Request) -> RestartIntent:
@@ -204,8 +241,8 @@ def _watch(target: Target, mark: Mark, seconds: float, *, as_json: bool) -> Snap
     return snapshot
 
 
-def _tell(target: Target, result: str, message: str, *, as_json: bool, **more: object) -> int:
-    warnings: list[str] = []
+def _tell(target: Target, result: str, message: str, warnings: list[str], *, as_json: bool, **more: object) -> int:
+    warnings = [*warnings]
     if target.config_error is not None:
         # It may be good all the same in the gateway's own environment, which decides.
         warnings.append(f"The configuration does not validate here: {target.config_error.message}")

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+import socket
+from typing import TYPE_CHECKING, Annotated, cast
 
 from attrs import frozen
 from cyclopts import Parameter
 
-from xopc.cli.gateway.issues import Issue, find_issues
+from xopc.cli.gateway.issues import LOCALHOST, Issue, find_issues
 from xopc.cli.gateway.target import Target, find_target
 from xopc.cli.options import ConfigOption, CredentialOption, Duration, DurationOption, JsonOption, UrlOption
 from xopc.cli.output import duration, preview, print_json, seconds_since
 from xopc.client.http import Client, JsonObject, split_base_url
-from xopc.service.health import Answer, ask
+from xopc.service.health import HANDING_OVER, Answer, ask
 from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK
+
+if TYPE_CHECKING:
+    from xopc.service.ports import PortUse
 
 DEFAULT_TIMEOUT = Duration(5)
 LOCAL_HOSTS = {"127.0.0.1", "::1"}
+CONNECT_SECONDS = 0.5
+_MEANINGS = {HANDING_OVER: "a new process prepares; this one serves until it stands by"}
 
 
 @frozen
@@ -56,13 +62,14 @@ def status(
     credential = token or (target.credential if target.owner and url is None else None)
     asked = url or target.url
     answer = None if no_probe or asked is None else ask(Client(asked, credential, timeout))
+    use = _look_at_port(target, answer) if url is None else None
     report = Report(
         target=target,
         running=(url is None and target.lock.is_alive) or (answer is not None and answer.reachable),
         url=asked,
         port=split_base_url(url)[2] if url else target.port,
         answer=answer,
-        issues=find_issues(target, answer, elsewhere=url is not None),
+        issues=find_issues(target, answer, use, elsewhere=url is not None),
         credential=token or target.credential,
     )
     if as_json:
@@ -70,6 +77,30 @@ def status(
     else:
         print("\n".join(_running_text(report) if report.running else _not_running_text(report)))
     return EXIT_OK if report.running else EXIT_FAILURE
+
+
+def _look_at_port(target: Target, answer: Answer | None) -> PortUse | None:
+    """Who listens, where that has to be known: it takes as long as all the rest."""
+    if target.port is None or (target.owner is not None and _has_localhost(target, answer, target.port)):
+        return None
+    from xopc.service.ports import inspect
+
+    return inspect(target.port)
+
+
+def _has_localhost(target: Target, answer: Answer | None, port: int) -> bool:
+    """Whether all that `localhost` may lead to is the gateway's, or nobody's."""
+    told: object = answer.details.get("addresses") if answer else None
+    addresses = cast("list[object]", told) if isinstance(told, list) else []
+    if target.host not in LOCAL_HOSTS or any(str(one).startswith(("[::1]:", "[::]:")) for one in addresses):
+        return True
+    try:
+        socket.create_connection(("::1", port), CONNECT_SECONDS).close()
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def _to_json(report: Report) -> JsonObject:
@@ -83,6 +114,7 @@ def _to_json(report: Report) -> JsonObject:
             "childPid": info.child_pid if info else None,
             "bootId": info.boot_id if info else None,
             "state": info.state if info else None,
+            "since": _since(report),
             "problem": info.problem if info else None,
             "path": str(lock.path),
         },
@@ -126,7 +158,8 @@ def _vitals(report: Report) -> list[str]:
         lines.append(f"   Version: {health.get('version')} (pid {health.get('pid')}{up})")
     owner = report.target.owner
     if owner is not None and report.url == report.target.url and owner.state not in (None, "serving"):
-        lines.append(f"   State: {owner.state}")
+        lines.append(f"   State: {owner.state}{_for_how_long(report)}")
+        lines += [f"      {_MEANINGS[owner.state]}"] if owner.state in _MEANINGS else []
     restart = report.last_restart
     if restart is not None and restart.get("kind") != "start":
         ago, took = seconds_since(restart.get("at")), restart.get("durationMs")
@@ -138,24 +171,39 @@ def _vitals(report: Report) -> list[str]:
     return lines
 
 
+def _since(report: Report) -> str | None:
+    at = report.target.lock.written_at
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None
+
+
+def _for_how_long(report: Report) -> str:
+    seconds = seconds_since(_since(report))
+    return "" if seconds is None else f", for {duration(seconds)}"
+
+
 def _shown_url(report: Report) -> str:
     target = report.target
     if report.url is None:
         return "not known yet"
-    if report.url == target.url and target.host in LOCAL_HOSTS:
+    if report.url == target.url and target.host in LOCAL_HOSTS and not _leads_astray(report):
         return f"http://localhost:{target.port}"
     return report.url
+
+
+def _leads_astray(report: Report) -> bool:
+    """Whether `localhost` may be somebody else."""
+    return any(issue.code == LOCALHOST for issue in report.issues)
 
 
 def _who_may_enter(report: Report) -> list[str]:
     if report.answer is not None and report.answer.is_unauthorized:
         return []
     if report.credential is None:
-        mode = report.target.resolved.auth.mode.value if report.target.resolved else None
+        mode = report.target.effective.auth.mode.value if report.target.effective else None
         return ["   Auth: none"] if mode == "none" else []
     mode = report.answer.details.get("authMode") if report.answer else None
-    if mode is None and report.target.resolved is not None:
-        mode = report.target.resolved.auth.mode.value
+    if mode is None and report.target.effective is not None:
+        mode = report.target.effective.auth.mode.value
     return ["   Auth: password"] if mode == "password" else [f"   Token: {preview(report.credential)}"]
 
 

@@ -92,8 +92,8 @@ def _whom_to_signal(target: Target) -> tuple[int, ...]:
     info = target.lock.info
     if info is not None and target.lock.is_alive:
         return (info.pid,)
-    if info is not None and info.child_pid is not None and target.lock.is_orphaned:
-        return (info.child_pid,)
+    if target.lock.orphans:
+        return target.lock.orphans
     if target.port is None:
         raise target.config_error or XopcError(Failure.NOT_FOUND, "no gateway runs, and gateway.port is not known")
     use = inspect(target.port)

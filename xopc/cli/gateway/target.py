@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
@@ -15,6 +17,9 @@ from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.contracts.errors import ConfigError, Failure, XopcError
 from xopc.service.lockfile import Lock, read_lock
 from xopc_supervisor.contract import LockInfo
+
+if TYPE_CHECKING:
+    from xopc.service.ports import PortUse
 
 DOT_ENV = Path(".env")
 _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
@@ -50,22 +55,33 @@ class Target:
         except ConfigError as error:
             return error
 
+    @cached_property
+    def effective(self) -> Resolved | None:
+        """The configuration; where it does not validate, its last accepted copy, which is what the gateway serves."""
+        if self.resolved is not None:
+            return self.resolved
+        from xopc.config.accepted import resolve_or_accepted
+
+        with suppress(ConfigError, OSError):
+            return resolve_or_accepted(self.environ, Flags())
+        return None
+
     @property
     def host(self) -> str:
         """Where to connect: an address that a gateway which listens at all of them has, too."""
         recorded = self.lock.info.host if self.lock.info and self._lock_counts else None
-        host = recorded or (self.resolved.binding.hosts[0] if self.resolved else "127.0.0.1")
+        host = recorded or (self.effective.binding.hosts[0] if self.effective else "127.0.0.1")
         return connectable(host)
 
     @property
     def port(self) -> int | None:
         """The port of the running gateway, else that of the configuration; None where neither is known."""
         recorded = self.lock.info.port if self.lock.info and self._lock_counts else None
-        return recorded or (self.resolved.port if self.resolved else None)
+        return recorded or (self.effective.port if self.effective else None)
 
     @property
     def _lock_counts(self) -> bool:
-        return self.lock.is_alive or self.lock.is_orphaned
+        return self.lock.is_alive or bool(self.lock.orphans)
 
     @property
     def url(self) -> str | None:
@@ -76,7 +92,16 @@ class Target:
     @property
     def credential(self) -> str | None:
         """What the configuration says, which the running gateway may have been started without."""
-        return self.resolved.auth.secret if self.resolved else None
+        return self.effective.auth.secret if self.effective else None
+
+    def orphans(self, use: PortUse | None) -> tuple[int, ...]:
+        """The processes that a dead supervisor left: those that the lock names, and those that listen."""
+        from xopc.service.identity import is_orphan
+
+        listening = (one.pid for one in use.listeners if one.pid is not None) if use else ()
+        lock_path = str(self.paths.lock_path)
+        left = (pid for pid in listening if is_orphan(pid, lock_path))
+        return tuple(dict.fromkeys((*self.lock.orphans, *left)))
 
     def client(self, timeout_seconds: float) -> Client:
         """A client with the credential, for the gateway that holds the lock.
