@@ -264,6 +264,12 @@ def test_of_several_refusals_the_last_one_is_told() -> None:
         assert obstacle_of(info, {"problems": list(dated)}, Client(url)) == Obstacle(DECLINED)
 
 
+def test_a_refusal_that_is_over_when_it_is_asked_about_declines_nothing() -> None:
+    info = LockInfo(1, None, "", "", problem=DECLINED)
+    with serving({"/api/status": (200, {"problems": []})}) as url:
+        assert obstacle_of(info, {"problems": ["configuration"]}, Client(url)) == Obstacle()
+
+
 def test_one_whose_new_process_prepares_is_said_to_serve(home: Path) -> None:
     with running_gateway(home) as gateway:
         tell(gateway, state="handing-over")

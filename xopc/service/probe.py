@@ -214,12 +214,14 @@ def obstacle_of(info: LockInfo, health: JsonObject, client: Client) -> Obstacle:
         told: object = client.get(STATUS_PATH).get("problems")
     except (NoAnswerError, RefusedError):
         told = None
-    problems = cast("list[JsonObject]", told) if isinstance(told, list) else []
+    if not isinstance(told, list):
+        return Obstacle(info.problem or "the restart was refused; the log tells why")
+    problems = cast("list[JsonObject]", told)
     refusals = [problem for problem in problems if problem.get("code") in REFUSALS]
-    if refusals:
-        last = max(refusals, key=lambda problem: str(problem.get("since")))
-        return Obstacle(str(last.get("message")), str(last.get("since")))
-    return Obstacle(info.problem or "the restart was refused; the log tells why")
+    if not refusals:
+        return Obstacle()  # it is over since `health` was asked: that answer came from the generation before
+    last = max(refusals, key=lambda problem: str(problem.get("since")))
+    return Obstacle(str(last.get("message")), str(last.get("since")))
 
 
 def _look_at(place: Place, mark: Mark, request_seconds: float) -> Sight:
