@@ -33,11 +33,11 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 COMPILE = $(BIN)/python -m compileall -q
 COMPILE_ALL = $(COMPILE) xopc supervisor && { $(COMPILE)q $(VENV)/lib >/dev/null 2>&1 || true; }
 
-.PHONY: help run test check bench chaos chaos-docs constraints clean
+.PHONY: help run test check bench chaos chaos-systemd chaos-docs constraints clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do \
-		printf 'make %-12s %s\n' "$$name" "$$what"; done
+		printf 'make %-14s %s\n' "$$name" "$$what"; done
 
 run: $(VENV)/.installed ## start the gateway in the foreground; flags as ARGS="--port 18800"
 	@$(COMPILE) xopc supervisor && exec $(BIN)/xopc gateway $(ARGS)
@@ -57,6 +57,9 @@ bench: $(VENV)/.installed-dev ## measure, and print JSON; the short way as ARGS=
 
 chaos: $(VENV)/.installed-dev ## disturb a gateway in every way, and write what clients saw to docs; ARGS="--quick --seed 7"
 	@$(COMPILE) xopc supervisor && exec $(BIN)/python -m tests.e2e.chaos $(ARGS)
+
+chaos-systemd: $(VENV)/.installed-dev ## the same under a real `systemd --user`; as root on Linux
+	@$(COMPILE) xopc supervisor && XOPC_CHAOS=long exec $(BIN)/pytest tests/e2e/under_systemd.py
 
 chaos-docs: $(VENV)/.installed-dev ## write docs/reference/lifecycle.md anew, from the figures of the last `make chaos`
 	@$(BIN)/python -m tests.e2e.chaos --render
