@@ -1,4 +1,4 @@
-"""A disk that fails, and a process that stands still: it shows, it passes, and nothing acknowledged is lost."""
+"""A disk that fails, a process that stands still, a clock that jumps: it passes, and nothing acknowledged is lost."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from tests.e2e.outside import CHAT, Outside, ask
 
 Start = Callable[..., Gateway]
 
+JUMPING_GATEWAY = Path(__file__).parents[1] / "fakes" / "jumping_gateway.py"
 OTHER = CHAT + 1
 FAULT_SECONDS = 3
 FULL_DISKS = ["database", *(["disk"] if can_mount() else [])]
@@ -187,3 +189,29 @@ def test_a_process_that_stands_still_for_a_while_goes_on_where_it_was(
     assert is_complete(writer, world)
     talking.signal(signal.SIGTERM)
     assert talking.wait_until_ended() == 0
+
+
+@pytest.mark.parametrize("hours", [6, -6, 24 * 400])
+@pytest.mark.usefixtures("home")
+def test_a_clock_that_jumps_stalls_nothing_and_loses_nothing(
+    world: Outside, start: Start, tmp_path: Path, hours: int
+) -> None:
+    def jump(seconds: int) -> None:
+        (tmp_path / "next").write_text(str(seconds))
+        (tmp_path / "next").replace(tmp_path / "clock")
+
+    jump(0)
+    gateway = start(child=JUMPING_GATEWAY, CLOCK_OFFSET=str(tmp_path / "clock"))
+    with writing(gateway) as writer:
+        jump(hours * 3600)
+        writer.goes_on()
+        gateway.signal(signal.SIGUSR1)
+        until(lambda: gateway.health()["generation"] == 2, "it restarts in its process")
+        started = datetime.fromisoformat(gateway.health()["startedAt"])
+        assert abs((started - datetime.now(UTC)).total_seconds() - hours * 3600) < 60, "its clock is wrong"
+        writer.goes_on()
+        jump(0)
+        writer.goes_on()
+        assert is_well(gateway)
+    assert writer.refused == []
+    assert is_complete(writer, world)
