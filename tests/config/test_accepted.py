@@ -11,9 +11,8 @@ import pytest
 from xopc.config.accepted import has_changed, keep_accepted, resolve_or_accepted
 from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.config.setup import prepare
-from xopc.contracts.auth import Auth, SecretSource
+from xopc.contracts.auth import Auth, AuthMode, SecretSource
 from xopc.contracts.errors import ConfigError
-from xopc.contracts.settings import AuthMode
 
 TOKEN = "a-token-of-the-tests"
 DOCUMENT = {"gateway": {"port": 18791, "auth": {"token": TOKEN}}}

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from xopc.config.auth import PLACEHOLDERS, resolve_auth, weakness
+from xopc.config.auth import PLACEHOLDERS, resolve_auth, resolve_rate_limit, weakness
 from xopc.config.findings import Findings
-from xopc.contracts.auth import Auth, SecretSource
-from xopc.contracts.settings import AuthMode, AuthSettings
+from xopc.contracts.access_settings import AccessToken, AuthSettings, RateLimitSettings
+from xopc.contracts.auth import Auth, AuthMode, RateLimit, Scope, SecretSource
 
 FLAG = "the-token-of-the-flag"
 ENVIRONMENT = "the-token-of-the-environment"
@@ -182,3 +182,35 @@ def test_mode_none_says_that_a_secret_is_not_used() -> None:
     assert resolve_auth(AuthSettings(mode=AuthMode.NONE), {}, "short", findings) == Auth(AuthMode.NONE)
     assert findings.problems == []
     assert findings.warnings == ["--token: is not used, because the mode is none: everybody may come in"]
+
+
+def limited(settings: RateLimitSettings | None, **environ: str) -> tuple[RateLimit, list[str]]:
+    findings = Findings()
+    return resolve_rate_limit(settings, environ, findings), findings.warnings
+
+
+def test_row_217_five_wrong_ones_in_fifteen_minutes_block_for_five() -> None:
+    assert limited(None) == (RateLimit(True, 5, 900, 300, False, False), [])
+
+
+def test_a_limit_that_is_too_small_is_raised_with_a_warning() -> None:
+    limit, warnings = limited(RateLimitSettings(max_attempts=0.5, window_ms=1, block_duration_ms=-1))
+    assert limit == RateLimit(True, 1, 1, 1, False, True)
+    assert [warning.partition(":")[0].rpartition(".")[2] for warning in warnings] == [
+        "maxAttempts",
+        "windowMs",
+        "blockDurationMs",
+    ]
+    assert limited(RateLimitSettings(max_attempts=2.9))[0].max_attempts == 2
+
+
+@pytest.mark.parametrize(("value", "enabled"), [("false", False), (" OFF ", False), ("true", True), ("", True)])
+def test_the_environment_may_switch_the_limiter_off(value: str, enabled: bool) -> None:
+    assert limited(None, XOPC_AUTH_RATE_LIMIT=value)[0].enabled is enabled
+
+
+def test_tokens_without_a_door_are_told_of() -> None:
+    findings = Findings()
+    tokens = (AccessToken("ci", "0" * 64, (Scope.READ,)),)
+    resolve_auth(AuthSettings(mode=AuthMode.NONE, tokens=tokens), {}, None, findings)
+    assert findings.warnings == ["$.gateway.auth.tokens: is not used, because the mode is none: everybody may come in"]

@@ -11,8 +11,9 @@ import trio
 
 from xopc.config.findings import Findings
 from xopc.config.load import MAX_BYTES, Document, load_document, settings_in
+from xopc.contracts.auth import AuthMode
 from xopc.contracts.errors import ConfigError, Problem
-from xopc.contracts.settings import AuthMode, BindMode, Settings
+from xopc.contracts.settings import BindMode, Settings
 
 
 @pytest.fixture

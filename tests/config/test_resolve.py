@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from xopc.config.resolve import Flags, Resolved, resolve
-from xopc.contracts.auth import Auth, SecretSource
+from xopc.contracts.auth import Auth, AuthMode, SecretSource
 from xopc.contracts.errors import ConfigError
-from xopc.contracts.settings import AuthMode, BindMode
+from xopc.contracts.settings import BindMode
 
 TOKEN = "a-token-of-the-tests"
 NO_FLAGS = Flags()

@@ -10,9 +10,8 @@ import pytest
 
 from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.config.setup import generate_token, prepare
-from xopc.contracts.auth import Auth, SecretSource
+from xopc.contracts.auth import Auth, AuthMode, SecretSource
 from xopc.contracts.errors import ConfigError
-from xopc.contracts.settings import AuthMode
 
 TOKEN = "a-token-of-the-tests"
 

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from xopc.contracts.auth import Auth, Scope, SecretSource
-from xopc.contracts.settings import AuthMode
+from xopc.contracts.auth import Auth, AuthMode, Scope, SecretSource
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ import pytest
 from attrs import define, field, frozen
 from hypothesis import given, settings, strategies as st
 
+from xopc.contracts.access_settings import AuthSettings, RateLimitSettings
 from xopc.contracts.api import RestartRequest, TaskState, TreeNode
+from xopc.contracts.auth import AuthMode
 from xopc.contracts.convert import (
     MAX_UNKNOWN_KEYS,
     camel,
@@ -26,8 +28,6 @@ from xopc.contracts.settings import (
     AgentDefaults,
     AgentEntry,
     AgentsSettings,
-    AuthMode,
-    AuthSettings,
     BindMode,
     CommandSettings,
     GatewaySettings,
@@ -50,6 +50,7 @@ SETTINGS = st.builds(
             mode=st.none() | st.sampled_from(AuthMode),
             token=st.none() | TEXT,
             password=st.none() | TEXT,
+            rate_limit=st.none() | st.builds(RateLimitSettings, st.booleans(), st.integers(1, 9)),
         ),
     ),
     commands=st.builds(CommandSettings, restart=st.booleans()),

@@ -6,12 +6,12 @@ from typing import cast
 
 import pytest
 
+from xopc.contracts.access_settings import AuthSettings
 from xopc.contracts.convert import JsonObject, unstructure
 from xopc.contracts.settings import (
     AgentDefaults,
     AgentEntry,
     AgentsSettings,
-    AuthSettings,
     BindMode,
     CommandSettings,
     GatewaySettings,

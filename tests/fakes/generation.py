@@ -20,8 +20,9 @@ from xopc.contracts.api import (
     TaskState,
     TreeNode,
 )
-from xopc.contracts.auth import Auth, SecretSource
-from xopc.contracts.settings import AuthMode, Settings
+from xopc.contracts.api_config import Reloaded
+from xopc.contracts.auth import Auth, AuthMode, SecretSource
+from xopc.contracts.settings import Settings
 from xopc.server.services import Services
 
 TOKEN = "an-invented-token-0123456789"
@@ -48,6 +49,9 @@ class Generation:
     """Awaited before the status is told."""
     on_restart: Callable[[], None] | None = None
     """Called before a restart is accepted."""
+    reloads: list[str] = field(factory=list[str])
+    reloaded: Reloaded = field(default=Reloaded(reloaded=True))
+    """What comes of a reload."""
     path: MessagePath | None = None
     """None: requests to the message path fail."""
 
@@ -60,6 +64,7 @@ class Generation:
             status=self.status,
             tree=self.tree,
             restart=self.restart,
+            reload=self.reload,
             settings=self.path.settings if self.path else Settings(),
             storage=path.storage,
             inbox=path.inbox,
@@ -113,3 +118,7 @@ class Generation:
             self.on_restart()
         self.restarts.append(reason)
         return RestartAccepted("restarting", "b00t", self.number)
+
+    async def reload(self, reason: str) -> Reloaded:
+        self.reloads.append(reason)
+        return self.reloaded

@@ -16,9 +16,8 @@ from tests.fakes.generation import BEARER, TOKEN, Generation
 from tests.fakes.message_path import MessagePath
 from tests.fakes.requests import ask_well
 from xopc.contracts.api import Health, RestartRequest
-from xopc.contracts.auth import Scope
+from xopc.contracts.auth import AuthMode, Scope
 from xopc.contracts.errors import Failure, XopcError
-from xopc.contracts.settings import AuthMode
 from xopc.server.api import ROUTES
 from xopc.server.api.status import STATUS
 from xopc.server.app import build_app

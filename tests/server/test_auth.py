@@ -5,9 +5,8 @@ from collections.abc import Mapping
 import pytest
 from hypothesis import given, strategies as st
 
-from xopc.contracts.auth import Auth, Scope
+from xopc.contracts.auth import Auth, AuthMode, Scope
 from xopc.contracts.errors import Failure
-from xopc.contracts.settings import AuthMode
 from xopc.server.auth import Credentials, Denial, Key, Principal, decide
 
 GOOD = "an-invented-token-0123456789"

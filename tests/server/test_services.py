@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.fakes.generation import TOKEN, Generation
-from xopc.contracts.auth import Scope
-from xopc.contracts.settings import AuthMode
+from xopc.contracts.auth import AuthMode, Scope
 from xopc.server.auth import Principal, decide
 
 

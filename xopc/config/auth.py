@@ -10,13 +10,16 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from xopc.config.findings import Findings
-from xopc.contracts.auth import Auth, SecretSource
-from xopc.contracts.settings import AuthMode, AuthSettings
+from xopc.contracts.access_settings import AuthSettings, RateLimitSettings
+from xopc.contracts.auth import Auth, AuthMode, RateLimit, SecretSource
 
 MIN_TOKEN_CHARS = 16
 MIN_PASSWORD_CHARS = 8
 
 MODE_VARIABLE = "XOPC_GATEWAY_AUTH_MODE"
+LIMITER_VARIABLE = "XOPC_AUTH_RATE_LIMIT"
+MIN_MILLISECONDS = 1000
+"""Of the limiter's window and block."""
 
 PLACEHOLDERS = frozenset(
     {
@@ -53,6 +56,8 @@ def resolve_auth(settings: AuthSettings, environ: Mapping[str, str], flag: str |
 
     In mode `token` without any token the secret is None: one is to be generated.
     """
+    if settings.mode is AuthMode.NONE and settings.tokens:
+        findings.warn("$.gateway.auth.tokens", "is not used, because the mode is none: everybody may come in")
     tokens = _candidates(flag, ("XOPC_GATEWAY_TOKEN", environ), ("$.gateway.auth.token", settings.token))
     passwords = _candidates(None, ("XOPC_GATEWAY_PASSWORD", environ), ("$.gateway.auth.password", settings.password))
     mode = _mode(settings, environ, findings)
@@ -81,6 +86,28 @@ def resolve_auth(settings: AuthSettings, environ: Mapping[str, str], flag: str |
     return Auth(mode)
 
 
+def resolve_rate_limit(settings: RateLimitSettings | None, environ: Mapping[str, str], findings: Findings) -> RateLimit:
+    """The limiter in force. Numbers that are too small are raised, and a warning says so."""
+    given = settings or RateLimitSettings()
+    least = {
+        "maxAttempts": (given.max_attempts, 1),
+        "windowMs": (given.window_ms, MIN_MILLISECONDS),
+        "blockDurationMs": (given.block_duration_ms, MIN_MILLISECONDS),
+    }
+    for key, (value, minimum) in least.items():
+        if value < minimum:
+            findings.warn(f"$.gateway.auth.rateLimit.{key}", f"is less than {minimum}; taken as {minimum}")
+    is_off = environ.get(LIMITER_VARIABLE, "").strip().lower() in _OFF
+    return RateLimit(
+        enabled=given.enabled and not is_off,
+        max_attempts=max(1, int(given.max_attempts)),
+        window_seconds=max(MIN_MILLISECONDS, given.window_ms) / 1000,
+        block_seconds=max(MIN_MILLISECONDS, given.block_duration_ms) / 1000,
+        exempt_loopback=given.exempt_loopback,
+        is_configured=settings is not None,
+    )
+
+
 def weakness(secret: str, kind: str, minimum: int) -> str | None:
     """Why a secret would not keep anybody out, or None. `kind` is `token` or `password`."""
     if "${" in secret:
@@ -95,6 +122,9 @@ def weakness(secret: str, kind: str, minimum: int) -> str | None:
     if not secret.isprintable():
         return f"gateway auth {kind} holds a control character, which no header can carry: {cure}"
     return None
+
+
+_OFF = {"0", "false", "no", "off"}
 
 
 def _mode(settings: AuthSettings, environ: Mapping[str, str], findings: Findings) -> AuthMode:

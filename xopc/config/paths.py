@@ -32,6 +32,8 @@ class Paths:
     """`models.json`."""
     accepted: Path
     """A copy of the configuration file as it last took effect."""
+    local_key: Path
+    """What commands on this machine prove with that they may read the state directory."""
 
 
 def resolve_paths(environ: Mapping[str, str]) -> Paths:
@@ -58,6 +60,7 @@ def resolve_paths(environ: Mapping[str, str]) -> Paths:
         workspace=_path(environ, "XOPC_WORKSPACE") or state_dir / "workspace",
         models=_path(environ, "XOPC_MODELS_JSON") or state_dir / "models.json",
         accepted=state_dir / "accepted" / f"{config_hash}.json",
+        local_key=(_path(environ, "XOPC_CREDENTIALS_DIR") or state_dir / "credentials") / f"local-{config_hash}.key",
     )
 
 

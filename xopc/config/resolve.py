@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
-from xopc.config.auth import resolve_auth
+from xopc.config.auth import resolve_auth, resolve_rate_limit
 from xopc.config.bind import Binding, resolve_binding, surroundings
 from xopc.config.findings import Findings
 from xopc.config.load import Document, load_document, settings_in
 from xopc.config.paths import Paths, resolve_paths
-from xopc.contracts.auth import Auth
+from xopc.contracts.auth import Auth, RateLimit
 from xopc.contracts.settings import Settings
 
 
@@ -42,6 +42,7 @@ class Resolved:
     """Whether this start wrote the configuration file, because there was none."""
     content: bytes | None = field(default=None, repr=False, eq=False)
     """The text of the file that these settings were read from, references and all; None where there was no file."""
+    rate_limit: RateLimit = field(default=RateLimit())
     refusal: str | None = None
     """Where the file does not validate and its last accepted copy is in force: why, and what to do."""
 
@@ -70,10 +71,12 @@ def weigh(paths: Paths, document: Document | None, file: str, environ: Mapping[s
     # What follows judges the settings together, and would misjudge those that could not be read.
     findings.check(file)
     auth = resolve_auth(settings.gateway.auth, environ, flags.token, findings)
+    rate_limit = resolve_rate_limit(settings.gateway.auth.rate_limit, environ, findings)
     binding = resolve_binding(settings.gateway, flags.bind, surroundings(environ), findings)
     if flags.port is not None and not 0 <= flags.port <= 65535:
         findings.refuse("--port", "must be 1 to 65535, or 0 for any free port")
     findings.check(file)
     port = settings.gateway.port if flags.port is None else flags.port
     content = document.content if document else None
-    return Resolved(paths, settings, auth, binding, port, tuple(findings.warnings), flags, content=content)
+    warnings = tuple(findings.warnings)
+    return Resolved(paths, settings, auth, binding, port, warnings, flags, content=content, rate_limit=rate_limit)

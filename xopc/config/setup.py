@@ -14,10 +14,9 @@ from xopc.config.load import Document, load_document
 from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.config.substitute import has_reference
 from xopc.config.write import create_document, is_read_only, replace_document
-from xopc.contracts.auth import Auth, SecretSource
+from xopc.contracts.auth import Auth, AuthMode, SecretSource
 from xopc.contracts.convert import JsonObject
 from xopc.contracts.errors import ConfigError, Problem
-from xopc.contracts.settings import AuthMode
 
 GENERATED_TOKEN_BYTES = 24
 

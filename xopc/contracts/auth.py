@@ -6,7 +6,13 @@ from enum import Enum
 
 from attrs import field, frozen
 
-from xopc.contracts.settings import AuthMode
+
+class AuthMode(Enum):
+    """What a client has to present."""
+
+    TOKEN = "token"  # noqa: S105  the name of a mode
+    PASSWORD = "password"  # noqa: S105  the name of a mode
+    NONE = "none"
 
 
 class Scope(Enum):
@@ -38,3 +44,18 @@ class Auth:
     secret: str | None = field(default=None, repr=False)
     """The token or the password; None in mode `none` alone."""
     source: SecretSource | None = None
+
+
+@frozen
+class RateLimit:
+    """How often one client may present a wrong credential."""
+
+    enabled: bool = True
+    max_attempts: int = 5
+    """So many wrong ones within the window block the client."""
+    window_seconds: float = 900
+    block_seconds: float = 300
+    exempt_loopback: bool = False
+    """Whether clients on this machine are never blocked; browsers are all the same."""
+    is_configured: bool = False
+    """Whether somebody has set it."""

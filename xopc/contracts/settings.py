@@ -12,6 +12,14 @@ from enum import Enum
 from attrs import field, frozen
 from attrs.validators import optional
 
+from xopc.contracts.access_settings import (
+    AuthSettings,
+    ReloadSettings,
+    SecuritySettings,
+    are_hosts,
+    are_networks,
+    are_origins,
+)
 from xopc.contracts.channel_settings import ChannelsSettings, DeferMode
 from xopc.contracts.routing_settings import Binding, SessionSettings
 
@@ -24,26 +32,6 @@ class BindMode(Enum):
     AUTO = "auto"
     TAILNET = "tailnet"
     CUSTOM = "custom"
-
-
-class AuthMode(Enum):
-    """What a client has to present."""
-
-    TOKEN = "token"  # noqa: S105  the name of a mode
-    PASSWORD = "password"  # noqa: S105  the name of a mode
-    NONE = "none"
-
-
-@frozen
-class AuthSettings:
-    """`gateway.auth`: who may talk to the gateway."""
-
-    mode: AuthMode | None = None
-    """Default: token."""
-    token: str | None = field(default=None, repr=False)
-    """At least 16 characters. Generated, and written to the file, when there is none."""
-    password: str | None = field(default=None, repr=False)
-    """At least 8 characters, for mode `password`. Excludes `token`."""
 
 
 def _is_port(_: object, __: object, port: int) -> None:
@@ -82,7 +70,19 @@ class GatewaySettings:
     """Older spelling of `bind`: an address."""
     port: int = field(default=18790, validator=_is_port)
     """1 to 65535."""
-    auth: AuthSettings = AuthSettings()
+    auth: AuthSettings = field(default=AuthSettings())
+    cors_origins: tuple[str, ...] = field(default=(), validator=are_origins)
+    """Origins of the web pages that may use the API: `https://desk.example.com`, or `*` for all."""
+    allowed_hosts: tuple[str, ...] = field(default=(), validator=are_hosts)
+    """Names under which clients reach the gateway, beside its addresses and the machine's own name."""
+    trusted_proxies: tuple[str, ...] = field(default=(), validator=are_networks)
+    """Addresses and networks of reverse proxies, whose `X-Forwarded-For` counts."""
+    allow_real_ip_fallback: bool = False
+    """Whether their `X-Real-IP` counts where they send no `X-Forwarded-For`."""
+    dangerously_allow_host_header_origin_fallback: bool = False
+    """Whether a page may use the API of the host that it came from wherever the client is."""
+    security: SecuritySettings = field(default=SecuritySettings())
+    reload: ReloadSettings = field(default=ReloadSettings())
     max_sse_connections: int = field(default=100, validator=_is_positive)
     """So many clients may follow `GET /api/events` at once."""
     watchdog_seconds: float = field(default=30, validator=_is_watchdog)
@@ -119,6 +119,11 @@ def _are_models(_: object, __: object, models: tuple[str, ...]) -> None:
         _is_model(None, None, model)
 
 
+def _is_more_than_nothing(_: object, __: object, number: float) -> None:
+    if number <= 0:
+        raise ValueError("must be more than 0")
+
+
 def _within(least: float, most: float) -> Callable[[object, object, float], None]:
     def check(_: object, __: object, value: float) -> None:
         if not least <= value <= most:
@@ -141,6 +146,11 @@ class AgentDefaults:
 
     model: str | ModelChoice | None = field(default=None, validator=_is_model)
     """`provider/model`, or `{primary, fallbacks}`. Default: that of the first configured provider."""
+    image_model: str | ModelChoice | None = field(default=None, validator=_is_model)
+    """Reads pictures."""
+    image_generation_model: str | ModelChoice | None = field(default=None, validator=_is_model)
+    """Makes pictures."""
+    media_max_mb: float | None = field(default=None, validator=optional(_is_more_than_nothing))
     max_tokens: int = field(default=8192, validator=_within(1, 1_000_000))
     """Of one answer of a model."""
     temperature: float = field(default=0.7, validator=_within(0, 2))

@@ -21,7 +21,7 @@ from attrs import evolve, field, frozen
 
 import xopc
 from xopc.config.accepted import has_changed, keep_accepted
-from xopc.config.resolve import Flags, Resolved
+from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.config.setup import prepare
 from xopc.contracts.api import (
     HealthStatus,
@@ -31,6 +31,7 @@ from xopc.contracts.api import (
     Status,
     TaskState,
 )
+from xopc.contracts.api_config import Reloaded
 from xopc.contracts.errors import ConfigError, Failure, XopcError
 from xopc.core.hub import Hub
 from xopc.core.runs import Runs
@@ -188,12 +189,21 @@ class Gateway:
             self._orders.give(Restart(contract.IN_PROCESS, reason))
             return RestartAccepted(HealthStatus.RESTARTING.value, self._vitals.identity.boot_id, generation.number)
 
+        async def reload(reason: str) -> Reloaded:
+            try:
+                await trio.to_thread.run_sync(resolve, self._home.environ, self._home.flags)
+            except (ConfigError, OSError) as error:
+                return Reloaded(reloaded=False, error=str(error))
+            self._orders.give(Restart(contract.RELOAD, reason))
+            return Reloaded(reloaded=True)
+
         return Services(
             auth=generation.resolved.auth,
             health=self._vitals.health,
             status=status,
             tree=self._branch.node.snapshot,
             restart=restart,
+            reload=reload,
             settings=generation.resolved.settings,
             storage=self._storage,
             inbox=generation.inbox,

@@ -12,9 +12,8 @@ from hmac import compare_digest
 
 from attrs import field, frozen
 
-from xopc.contracts.auth import Auth, Scope
+from xopc.contracts.auth import Auth, AuthMode, Scope
 from xopc.contracts.errors import Failure
-from xopc.contracts.settings import AuthMode
 
 Headers = Iterable[tuple[bytes, bytes]]
 """Name and value as they came over the wire: any bytes, any case, any number of times."""

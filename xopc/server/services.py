@@ -8,6 +8,7 @@ from attrs import Factory, field, frozen
 
 from xopc.channels.base import Channel
 from xopc.contracts.api import Health, RestartAccepted, Status, TreeNode
+from xopc.contracts.api_config import Reloaded
 from xopc.contracts.auth import Auth
 from xopc.contracts.keys import SessionKey
 from xopc.contracts.messages import Inbound
@@ -41,6 +42,9 @@ class Services:
     restart: Callable[[str], RestartAccepted]
     """Ask for an in-process restart with a reason, and return at once: the restart waits for the requests
     inside the gate, among them the one that asks. Raises `XopcError` where the configuration forbids it."""
+    reload: Callable[[str], Awaitable[Reloaded]]
+    """Bring what the configuration file says now into effect, with a reason for the log: at once what can be, and by
+    an in-process restart, which waits as the one above, what cannot. Raises nothing for a file that is refused."""
     settings: Settings
     storage: PathStorage
     inbox: Inbox

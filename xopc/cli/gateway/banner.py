@@ -5,8 +5,7 @@ from __future__ import annotations
 from xopc.cli.gateway.target import connectable
 from xopc.cli.output import preview
 from xopc.config.resolve import Resolved
-from xopc.contracts.auth import SecretSource
-from xopc.contracts.settings import AuthMode
+from xopc.contracts.auth import AuthMode, SecretSource
 
 
 def first_block(resolved: Resolved) -> str:

@@ -12,8 +12,8 @@ from cyclopts import Parameter
 from xopc.cli.gateway.target import Target, find_target
 from xopc.cli.options import ConfigOption, JsonOption
 from xopc.cli.output import fail, preview, print_json
+from xopc.contracts.auth import AuthMode
 from xopc.contracts.errors import ConfigError, Failure, Problem, XopcError
-from xopc.contracts.settings import AuthMode
 from xopc_supervisor.contract import EXIT_OK
 
 if TYPE_CHECKING:
