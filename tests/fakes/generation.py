@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import define, field
 
+from tests.fakes.door import TOKEN, open_door
 from tests.fakes.message_path import MessagePath
 from xopc.contracts.api import (
     Health,
@@ -21,11 +22,11 @@ from xopc.contracts.api import (
     TreeNode,
 )
 from xopc.contracts.api_config import Reloaded
-from xopc.contracts.auth import Auth, AuthMode, SecretSource
+from xopc.contracts.auth import AuthMode
 from xopc.contracts.settings import Settings
+from xopc.server.door import Door
 from xopc.server.services import Services
 
-TOKEN = "an-invented-token-0123456789"
 BEARER = (b"authorization", f"Bearer {TOKEN}".encode())
 AT = "2026-11-20T10:00:00.000Z"
 
@@ -54,12 +55,15 @@ class Generation:
     """What comes of a reload."""
     path: MessagePath | None = None
     """None: requests to the message path fail."""
+    door: Door = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.door = open_door(self.secret, self.mode)
 
     def services(self) -> Services:
-        source = None if self.secret is None else SecretSource.CONFIG
         path: Any = self.path or _Nothing()
         return Services(
-            auth=Auth(self.mode, self.secret, source),
+            door=self.door,
             health=self.health,
             status=self.status,
             tree=self.tree,
@@ -106,6 +110,7 @@ class Generation:
             connections=1,
             warnings=(),
             problems=(StandingProblem("hand-over", "The new process could not take over.", AT),),
+            limiter=self.door.status(),
         )
 
     def tree(self) -> TreeNode:

@@ -11,6 +11,7 @@ from quart_trio import QuartTrio
 from tests.fakes.generation import Generation
 from tests.fakes.message_path import MessagePath, open_message_path
 from xopc.server.app import build_app
+from xopc.server.door import Door
 from xopc.server.gate import Gate
 
 
@@ -33,13 +34,19 @@ def gate(generation: Generation) -> Gate:
 
 
 @pytest.fixture
-def app(gate: Gate) -> QuartTrio:
-    return build_app(gate)
+def door(generation: Generation) -> Door:
+    return generation.door
+
+
+@pytest.fixture
+def app(gate: Gate, door: Door) -> QuartTrio:
+    return build_app(gate, door)
 
 
 @pytest.fixture
 def talking(path: MessagePath) -> QuartTrio:
     """An application whose generation has a message path."""
     gate = Gate()
-    gate.open(Generation(path=path).services())
-    return build_app(gate)
+    generation = Generation(path=path)
+    gate.open(generation.services())
+    return build_app(gate, generation.door)

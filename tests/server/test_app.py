@@ -4,6 +4,7 @@ import json
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from hashlib import sha256
 
 import attrs
 import pytest
@@ -12,26 +13,30 @@ from hypothesis import given, strategies as st
 from quart_trio import QuartTrio
 
 from tests.fakes.asgi import ask
+from tests.fakes.door import open_door, policy
 from tests.fakes.generation import BEARER, TOKEN, Generation
 from tests.fakes.message_path import MessagePath
 from tests.fakes.requests import ask_well
+from xopc.contracts.access_settings import AccessToken
 from xopc.contracts.api import Health, RestartRequest
 from xopc.contracts.auth import AuthMode, Scope
 from xopc.contracts.errors import Failure, XopcError
 from xopc.server.api import ROUTES
 from xopc.server.api.status import STATUS
 from xopc.server.app import build_app
-from xopc.server.auth import Credentials, Key
+from xopc.server.door import Door
 from xopc.server.front import Front
 from xopc.server.gate import Gate
 from xopc.server.headers import SECURITY_HEADERS
 from xopc.server.routes import Call, Route
 from xopc.server.serve import Server
 
+LIMITED = "an-invented-limited-token"
 
-def open_gate(secret: str | None = TOKEN, mode: AuthMode = AuthMode.TOKEN, path: MessagePath | None = None) -> Gate:
+
+def open_gate(path: MessagePath | None = None) -> Gate:
     gate = Gate()
-    gate.open(Generation(secret=secret, mode=mode, path=path).services())
+    gate.open(Generation(path=path).services())
     return gate
 
 
@@ -107,7 +112,7 @@ async def test_parameters_reach_the_handler_decoded() -> None:
         seen.append((call.path, call.query))
         return call.services.health()
 
-    app = build_app(open_gate(), (route(handler, "/api/things/{key}"),))
+    app = build_app(open_gate(), open_door(), (route(handler, "/api/things/{key}"),))
     for key in ("agent:main:webchat:1", "agent%3Amain%3Awebchat%3A1", "%e4%bd%a0"):
         assert (await ask(app, "GET", f"/api/things/{key}?a=1&a=2&b=&c=%ff&token=x")).status == 200
     query = {"a": "1", "b": "", "c": "\ufffd", "token": "x"}
@@ -117,7 +122,7 @@ async def test_parameters_reach_the_handler_decoded() -> None:
 
 @pytest.mark.parametrize("key", ["%00", "a%0ab", "%ff", "%ed%a0%80", "%7f"])
 async def test_a_parameter_with_control_characters_or_broken_utf_8_is_refused(key: str) -> None:
-    app = build_app(open_gate(), (attrs.evolve(STATUS, path="/api/things/{key}"),))
+    app = build_app(open_gate(), open_door(), (attrs.evolve(STATUS, path="/api/things/{key}"),))
     answer = await ask(app, "GET", f"/api/things/{key}", [BEARER])
     assert (answer.status, answer.error[0]) == (400, "INVALID_REQUEST")
     assert "path" in answer.error[1]
@@ -136,15 +141,15 @@ async def test_a_websocket_handshake_is_refused_with_the_envelope(app: QuartTrio
     for target, status in (("/health", 400), ("/ws", 404), ("/ws?x=\xff", 400)):
         answer = await ask(app, "GET", target, kind="websocket")
         assert answer.status == status
-        assert answer.error[0] in ("INVALID_REQUEST", "NOT_FOUND")
+        assert answer.error[0] in ("INVALID_REQUEST", "FORBIDDEN", "NOT_FOUND")
         assert answer.headers["x-frame-options"] == "DENY"
 
 
 def test_declarations_that_cannot_be_served_do_not_build(gate: Gate) -> None:
     with pytest.raises(ValueError, match="GET /api/status is declared twice"):
-        build_app(gate, (*ROUTES, STATUS))
+        build_app(gate, open_door(), (*ROUTES, STATUS))
     with pytest.raises(ValueError, match="GET /api/status has no summary"):
-        build_app(gate, (attrs.evolve(STATUS, summary=""),))
+        build_app(gate, open_door(), (attrs.evolve(STATUS, summary=""),))
 
 
 # door
@@ -159,7 +164,7 @@ async def test_each_header_opens_every_route_that_needs_a_credential(talking: Qu
             assert answer.status == declared.status, declared
 
 
-async def test_every_route_with_a_scope_refuses_a_stranger(app: QuartTrio) -> None:
+async def test_every_route_with_a_scope_refuses_a_stranger(app: QuartTrio, door: Door) -> None:
     strangers = [
         (),
         [(b"x-api-key", b"x" * 4096)],
@@ -168,6 +173,7 @@ async def test_every_route_with_a_scope_refuses_a_stranger(app: QuartTrio) -> No
     ]
     for declared in ROUTES:
         for lines in strangers:
+            door.limiter.unlock()
             answer = await ask(app, declared.method, declared.path, lines)
             if declared.scope is None:
                 assert answer.status == 200
@@ -184,30 +190,28 @@ async def test_a_token_in_the_query_is_refused_where_a_credential_is_needed(app:
 
 
 async def test_a_password_travels_like_a_token() -> None:
-    app = build_app(open_gate("correct horse", AuthMode.PASSWORD))
+    app = build_app(open_gate(), open_door("correct horse", AuthMode.PASSWORD))
     for line in ((b"authorization", b"Bearer correct horse"), (b"x-api-key", b"correct horse")):
         assert (await ask(app, "GET", "/api/status", [line])).status == 200
     assert (await ask(app, "GET", "/api/status")).status == 401
 
 
 async def test_mode_none_needs_no_credential(path: MessagePath) -> None:
-    app = build_app(open_gate(None, AuthMode.NONE, path))
+    app = build_app(open_gate(path), open_door(None, AuthMode.NONE))
     for declared in ROUTES:
         assert (await ask_well(app, path, declared)).status == declared.status
 
 
 @pytest.mark.parametrize("held", Scope)
 async def test_a_limited_credential_reaches_as_far_as_its_scope(held: Scope, path: MessagePath) -> None:
-    gate = Gate()
-    services = Generation(path=path).services()
-    object.__setattr__(services, "credentials", Credentials(keys=(Key.of("limited", TOKEN, held),)))
-    gate.open(services)
-    app = build_app(gate)
+    limited = policy(tokens=(AccessToken("limited", sha256(LIMITED.encode()).hexdigest(), (held,)),))
+    app = build_app(open_gate(path), Door(limited))
+    bearer = (b"authorization", f"Bearer {LIMITED}".encode())
     for declared in ROUTES:
         if declared.scope is None or held.includes(declared.scope):
-            assert (await ask_well(app, path, declared, BEARER)).status == declared.status
+            assert (await ask_well(app, path, declared, bearer)).status == declared.status
         else:
-            answer = await ask(app, declared.method, declared.path, [BEARER])
+            answer = await ask(app, declared.method, declared.path, [bearer])
             assert answer.status == 403
             assert answer.error == ("FORBIDDEN", f"Missing required scope: {declared.scope.value}")
 
@@ -219,7 +223,7 @@ async def test_a_failure_of_a_handler_goes_out_as_it_is() -> None:
     async def handler(call: Call[RestartRequest]) -> Health:
         raise XopcError(Failure.CONFLICT, "It is running already.")
 
-    answer = await ask(build_app(open_gate(), (route(handler),)), "GET", "/api/test")
+    answer = await ask(build_app(open_gate(), open_door(), (route(handler),)), "GET", "/api/test")
     assert (answer.status, answer.error) == (409, ("CONFLICT", "It is running already."))
 
 
@@ -227,7 +231,7 @@ async def test_an_error_that_nobody_foresaw_tells_the_client_nothing() -> None:
     async def handler(call: Call[RestartRequest]) -> Health:
         raise RuntimeError(f"/home/ann/{TOKEN}")
 
-    answer = await ask(build_app(open_gate(), (route(handler),)), "GET", "/api/test")
+    answer = await ask(build_app(open_gate(), open_door(), (route(handler),)), "GET", "/api/test")
     assert (answer.status, answer.error[0]) == (500, "INTERNAL_ERROR")
     assert b"ann" not in answer.body
 
@@ -241,7 +245,7 @@ async def test_an_error_out_of_a_nursery_is_unwrapped() -> None:
             nursery.start_soon(fail)
         return call.services.health()
 
-    answer = await ask(build_app(open_gate(), (route(handler),)), "GET", "/api/test")
+    answer = await ask(build_app(open_gate(), open_door(), (route(handler),)), "GET", "/api/test")
     assert (answer.status, answer.error) == (404, ("NOT_FOUND", "No such thing."))
 
 
@@ -282,10 +286,12 @@ LATIN = st.characters(max_codepoint=255)
 async def test_no_request_makes_the_gateway_fail(
     method: str, path: str, tail: str, lines: list[tuple[bytes, bytes]], body: bytes | None
 ) -> None:
-    app = build_app(open_gate(None, AuthMode.NONE), (*ROUTES, attrs.evolve(STATUS, path="/api/things/{key}")))
+    app = build_app(
+        open_gate(), open_door(None, AuthMode.NONE), (*ROUTES, attrs.evolve(STATUS, path="/api/things/{key}"))
+    )
     answer = await ask(app, method, path + tail, lines, body)
     assert answer.status < 500
-    assert answer.status < 400 or answer.error[0] in ("INVALID_REQUEST", "NOT_FOUND")
+    assert answer.status < 400 or answer.error[0] in ("INVALID_REQUEST", "FORBIDDEN", "NOT_FOUND")
     assert answer.headers["x-frame-options"] == "DENY"
 
 
@@ -294,7 +300,7 @@ async def test_no_request_makes_the_gateway_fail(
 
 @asynccontextmanager
 async def listening(app: QuartTrio) -> AsyncGenerator[int]:
-    server = Server(Front(app, lambda: (200, b"{}")))
+    server = Server(Front(app, open_door(), lambda: (200, b"{}")))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         async with trio.open_nursery() as nursery:
             await nursery.start(server.run, [listener])
@@ -318,9 +324,11 @@ def message(*parts: str) -> bytes:
 
 
 async def test_one_connection_carries_several_requests(app: QuartTrio) -> None:
-    get = message("GET /api/status HTTP/1.1", "Host: x", f"X-Api-Key: {TOKEN}")
-    post = message("POST /api/restart HTTP/1.1", "Host: x", f"Authorization: {TOKEN}", "Content-Length: 2") + b"{}"
-    last = message("GET /api/status HTTP/1.1", "Host: x", "Connection: close")
+    get = message("GET /api/status HTTP/1.1", "Host: localhost", f"X-Api-Key: {TOKEN}")
+    post = (
+        message("POST /api/restart HTTP/1.1", "Host: localhost", f"Authorization: {TOKEN}", "Content-Length: 2") + b"{}"
+    )
+    last = message("GET /api/status HTTP/1.1", "Host: localhost", "Connection: close")
     async with listening(app) as port:
         received = await exchange(port, get + post + last)
     heads = [part.split(b"\r\n")[0] for part in received.split(b"HTTP/1.1 ")[1:]]
@@ -329,14 +337,14 @@ async def test_one_connection_carries_several_requests(app: QuartTrio) -> None:
 
 async def test_head_has_the_length_of_the_body_but_no_body(app: QuartTrio) -> None:
     async with listening(app) as port:
-        received = await exchange(port, message("HEAD /openapi.json HTTP/1.1", "Host: x", "Connection: close"))
+        received = await exchange(port, message("HEAD /openapi.json HTTP/1.1", "Host: localhost", "Connection: close"))
     head, _, body = received.partition(b"\r\n\r\n")
     assert b"content-length: " in head.lower()
     assert body == b""
 
 
 async def test_a_chunked_body_that_grows_too_large_gets_its_answer(app: QuartTrio) -> None:
-    head = message("POST /api/restart HTTP/1.1", "Host: x", f"X-Api-Key: {TOKEN}", "Transfer-Encoding: chunked")
+    head = message("POST /api/restart HTTP/1.1", "Host: localhost", f"X-Api-Key: {TOKEN}", "Transfer-Encoding: chunked")
     chunk = b"%x\r\n" % 65536 + b" " * 65536 + b"\r\n"
     async with listening(app) as port:
         received = await exchange(port, head + chunk * 17)

@@ -6,12 +6,16 @@ from quart_trio import QuartTrio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.fakes.asgi import Answer, ask
+from tests.fakes.door import open_door, policy
 from tests.fakes.generation import BEARER, Generation
 from xopc.server.app import build_app
+from xopc.server.door import Door
 from xopc.server.gate import Gate
 
 
-async def test_a_request_waits_at_the_gate_and_meets_the_next_generation(gate: Gate, app: QuartTrio) -> None:
+async def test_a_request_waits_at_the_gate_and_meets_the_next_generation(
+    gate: Gate, door: Door, app: QuartTrio
+) -> None:
     answers: list[Answer] = []
 
     async def client() -> None:
@@ -22,7 +26,8 @@ async def test_a_request_waits_at_the_gate_and_meets_the_next_generation(gate: G
         nursery.start_soon(client)
         await wait_all_tasks_blocked()
         assert gate.waiting == 1
-        gate.open(Generation(2, "the-next-invented-token").services())
+        door.use(policy("the-next-invented-token"))
+        gate.open(Generation(2).services())
     assert answers[0].json["health"]["generation"] == 2
 
 
@@ -48,7 +53,7 @@ async def test_a_gateway_that_stops_says_so_and_closes(gate: Gate, app: QuartTri
 async def test_the_request_that_asks_for_a_restart_is_not_waited_for(
     gate: Gate, generation: Generation, autojump_clock: MockClock
 ) -> None:
-    app = build_app(gate)
+    app = build_app(gate, open_door())
     asked = trio.Event()
     generation.on_restart = asked.set
     before = trio.current_time()
@@ -84,12 +89,13 @@ async def test_a_slow_body_does_not_hold_a_restart_up(gate: Gate, app: QuartTrio
 
 
 async def test_a_credential_that_was_changed_while_the_body_came_does_not_pass(
-    gate: Gate, app: QuartTrio, generation: Generation
+    gate: Gate, app: QuartTrio, door: Door, generation: Generation
 ) -> None:
-    successor = Generation(2, "the-next-invented-token")
+    successor = Generation(2)
 
     async def restart_meanwhile() -> None:
         gate.close()
+        door.use(policy("the-next-invented-token"))
         gate.open(successor.services())
 
     answer = await ask(app, "POST", "/api/restart", [BEARER], b"{}", before_body=restart_meanwhile)

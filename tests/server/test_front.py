@@ -9,6 +9,7 @@ import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable, ASGISendEvent, Scope
 from trio.testing import wait_all_tasks_blocked
 
+from tests.fakes.door import open_door
 from tests.fakes.wire import answer, hello
 from xopc.server.front import Front
 from xopc.server.headers import SECURITY_HEADERS
@@ -48,7 +49,7 @@ async def ask(front: Front, method: str, path: str) -> list[Any]:
 
 @pytest.mark.parametrize("path", ["/health", "/api/health"])
 async def test_health_is_answered_before_the_application(path: str) -> None:
-    start, body = await ask(Front(hello, lambda: (503, BODY)), "GET", path)
+    start, body = await ask(Front(hello, open_door(), lambda: (503, BODY)), "GET", path)
     assert start["status"] == 503
     headers = {name.decode(): value.decode() for name, value in start["headers"]}
     assert headers == {
@@ -61,7 +62,7 @@ async def test_health_is_answered_before_the_application(path: str) -> None:
 
 
 async def test_head_of_health_tells_the_length_and_has_no_body() -> None:
-    start, body = await ask(Front(hello, lambda: (200, BODY)), "HEAD", "/health")
+    start, body = await ask(Front(hello, open_door(), lambda: (200, BODY)), "HEAD", "/health")
     assert (b"content-length", b"%d" % len(BODY)) in start["headers"]
     assert body["body"] == b""
 
@@ -70,7 +71,7 @@ async def test_head_of_health_tells_the_length_and_has_no_body() -> None:
     ("method", "path"), [("POST", "/health"), ("OPTIONS", "/api/health"), ("GET", "/"), ("GET", "/health/")]
 )
 async def test_everything_else_reaches_the_application(method: str, path: str) -> None:
-    start, body = await ask(Front(hello, lambda: (200, BODY)), method, path)
+    start, body = await ask(Front(hello, open_door(), lambda: (200, BODY)), method, path)
     assert start["status"] == 200
     assert body["body"] == b"hello"
 
@@ -84,7 +85,7 @@ async def test_a_websocket_reaches_the_application_untouched() -> None:
 
     client = Client()
     receive, send = client.receive, client.send
-    await Front(app, lambda: (200, BODY))(scope("GET", "/health", "websocket"), receive, send)
+    await Front(app, open_door(), lambda: (200, BODY))(scope("GET", "/health", "websocket"), receive, send)
     assert seen == ["websocket", receive, send]
 
 
@@ -109,7 +110,7 @@ async def test_a_disconnect_from_inside_the_last_send_waits_for_its_end() -> Non
         order.append("disconnected")
         nursery.cancel_scope.cancel()
 
-    await Front(app, lambda: (200, BODY))(scope("GET", "/"), client.receive, send)
+    await Front(app, open_door(), lambda: (200, BODY))(scope("GET", "/"), client.receive, send)
     assert order == ["sent", "disconnected"]
 
 
@@ -123,7 +124,7 @@ async def test_a_client_that_leaves_before_the_last_send_is_reported_at_once() -
         client.leave()
         seen.append((await receive())["type"])
 
-    await Front(app, lambda: (200, BODY))(scope("GET", "/"), client.receive, client.send)
+    await Front(app, open_door(), lambda: (200, BODY))(scope("GET", "/"), client.receive, client.send)
     assert seen == ["http.disconnect"]
 
 
@@ -141,7 +142,7 @@ async def test_a_last_send_that_fails_lets_the_disconnect_through() -> None:
         client.leave()
         seen.append((await receive())["type"])
 
-    await Front(app, lambda: (200, BODY))(scope("GET", "/"), client.receive, broken)
+    await Front(app, open_door(), lambda: (200, BODY))(scope("GET", "/"), client.receive, broken)
     assert seen == ["http.disconnect"]
 
 
@@ -154,5 +155,5 @@ async def test_other_messages_of_the_client_pass_as_they_are() -> None:
     async def app(_scope: Scope, receive: ASGIReceiveCallable, _send: ASGISendCallable) -> None:
         seen.append(await receive())
 
-    await Front(app, lambda: (200, BODY))(scope("POST", "/"), client.receive, client.send)
+    await Front(app, open_door(), lambda: (200, BODY))(scope("POST", "/"), client.receive, client.send)
     assert seen == [message]

@@ -62,7 +62,7 @@ def test_one_path_may_have_several_methods() -> None:
 
 def test_the_failures_of_a_route_follow_from_its_declaration() -> None:
     common = {400, 405, 500, 503}
-    of_scope = {401, 403}
+    of_scope = {401, 403, 429}
     of_body = {408, 413, 415}
     assert statuses(GOOD) == common
     assert statuses(attrs.evolve(GOOD, scope=Scope.READ)) == common | of_scope
@@ -82,6 +82,7 @@ def test_the_routes_of_the_api_are_these() -> None:
         ("GET /api/status", Scope.READ, HTTPStatus.OK),
         ("GET /api/tree", Scope.READ, HTTPStatus.OK),
         ("POST /api/restart", Scope.ADMIN, HTTPStatus.ACCEPTED),
+        ("POST /api/auth/unlock", Scope.ADMIN, HTTPStatus.OK),
         ("POST /api/message", Scope.WRITE, HTTPStatus.OK),
         ("POST /api/message/sync", Scope.WRITE, HTTPStatus.OK),
         ("POST /api/agent", Scope.WRITE, HTTPStatus.OK),

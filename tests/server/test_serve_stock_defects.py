@@ -23,6 +23,7 @@ from quart_trio import QuartTrio
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
+from tests.fakes.door import open_door
 from tests.fakes.wire import Wire, answer, backlog, connect, hello, serving
 from xopc.server.app import build_app
 from xopc.server.front import Front
@@ -109,7 +110,7 @@ def quart(response_timeout: float | None = None) -> QuartTrio:
 
 
 def ours(app: ASGIApp) -> Front:
-    return Front(app, lambda: (200, b"{}"))
+    return Front(app, open_door(), lambda: (200, b"{}"))
 
 
 # ------------------- quart-trio cancels hypercorn's last `send` half-way, so that no keep-alive timer is started
@@ -254,7 +255,7 @@ async def test_stock_cuts_a_stream_after_a_minute(clock: MockClock) -> None:
 
 
 async def test_ours_does_not(clock: MockClock) -> None:
-    app = quart(cast("float | None", build_app(Gate()).config["RESPONSE_TIMEOUT"]))
+    app = quart(cast("float | None", build_app(Gate(), open_door()).config["RESPONSE_TIMEOUT"]))
     async with serving(ours(app)) as served, await served.connect() as client:
         assert (await client.get("/stream")).body == b"data: 1\n\n" * 12
         assert trio.current_time() >= 120

@@ -13,6 +13,7 @@ from attrs import define, field
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.fakes.asgi import ask
+from tests.fakes.door import open_door
 from tests.fakes.generation import BEARER, Generation
 from xopc.contracts.api import Health
 from xopc.contracts.events import Token
@@ -109,7 +110,7 @@ async def test_a_stream_lasts_until_its_source_has_no_more(gate: Gate, route: Ro
     ticker.send.send_nowait([Frame("a", {}, "1"), Frame("b", {}, "2")])
     ticker.send.send_nowait([Frame("c", {}, "3")])
     ticker.send.close()
-    answer = await ask(build_app(gate, (route,)), "GET", "/api/ticks", [BEARER])
+    answer = await ask(build_app(gate, open_door(), (route,)), "GET", "/api/ticks", [BEARER])
     assert answer.status == 200
     assert answer.headers["content-type"] == "text/event-stream"
     assert answer.headers["cache-control"] == "no-cache"
@@ -130,27 +131,27 @@ async def test_silence_is_broken_every_fifteen_seconds(
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(end)
-        answer = await ask(build_app(gate, (route,)), "GET", "/api/ticks", [BEARER])
+        answer = await ask(build_app(gate, open_door(), (route,)), "GET", "/api/ticks", [BEARER])
     assert answer.body == b": here\n\n: here\n\nevent: a\ndata: {}\n\n"
     assert COMMENT == b": ping\n\n"
 
 
 async def test_a_client_that_goes_away_closes_its_source(gate: Gate, route: Route, ticker: Ticker) -> None:
     ticker.send.send_nowait([Frame("a", {})])
-    answer = await ask(build_app(gate, (route,)), "GET", "/api/ticks", [BEARER], disconnect=True)
+    answer = await ask(build_app(gate, open_door(), (route,)), "GET", "/api/ticks", [BEARER], disconnect=True)
     assert answer.body == b"event: a\ndata: {}\n\n"
     assert ticker.closed.is_set()
     assert gate.inside == 0
 
 
 async def test_head_opens_nothing(gate: Gate, route: Route, ticker: Ticker) -> None:
-    answer = await ask(build_app(gate, (route,)), "HEAD", "/api/ticks", [BEARER])
+    answer = await ask(build_app(gate, open_door(), (route,)), "HEAD", "/api/ticks", [BEARER])
     assert (answer.status, answer.headers["content-type"]) == (200, "text/event-stream")
     assert not ticker.closed.is_set()
 
 
 async def test_a_stream_does_not_hold_a_restart_up(gate: Gate, route: Route, ticker: Ticker) -> None:
-    app = build_app(gate, (route,))
+    app = build_app(gate, open_door(), (route,))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(ask, app, "GET", "/api/ticks", [BEARER])
         await wait_all_tasks_blocked()
@@ -169,8 +170,8 @@ async def test_a_stream_does_not_hold_a_restart_up(gate: Gate, route: Route, tic
 
 
 async def test_each_frame_is_on_the_wire_when_it_happens(gate: Gate, route: Route, ticker: Ticker) -> None:
-    server = Server(Front(build_app(gate, (route,)), lambda: (200, b"{}")))
-    request = b"GET /api/ticks HTTP/1.1\r\nHost: x\r\n" + BEARER[0] + b": " + BEARER[1] + b"\r\n\r\n"
+    server = Server(Front(build_app(gate, open_door(), (route,)), open_door(), lambda: (200, b"{}")))
+    request = b"GET /api/ticks HTTP/1.1\r\nHost: localhost\r\n" + BEARER[0] + b": " + BEARER[1] + b"\r\n\r\n"
     with socket.create_server(("127.0.0.1", 0)) as listener, trio.fail_after(5):
         async with trio.open_nursery() as nursery:
             await nursery.start(server.run, [listener])

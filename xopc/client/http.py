@@ -15,6 +15,7 @@ from attrs import field, frozen
 
 from xopc.contracts.errors import Failure, XopcError
 
+LOCAL_KEY_HEADER = "X-Xopc-Local-Key"
 MAX_BODY_BYTES = 8 * 1024 * 1024
 
 JsonObject: TypeAlias = dict[str, Any]
@@ -54,6 +55,8 @@ class Client:
     """Token or password. Goes to whoever listens at `base_url`, so give it only for a gateway that is known."""
     timeout_seconds: float = 5.0
     """For each step of the connection, and for the answer's body as a whole."""
+    local_key: str | None = field(default=None, repr=False)
+    """Shows a gateway on this machine that its state directory can be read: then wrong credentials block nobody."""
 
     def get(self, path: str, query: Mapping[str, str | int | None] = NO_QUERY) -> JsonObject:
         """The JSON object that `path` answers with; of the query, what is None is left out."""
@@ -111,6 +114,8 @@ class Client:
                     Failure.UNAUTHORIZED, "The token holds a line break or another sign that no HTTP header can carry."
                 )
             headers["Authorization"] = f"Bearer {self.credential}".encode()
+            if self.local_key is not None:
+                headers[LOCAL_KEY_HEADER] = self.local_key
         return headers
 
 

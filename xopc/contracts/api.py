@@ -113,6 +113,48 @@ class MemoryUse:
 
 
 @frozen
+class BlockedClient:
+    """A client that presented too many wrong credentials."""
+
+    client: str
+    """`192.0.2.7`, `2001:db8::/64`."""
+    browser: str | None
+    """The pages in its browser that are blocked, all of one origin or kind; None for its other programs."""
+    retry_after: int
+    """Seconds, until it may try again."""
+
+
+@frozen
+class LimiterStatus:
+    """The limit on wrong credentials."""
+
+    enabled: bool
+    failures: int
+    """All that were counted since this process started."""
+    clients: int
+    """How many have failed lately."""
+    blocked: tuple[BlockedClient, ...]
+    """The first hundred."""
+
+
+@frozen
+class UnlockRequest:
+    """`POST /api/auth/unlock`."""
+
+    client: str | None = field(default=None, validator=optional(max_len(100)))
+    """An IP address; without one, all clients."""
+
+
+@frozen
+class Unlocked:
+    """The failures are forgotten."""
+
+    ok: bool
+    unlocked: int
+    """How many clients were blocked; the programs of one and each kind of pages in its browser count apart."""
+
+
+@frozen
 class Status:
     """`GET /api/status`: health with what only a credential may see."""
 
@@ -133,6 +175,8 @@ class Status:
     """What the configuration's reader had to say."""
     problems: tuple[StandingProblem, ...] = ()
     """What is wrong now, the oldest first."""
+    limiter: LimiterStatus | None = None
+    """Clients that presented wrong credentials; None in mode `none`."""
 
 
 @frozen
@@ -165,3 +209,18 @@ class ErrorBody:
     """Every answer that is not a success."""
 
     error: ErrorDetail
+
+
+@frozen
+class RateLimitedDetail:
+    code: str
+    message: str
+    retry_after: int
+    """Seconds, as in the header `Retry-After`."""
+
+
+@frozen
+class RateLimitedBody:
+    """The answer to a client that is blocked."""
+
+    error: RateLimitedDetail

@@ -32,6 +32,7 @@ class Failure(Enum):
     NOT_FOUND = _Row("NOT_FOUND", HTTPStatus.NOT_FOUND, 1008, EXIT_FAILURE)
     CHANNEL_NOT_FOUND = _Row("CHANNEL_NOT_FOUND", HTTPStatus.NOT_FOUND, 1008, EXIT_FAILURE)
     SESSION_NOT_FOUND = _Row("SESSION_NOT_FOUND", HTTPStatus.NOT_FOUND, 1008, EXIT_FAILURE)
+    RATE_LIMITED = _Row("RATE_LIMITED", HTTPStatus.TOO_MANY_REQUESTS, 1013, EXIT_FAILURE)
     CONFLICT = _Row("CONFLICT", HTTPStatus.CONFLICT, 1008, EXIT_FAILURE)
     UNAVAILABLE = _Row("UNAVAILABLE", HTTPStatus.SERVICE_UNAVAILABLE, 1013, EXIT_FAILURE)
     TOO_MANY_CONNECTIONS = _Row("TOO_MANY_CONNECTIONS", HTTPStatus.SERVICE_UNAVAILABLE, 1013, EXIT_FAILURE)
@@ -64,10 +65,12 @@ class XopcError(Exception):
     The message goes out as it is, so it holds no secret and, towards API clients, no path of a file.
     """
 
-    def __init__(self, failure: Failure, message: str) -> None:
+    def __init__(self, failure: Failure, message: str, *, retry_after: int | None = None) -> None:
+        """`retry_after` is in seconds, where it is known when to ask again."""
         super().__init__(message)
         self.failure = failure
         self.message = message
+        self.retry_after = retry_after
 
 
 class Problem(NamedTuple):

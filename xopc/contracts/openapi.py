@@ -31,6 +31,7 @@ _MEANINGS: Mapping[Failure, str] = {
     Failure.NOT_FOUND: "There is no such thing.",
     Failure.CHANNEL_NOT_FOUND: "There is no such channel, or it is disabled.",
     Failure.SESSION_NOT_FOUND: "There is no such session.",
+    Failure.RATE_LIMITED: "The client presented too many wrong credentials; `Retry-After` tells when it may try again.",
     Failure.CONFLICT: "The state of things does not allow it now.",
     Failure.UNAVAILABLE: "The gateway is stopping, or a restart took too long, or ended the request. Try again.",
     Failure.TOO_MANY_CONNECTIONS: "Too many event streams are open; `gateway.maxSseConnections` is the limit.",

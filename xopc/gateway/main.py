@@ -14,6 +14,7 @@ import trio
 from attrs import evolve
 
 import xopc
+from xopc.config.local_key import keep_local_key
 from xopc.config.paths import resolve_paths
 from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.config.setup import prepare
@@ -77,7 +78,7 @@ def _stand_by(inheritance: Inheritance, launch: Launch, line: Line, environ: Map
     if go is None:
         return None
     resolved, places = settled or _settle(inheritance, launch, line, environ, flags)
-    return Home(resolved, flags, environ, inheritance, go, places, line)
+    return Home(resolved, flags, environ, inheritance, go, places, line, keep_local_key(resolved.paths.local_key))
 
 
 def _settle(

@@ -51,6 +51,7 @@ from xopc.gateway.vitals import Identity, Vitals, addresses_of
 from xopc.gateway.watch import TICK_SECONDS, Watch
 from xopc.server.api import ROUTES
 from xopc.server.app import build_app
+from xopc.server.door import Door, Policy
 from xopc.server.front import Front
 from xopc.server.gate import Gate
 from xopc.server.routes import Route
@@ -85,6 +86,7 @@ class Home:
     go: Go
     places: Places
     line: Line
+    local_key: bytes | None = field(default=None, repr=False)
     routes: tuple[Route, ...] = ROUTES
     problems: Problems = field(factory=Problems)
 
@@ -115,7 +117,9 @@ class Gateway:
         self._orders = Orders()
         self._gate = Gate()
         self._vitals = Vitals(_identity(home), lambda: self._server.connections, home.problems)
-        self._server = Server(Front(build_app(self._gate, home.routes), self._vitals.answer))
+        self._door = Door(self._policy(home.resolved), home.local_key)
+        app = build_app(self._gate, self._door, home.routes)
+        self._server = Server(Front(app, self._door, self._vitals.answer))
         self._hub = Hub(home.inheritance.boot_id)
         self._runs = Runs()
         self._life = Life(storage, self._runs, self._hub, home.inheritance.boot_id, home.environ)
@@ -172,11 +176,16 @@ class Gateway:
         self._generation = generation
         self._vitals.generation = generation
         self._vitals.status = HealthStatus.HEALTHY
+        self._door.use(self._policy(generation.resolved))
         self._gate.open(self._services(generation))
+
+    def _policy(self, resolved: Resolved) -> Policy:
+        return Policy.of(resolved, self._vitals.identity.port)
 
     def _services(self, generation: Generation) -> Services:
         async def status() -> Status:
-            return self._vitals.full(generation, await self._storage.last_restart())
+            last_restart = await self._storage.last_restart()
+            return evolve(self._vitals.full(generation, last_restart), limiter=self._door.status())
 
         def restart(reason: str) -> RestartAccepted:
             if not generation.resolved.settings.commands.restart:
@@ -195,7 +204,7 @@ class Gateway:
             return Reloaded(reloaded=True)
 
         return Services(
-            auth=generation.resolved.auth,
+            door=self._door,
             health=self._vitals.health,
             status=status,
             tree=self._branch.node.snapshot,

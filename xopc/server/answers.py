@@ -12,7 +12,7 @@ from quart_trio.wrappers import TrioResponse
 from structlog.typing import FilteringBoundLogger
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from xopc.contracts.api import ErrorBody, ErrorDetail
+from xopc.contracts.api import ErrorBody, ErrorDetail, RateLimitedBody, RateLimitedDetail
 from xopc.contracts.convert import unstructure
 from xopc.contracts.errors import Failure, XopcError
 from xopc.server.body import BODY_SECONDS, MAX_BODY_BYTES
@@ -41,7 +41,9 @@ def answered(status: HTTPStatus, value: object) -> TrioResponse:
     """A value of the contracts as a JSON response."""
     text = json.dumps(unstructure(value), ensure_ascii=False, separators=(",", ":"))
     # Half a surrogate pair has no UTF-8; the escape that stands in for it is JSON.
-    return TrioResponse(text.encode(errors="backslashreplace"), status, content_type="application/json")
+    response = TrioResponse(text.encode(errors="backslashreplace"), status, content_type="application/json")
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def failed(error: Exception, place: str) -> TrioResponse:
@@ -62,7 +64,12 @@ def failed(error: Exception, place: str) -> TrioResponse:
             failure, message = _UNFORESEEN
     if failure is Failure.INTERNAL_ERROR:
         _log.error("request failed", request=place, exc_info=error)
-    response = answered(failure.http, ErrorBody(ErrorDetail(failure.code, message)))
+    body: object = ErrorBody(ErrorDetail(failure.code, message))
+    if isinstance(cause, XopcError) and cause.retry_after is not None:
+        headers["Retry-After"] = str(cause.retry_after)
+        if failure is Failure.RATE_LIMITED:
+            body = RateLimitedBody(RateLimitedDetail(failure.code, message, cause.retry_after))
+    response = answered(failure.http, body)
     response.headers.extend({**headers, **_HEADERS.get(failure, {})})
     return response
 

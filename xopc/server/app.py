@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
-from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope as AsgiScope
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope as AsgiScope
 from quart import (
     Request,
     Response,
@@ -20,17 +21,19 @@ from quart import (
     websocket as current_websocket,
 )
 from quart_trio import QuartTrio
+from quart_trio.wrappers import TrioResponse
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from xopc.contracts.errors import Failure, XopcError
 from xopc.server.answers import answered, failed
 from xopc.server.api import ROUTES
-from xopc.server.auth import Denial, Principal, decide
+from xopc.server.auth import Principal
 from xopc.server.body import BODY_SECONDS, MAX_BODY_BYTES, read_body
+from xopc.server.cors import for_page, for_preflight, is_preflight
+from xopc.server.door import Door
 from xopc.server.gate import Gate
 from xopc.server.headers import SECURITY_HEADERS
 from xopc.server.routes import Answer, Call, Route, check
-from xopc.server.services import Services
 from xopc.server.sse import EventStream, streamed
 
 _QUART_CONFIG: Mapping[str, object] = {
@@ -44,23 +47,23 @@ _UNREADABLE = re.compile(r"[\x00-\x1f\x7f\ufffd]")
 """In a decoded path: control characters, and what stands for bytes that are not UTF-8."""
 
 
-def build_app(gate: Gate, routes: Sequence[Route] = ROUTES) -> QuartTrio:
-    """The application that serves these routes, to whom the gate lets in.
+def build_app(gate: Gate, door: Door, routes: Sequence[Route] = ROUTES) -> QuartTrio:
+    """The application that serves these routes, to whom the gate and the door let in.
 
     Raises:
         ValueError: a route without a summary, or declared twice; it is named.
     """
     check(routes)
-    app = _App(gate)
+    app = _App(gate, door)
     for route in routes:
         rule = route.path.replace("{", "<").replace("}", ">")
-        app.add_url_rule(rule, str(route), _view(gate, route), methods=[route.method])
+        app.add_url_rule(rule, str(route), _view(gate, door, route), methods=[route.method])
     return app
 
 
-def _view(gate: Gate, route: Route) -> Callable[..., Awaitable[Response]]:
+def _view(gate: Gate, door: Door, route: Route) -> Callable[..., Awaitable[Response]]:
     async def view(**path: str) -> Response:
-        result = await _serve(gate, route, current_request, path)
+        result = await _serve(gate, door, route, current_request, path)
         match result:
             case EventStream():
                 return streamed(result, has_body=current_request.method != "HEAD")
@@ -72,7 +75,7 @@ def _view(gate: Gate, route: Route) -> Callable[..., Awaitable[Response]]:
     return view
 
 
-async def _serve(gate: Gate, route: Route, request: Request, path: Mapping[str, str]) -> object:
+async def _serve(gate: Gate, door: Door, route: Route, request: Request, path: Mapping[str, str]) -> object:
     """What the route's handler gives for a request.
 
     Raises:
@@ -84,11 +87,11 @@ async def _serve(gate: Gate, route: Route, request: Request, path: Mapping[str, 
     body = None
     if route.request is not None:
         # A slow body must not hold a restart up, so it is read between two visits, and the door asks twice.
-        async with gate.enter() as services:
-            _admit(services, route, request, query)
+        async with gate.enter():
+            _admit(door, route, request, query)
         body = await read_body(request, route.request)
     async with gate.enter() as services:
-        principal = _admit(services, route, request, query)
+        principal = _admit(door, route, request, query)
         call = Call(
             services=services,
             principal=principal,
@@ -100,17 +103,9 @@ async def _serve(gate: Gate, route: Route, request: Request, path: Mapping[str, 
         return await route.handler(call)
 
 
-def _admit(services: Services, route: Route, request: Request, query: Mapping[str, str]) -> Principal | None:
-    decision = decide(
-        services.credentials,
-        request.scope["headers"],
-        query,
-        route.scope,
-        takes_token_in_query=route.takes_token_in_query,
-    )
-    if isinstance(decision, Denial):
-        raise XopcError(decision.failure, decision.message)
-    return decision
+def _admit(door: Door, route: Route, request: Request, query: Mapping[str, str]) -> Principal | None:
+    knock = cast("HTTPScope", request.scope)
+    return door.admit(knock, query, route.scope, takes_token_in_query=route.takes_token_in_query)
 
 
 def _query(request: Request) -> Mapping[str, str]:
@@ -122,9 +117,10 @@ def _query(request: Request) -> Mapping[str, str]:
 class _App(QuartTrio):
     """Quart with our own end to every error, and the headers that everything carries."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, door: Door) -> None:
         super().__init__(__name__, static_folder=None, template_folder=None)
         self._gate = gate
+        self._door = door
         self.url_map.strict_slashes = False
         self.url_map.merge_slashes = False
         for name, value in _QUART_CONFIG.items():
@@ -136,18 +132,20 @@ class _App(QuartTrio):
         await super().asgi_app(scope, receive, send)
 
     async def handle_request(self, request: Request) -> Response | WerkzeugResponse:
+        if is_preflight(request.method, request.headers):
+            return self._seal(self._answer_preflight(request), request)
         try:
             response = await super().handle_request(request)
         except Exception as error:
             response = _unread(request, error)
-        return self._seal(response)
+        return self._seal(response, request)
 
     async def handle_websocket(self, websocket: Websocket) -> Response | WerkzeugResponse | None:
         try:
             response = await super().handle_websocket(websocket)
         except Exception as error:
             response = _unread(websocket, error)
-        return response and self._seal(response)
+        return response and self._seal(response, websocket)
 
     async def handle_user_exception(self, error: Exception | BaseExceptionGroup[Any]) -> Response:
         """Whatever the routing, a view or a handler raised."""
@@ -155,8 +153,16 @@ class _App(QuartTrio):
             raise error  # cancellation is in it
         return failed(error, _place(current_request if has_request_context() else current_websocket))
 
-    def _seal(self, response: Response | WerkzeugResponse) -> Response | WerkzeugResponse:
+    def _answer_preflight(self, request: Request) -> Response:
+        """Before any credential is asked for: a browser sends none with it."""
+        if self._door.open_to(cast("HTTPScope", request.scope)) is None:
+            return failed(XopcError(Failure.FORBIDDEN, "Origin not allowed."), _place(request))
+        return TrioResponse(b"", HTTPStatus.NO_CONTENT, for_preflight())
+
+    def _seal(self, response: Response | WerkzeugResponse, request: Request | Websocket) -> Response | WerkzeugResponse:
         response.headers.extend(SECURITY_HEADERS)
+        if "Origin" in request.headers:
+            response.headers.extend(for_page(self._door.open_to(request.scope)))
         if self._gate.is_shut:
             response.headers["Connection"] = "close"
         return response

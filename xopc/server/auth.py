@@ -12,6 +12,7 @@ from hmac import compare_digest
 
 from attrs import field, frozen
 
+from xopc.contracts.access_settings import AccessToken
 from xopc.contracts.auth import Auth, AuthMode, Scope
 from xopc.contracts.errors import Failure
 
@@ -35,6 +36,8 @@ class Denial:
 
     failure: Failure
     message: str
+    is_guess: bool = False
+    """A credential was shown and compared, and opens nothing."""
 
 
 @frozen
@@ -62,8 +65,8 @@ class Credentials:
     """Who any caller is, where no secret is asked for."""
 
     @classmethod
-    def of(cls, auth: Auth) -> Credentials:
-        """The door for the authentication in force.
+    def of(cls, auth: Auth, tokens: Iterable[AccessToken] = ()) -> Credentials:
+        """What opens the door with the authentication in force; `tokens` do so beside its secret.
 
         Raises:
             ValueError: a mode that needs a secret came without one.
@@ -72,7 +75,8 @@ class Credentials:
             return cls(everybody=Principal("everybody", Scope.ADMIN))
         if not (auth.secret or "").strip():
             raise ValueError(f"auth mode {auth.mode.value} has no secret")
-        return cls(keys=(Key.of(auth.mode.value, auth.secret or "", Scope.ADMIN),))
+        own = Key.of(auth.mode.value, auth.secret or "", Scope.ADMIN)
+        return cls(keys=(own, *(Key(token.name, bytes.fromhex(token.sha256), _highest(token)) for token in tokens)))
 
 
 def decide(
@@ -105,7 +109,9 @@ def _identify(keys: tuple[Key, ...], presented: set[bytes] | Denial) -> Principa
     digest = _digest(presented.pop())
     # All keys are compared, so that the time tells nothing about which one was nearly right.
     matching = [key for key in keys if compare_digest(key.digest, digest)]
-    return Principal(matching[0].name, matching[0].scope) if matching else _unauthorized("Wrong credential.")
+    if matching:
+        return Principal(matching[0].name, matching[0].scope)
+    return Denial(Failure.UNAUTHORIZED, "Wrong credential.", is_guess=True)
 
 
 def _presented(headers: Headers, query: Mapping[str, str], takes_token_in_query: bool) -> set[bytes] | Denial:
@@ -131,6 +137,10 @@ def _in_headers(headers: Headers) -> Iterator[bytes]:
                 continue
         if credential.strip():
             yield credential.strip()
+
+
+def _highest(token: AccessToken) -> Scope:
+    return max(token.scopes, key=list(Scope).index)
 
 
 def _digest(secret: bytes) -> bytes:

@@ -18,6 +18,8 @@ from hypercorn.typing import (
     Scope,
 )
 
+from xopc.server.cors import for_page
+from xopc.server.door import Door
 from xopc.server.headers import SECURITY_HEADERS
 
 HEALTH_PATHS = ("/health", "/api/health")
@@ -32,9 +34,10 @@ _HEADERS = [
 class Front:
     """An ASGI application that answers `GET` and `HEAD` of health itself and hands the rest to `app`."""
 
-    def __init__(self, app: ASGIApp, health: Callable[[], tuple[int, bytes]]) -> None:
-        """`health` gives the HTTP status and the JSON body of this moment."""
+    def __init__(self, app: ASGIApp, door: Door, health: Callable[[], tuple[int, bytes]]) -> None:
+        """`health` gives the HTTP status and the JSON body of this moment; `door` says which web pages may read it."""
         self._app = app
+        self._door = door
         self._health = health
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -49,6 +52,9 @@ class Front:
     async def _answer_health(self, scope: HTTPScope, send: ASGISendCallable) -> None:
         status, body = self._health()
         headers = [(b"content-length", b"%d" % len(body)), *_HEADERS]
+        if any(name == b"origin" for name, _ in scope["headers"]):
+            of_page = for_page(self._door.open_to(scope))
+            headers += [(name.lower().encode(), value.encode("latin1")) for name, value in of_page.items()]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         body = b"" if scope["method"] == "HEAD" else body
         await send({"type": "http.response.body", "body": body, "more_body": False})

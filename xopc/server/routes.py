@@ -88,7 +88,7 @@ class Route:
         """All that can be answered in place of the response: those of every route of its kind, and its own."""
         common = [Failure.INVALID_REQUEST, Failure.METHOD_NOT_ALLOWED, Failure.UNAVAILABLE, Failure.INTERNAL_ERROR]
         if self.scope is not None:
-            common += [Failure.UNAUTHORIZED, Failure.FORBIDDEN]
+            common += [Failure.UNAUTHORIZED, Failure.FORBIDDEN, Failure.RATE_LIMITED]
         if self.request is not None:
             common += [Failure.BODY_TIMEOUT, Failure.BODY_TOO_LARGE, Failure.NOT_JSON]
         return tuple(dict.fromkeys([*common, *self.errors]))

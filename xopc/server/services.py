@@ -9,7 +9,6 @@ from attrs import Factory, field, frozen
 from xopc.channels.base import Channel
 from xopc.contracts.api import Health, RestartAccepted, Status, TreeNode
 from xopc.contracts.api_config import Reloaded
-from xopc.contracts.auth import Auth
 from xopc.contracts.keys import SessionKey
 from xopc.contracts.messages import Inbound
 from xopc.contracts.settings import Settings
@@ -18,13 +17,9 @@ from xopc.core.inbox import Inbox
 from xopc.core.outbox import Outbox
 from xopc.core.runs import Runs
 from xopc.core.sessions import Sessions
-from xopc.server.auth import Credentials
+from xopc.server.door import Door
 from xopc.server.sse import Slots
 from xopc.storage.path import PathStorage
-
-
-def _credentials(services: Services) -> Credentials:
-    return Credentials.of(services.auth)
 
 
 def _event_streams(services: Services) -> Slots:
@@ -35,7 +30,7 @@ def _event_streams(services: Services) -> Slots:
 class Services:
     """The services of one generation: the parts of the core, and callables for what stands behind it."""
 
-    auth: Auth
+    door: Door
     health: Callable[[], Health]
     status: Callable[[], Awaitable[Status]]
     tree: Callable[[], TreeNode]
@@ -56,7 +51,5 @@ class Services:
     """By their ids: those that are enabled."""
     route: Callable[[Inbound], SessionKey]
     """The session that a message from a channel belongs to."""
-    credentials: Credentials = field(init=False, default=Factory(_credentials, takes_self=True))
-    """Of `auth`; made once, not for each request."""
     event_streams: Slots = field(init=False, default=Factory(_event_streams, takes_self=True))
     """Of `GET /api/events`."""

@@ -11,6 +11,7 @@ from quart_trio import QuartTrio
 from trio.testing import wait_all_tasks_blocked
 
 from tests.fakes.asgi import Answer, EventClient, ask, follow
+from tests.fakes.door import open_door
 from tests.fakes.generation import BEARER, Generation
 from tests.fakes.message_path import MessagePath, open_message_path
 from xopc.contracts.settings import AgentEntry, AgentsSettings, Settings
@@ -24,7 +25,7 @@ STREAM = (b"accept", b"text/event-stream")
 def serving(path: MessagePath) -> QuartTrio:
     gate = Gate()
     gate.open(Generation(path=path).services())
-    return build_app(gate)
+    return build_app(gate, open_door())
 
 
 async def say(app: QuartTrio, message: str = "Hello", /, **body: Any) -> Answer:  # noqa: ANN401 - JSON is of any kind

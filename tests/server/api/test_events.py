@@ -11,6 +11,7 @@ from quart_trio import QuartTrio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.fakes.asgi import EventClient, ask, follow
+from tests.fakes.door import open_door
 from tests.fakes.generation import BEARER, TOKEN, Generation
 from xopc.contracts.settings import GatewaySettings, Settings
 from xopc.core.hub import MAX_QUEUE, Hub
@@ -34,7 +35,7 @@ def services(hub: Hub) -> Services:
 def app(services: Services) -> QuartTrio:
     gate = Gate()
     gate.open(services)
-    return build_app(gate)
+    return build_app(gate, open_door())
 
 
 def listening(app: QuartTrio, query: str = "", *lines: tuple[bytes, bytes]) -> Any:  # noqa: ANN401 - a context manager

@@ -11,6 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from quart_trio import QuartTrio
 
 from tests.fakes.asgi import Answer, ask
+from tests.fakes.door import open_door
 from tests.fakes.generation import BEARER, Generation
 from tests.fakes.message_path import MessagePath
 from tests.fakes.requests import ask_well
@@ -84,7 +85,7 @@ async def test_each_operation_has_a_name_of_its_own(app: QuartTrio) -> None:
 @pytest.mark.parametrize("route", ROUTES, ids=str)
 async def test_what_a_route_answers_fits_what_the_document_says(route: Route, path: MessagePath, gate: Gate) -> None:
     gate.open(Generation(path=path).services())
-    app = build_app(gate)
+    app = build_app(gate, open_door())
     described = await document(app)
     leaves = route.request is None and bool(route.frames)  # nothing is wrong with a body that is ignored
     hostile = [

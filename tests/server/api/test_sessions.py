@@ -10,6 +10,7 @@ import trio
 from quart_trio import QuartTrio
 
 from tests.fakes.asgi import Answer, ask
+from tests.fakes.door import open_door
 from tests.fakes.generation import BEARER, Generation
 from tests.fakes.message_path import MessagePath, open_message_path
 from xopc.contracts.settings import AgentEntry, AgentsSettings, Settings
@@ -122,7 +123,7 @@ async def test_the_first_part_of_the_key_is_the_agent(tmp_path: Path) -> None:
     async with open_message_path(tmp_path / "xopc.db", Settings(agents=AgentsSettings(list=listed))) as path:
         gate = Gate()
         gate.open(Generation(path=path).services())
-        app = build_app(gate)
+        app = build_app(gate, open_door())
         agents = [
             (await create(app, **body)).json["session"]["key"].split(":")[0]
             for body in ({}, {"agentId": "cook"}, {"agentId": "coder"})

@@ -189,7 +189,7 @@ def _of_answer(answer: Answer, why_unasked: str) -> list[Issue]:
     condition = answer.health.get("status")
     if condition != "healthy" and not (condition == "degraded" and problems):
         issues.append(Issue(str(condition), f"The gateway is {condition}{_codes(answer.health)}.", LOGS))
-    issues += problems
+    issues += [*problems, *_blocked(answer)]
     version = answer.health.get("version")
     if version != xopc.__version__:
         what = f"Version {version} is running, and {xopc.__version__} is installed."
@@ -207,6 +207,18 @@ def _problems(answer: Answer) -> list[Issue]:
         detail = "" if since is None else f"For {duration(since)} now."
         issues.append(Issue(code, _ended(str(problem.get("message"))), _CURES.get(code, LOGS), detail))
     return issues
+
+
+def _blocked(answer: Answer) -> list[Issue]:
+    """Who presented too many wrong credentials."""
+    limiter: object = answer.details.get("limiter")
+    blocked: object = cast("JsonObject", limiter).get("blocked") if isinstance(limiter, dict) else None
+    if not isinstance(blocked, list) or not blocked:
+        return []
+    clients = sorted({str(client.get("client")) for client in cast("list[JsonObject]", blocked)})
+    who = ", ".join(clients[:3]) + (f" and {len(clients) - 3} more" if len(clients) > 3 else "")
+    what = f"Wrong credentials came from {who}, and so nothing from there is let in for now."
+    return [Issue("blocked-clients", what, "If that is one of yours, mend its token, then: xopc gateway unlock")]
 
 
 def _codes(health: JsonObject) -> str:

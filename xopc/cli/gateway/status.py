@@ -61,7 +61,8 @@ def status(
     # A stranger at the port must not see the configuration's secret, only whoever holds its lock.
     credential = token or (target.credential if target.owner and url is None else None)
     asked = url or target.url
-    answer = None if no_probe or asked is None else ask(Client(asked, credential, timeout))
+    local_key = target.local_key if target.owner and url is None else None
+    answer = None if no_probe or asked is None else ask(Client(asked, credential, timeout, local_key))
     use = _look_at_port(target, answer) if url is None else None
     report = Report(
         target=target,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from xopc.client.http import Client
+from xopc.config.local_key import read_local_key
 from xopc.config.paths import Paths, resolve_paths
 from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.contracts.errors import ConfigError, Failure, XopcError
@@ -94,6 +95,11 @@ class Target:
         """What the configuration says, which the running gateway may have been started without."""
         return self.effective.auth.secret if self.effective else None
 
+    @cached_property
+    def local_key(self) -> str | None:
+        """What shows the gateway that this command may read its state directory."""
+        return read_local_key(self.paths.local_key)
+
     def orphans(self, use: PortUse | None) -> tuple[int, ...]:
         """The processes that a dead supervisor left: those that the lock names, and those that listen."""
         from xopc.service.identity import is_orphan
@@ -113,7 +119,7 @@ class Target:
             raise XopcError(Failure.UNAVAILABLE, "Gateway is not running. Start it with: xopc gateway")
         if self.owner.port is None or self.url is None:
             raise XopcError(Failure.UNAVAILABLE, f"Gateway (pid {self.owner.pid}) is still starting. Try again.")
-        return Client(self.url, self.credential, timeout_seconds)
+        return Client(self.url, self.credential, timeout_seconds, self.local_key)
 
 
 def connectable(host: str) -> str:

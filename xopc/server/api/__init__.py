@@ -11,6 +11,7 @@ from xopc.server.api.restart import RESTART
 from xopc.server.api.sessions import SESSION, SESSION_CREATE, SESSION_DELETE, SESSIONS
 from xopc.server.api.status import API_HEALTH, HEALTH, STATUS
 from xopc.server.api.tree import TREE
+from xopc.server.api.unlock import UNLOCK
 from xopc.server.routes import Route
 
 ROUTES: tuple[Route, ...] = with_reference(
@@ -19,6 +20,7 @@ ROUTES: tuple[Route, ...] = with_reference(
     STATUS,
     TREE,
     RESTART,
+    UNLOCK,
     MESSAGE,
     MESSAGE_SYNC,
     AGENT,

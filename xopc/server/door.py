@@ -1,0 +1,188 @@
+"""The door: whether a request may pass, decided once for HTTP requests and WebSocket handshakes alike.
+
+name of the host → page that asks → client blocked? → credential → scope
+
+Each step is a pure function of what the gateway knows (`Policy`) and what the caller shows; the door adds the count
+of wrong credentials, and lives as long as the process, so that no restart in it forgets who is guessing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from hmac import compare_digest
+from typing import TypeAlias
+
+import structlog
+import trio
+from attrs import field, frozen
+from hypercorn.typing import HTTPScope, WebsocketScope
+from structlog.typing import FilteringBoundLogger
+
+from xopc.config.resolve import Resolved
+from xopc.contracts.api import BlockedClient, LimiterStatus
+from xopc.contracts.auth import RateLimit, Scope
+from xopc.contracts.errors import Failure, XopcError
+from xopc.server.auth import Credentials, Denial, Headers, Principal, decide
+from xopc.server.client_address import Client, Proxies, client_of
+from xopc.server.limiter import Limiter, key_of
+from xopc.server.origin import Names, browser_of, machine_names, refused_host
+
+LOCAL_KEY_HEADER = b"x-xopc-local-key"
+"""Shows that a command on this machine may read the state directory. It opens nothing, but is not blocked."""
+MAX_TOLD_BLOCKS = 100
+
+Knock: TypeAlias = HTTPScope | WebsocketScope
+_log: FilteringBoundLogger = structlog.get_logger("xopc.door")
+
+
+@frozen
+class Policy:
+    """What a configuration says of the door."""
+
+    credentials: Credentials
+    names: Names = field(default=Names())
+    proxies: Proxies = field(default=Proxies())
+    limit: RateLimit = field(default=RateLimit())
+
+    @classmethod
+    def of(cls, resolved: Resolved, port: int, machine: Collection[str] | None = None) -> Policy:
+        """`port` is the one that the gateway listens at, `machine` the names of this machine."""
+        settings = resolved.settings.gateway
+        names = machine_names() if machine is None else machine
+        return cls(
+            credentials=Credentials.of(resolved.auth, settings.auth.tokens),
+            names=Names.of(settings, resolved.binding.hosts, port, names),
+            proxies=Proxies.of(settings),
+            limit=resolved.rate_limit,
+        )
+
+
+class Door:
+    """Lets callers in, and remembers those who guess."""
+
+    def __init__(
+        self, policy: Policy, local_key: bytes | None = None, clock: Callable[[], float] = trio.current_time
+    ) -> None:
+        """`local_key` is what `LOCAL_KEY_HEADER` holds where it counts; None: nowhere."""
+        self._policy = policy
+        self._local_key = local_key
+        self._has_told_of_proxy = False
+        self.limiter = Limiter(policy.limit, clock)
+
+    def use(self, policy: Policy) -> None:
+        """Go by another policy from now on. What was counted stays."""
+        self._policy = policy
+        self.limiter.limit = policy.limit
+
+    def admit(
+        self,
+        knock: Knock,
+        query: Mapping[str, str],
+        required: Scope | None,
+        *,
+        takes_token_in_query: bool = False,
+    ) -> Principal | None:
+        """Who the caller is; None where nobody is asked (`required` is None).
+
+        Raises:
+            XopcError: FORBIDDEN, RATE_LIMITED or UNAUTHORIZED, with a message for the caller.
+        """
+        if required is None:
+            return None
+        policy, headers = self._policy, knock["headers"]
+        client = client_of(_peer(knock), headers, policy.proxies)
+        host = _value(headers, b"host")
+        if why := refused_host(host, policy.names):
+            _log.warn("A request under a foreign name was refused.", host=host[:200], client=client.address)
+            raise XopcError(Failure.FORBIDDEN, why)
+        browser = self._browser(knock, host, client)
+        if policy.credentials.everybody is not None:
+            return policy.credentials.everybody
+        key = None if self._is_exempt(headers, client, browser) else key_of(client.network, browser)
+        if key is not None and (seconds := self.limiter.seconds_left(key)):
+            message = f"Too many wrong credentials came from this client. Try again in {seconds} s."
+            raise XopcError(Failure.RATE_LIMITED, message, retry_after=seconds)
+        decision = decide(policy.credentials, headers, query, required, takes_token_in_query=takes_token_in_query)
+        if not isinstance(decision, Denial):
+            if key is not None:
+                self.limiter.forgive(key)
+            return decision
+        if decision.is_guess:
+            self._tell_guess(knock, client, browser, self.limiter.count(key) if key else 0)
+        raise XopcError(decision.failure, decision.message)
+
+    def open_to(self, knock: Knock) -> str | None:
+        """The origin of the page that asks, where it may read the answer; None where no page asks, or a foreign one."""
+        origin = _value(knock["headers"], b"origin")
+        if not origin:
+            return None
+        client = client_of(_peer(knock), knock["headers"], self._policy.proxies)
+        host = _value(knock["headers"], b"host")
+        names = self._policy.names
+        may_read = refused_host(host, names) is None and browser_of(origin, host, client, names) is not None
+        return origin if may_read else None
+
+    def status(self) -> LimiterStatus | None:
+        """The limit on wrong credentials, and whom it blocks; None where nobody is asked for one."""
+        if self._policy.credentials.everybody is not None:
+            return None
+        limiter = self.limiter
+        blocked = limiter.blocks()[:MAX_TOLD_BLOCKS]
+        told = tuple(_blocked_client(block.key, block.seconds) for block in blocked)
+        return LimiterStatus(limiter.limit.enabled, limiter.failures, limiter.clients, told)
+
+    def _browser(self, knock: Knock, host: str, client: Client) -> str | None:
+        origin = _value(knock["headers"], b"origin")
+        if not origin:
+            return None
+        browser = browser_of(origin, host, client, self._policy.names)
+        if browser is None:
+            shown = origin if len(origin) <= 200 else f"{origin[:200]}…"
+            _log.warn(
+                "A web page was refused.", origin=shown, host=host[:200], path=knock["path"], client=client.address
+            )
+            cure = f'If "{shown}" is yours, add it to gateway.corsOrigins.'
+            raise XopcError(Failure.FORBIDDEN, f"Origin not allowed. {cure}")
+        return browser
+
+    def _is_exempt(self, headers: Headers, client: Client, browser: str | None) -> bool:
+        """Whether the caller is never blocked. A page may be: it is no program of this machine's owner."""
+        if not client.is_local or browser is not None:
+            return False
+        if self._policy.limit.exempt_loopback:
+            return True
+        shown = _value(headers, LOCAL_KEY_HEADER).encode("latin1")
+        return bool(shown) and self._local_key is not None and compare_digest(shown, self._local_key)
+
+    def _tell_guess(self, knock: Knock, client: Client, browser: str | None, failures: int) -> None:
+        limit = self.limiter.limit
+        fields: dict[str, object] = {"client": client.address, "path": knock["path"]}
+        if browser:
+            fields["browser"] = browser
+        if failures:
+            fields |= {"failures": failures, "of": limit.max_attempts}
+        if failures < limit.max_attempts:
+            _log.warn("A wrong credential was presented.", **fields)
+        else:
+            fields |= {"seconds": limit.block_seconds, "cure": "xopc gateway unlock"}
+            _log.warn("A wrong credential was presented, and its client is blocked.", **fields)
+        if client.is_unheard and not self._has_told_of_proxy:
+            self._has_told_of_proxy = True
+            what = "A client says that it forwards for others, who all count as one."
+            cure = "If it is your reverse proxy, add it to gateway.trustedProxies."
+            _log.warn(what, client=client.address, cure=cure)
+
+
+def _blocked_client(key: str, seconds: float) -> BlockedClient:
+    browser, _, network = key.rpartition("|")
+    return BlockedClient(network, browser.removeprefix("browser-origin:") or None, max(1, round(seconds)))
+
+
+def _peer(knock: Knock) -> str:
+    client = knock["client"]
+    return str(client[0]) if client else ""
+
+
+def _value(headers: Headers, name: bytes) -> str:
+    """The header's value; one that comes twice holds a comma, as HTTP has it, and so fits nothing."""
+    return b", ".join(value for key, value in headers if key.lower() == name).decode("latin1")
