@@ -7,18 +7,17 @@ descriptor opened with O_APPEND, and nobody renames or truncates. A full or brok
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+from xopc.core.log_files import log_files
 from xopc.core.redact import Plain
 from xopc.gateway.log_line import encode
 
 LONGEST_SILENCE = timedelta(days=3)
 """From one line to the next, in a process that runs: a longer one was not lived through."""
-_NAME = re.compile(r"app-(\d{4}-\d{2}-\d{2})\.log(\.gz)?")
 
 
 class LogFile:
@@ -97,11 +96,10 @@ class LogFile:
     def _remove_expired(self, today: date) -> None:
         oldest = today - timedelta(days=self._retention_days - 1)
         with suppress(OSError):  # a directory that may be written but not read
-            for path in [*self.directory.iterdir()]:
-                match = _NAME.fullmatch(path.name)
-                with suppress(OSError, ValueError):  # somebody else's, or a date such as 2026-02-31
-                    if match and date.fromisoformat(match[1]) < oldest:
-                        path.unlink()
+            for file in log_files(self.directory):
+                if file.day < oldest:
+                    with suppress(OSError):  # somebody else's
+                        file.path.unlink()
 
     def _path(self, day: date) -> Path:
         return self.directory / f"app-{day.isoformat()}.log"

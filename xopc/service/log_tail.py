@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from xopc.core.log_files import lines_back, log_files
 from xopc.service.poll import attempts
 
-BLOCK_BYTES = 64 * 1024
 FOLLOW_SECONDS = 0.25
 """Between two looks; a new line is seen well within a second."""
-_NAME = re.compile(r"app-\d{4}-\d{2}-\d{2}\.log")
 
 
 def last_lines(directory: Path, count: int, *, before: Path | None = None) -> list[str]:
@@ -27,7 +25,7 @@ def last_lines(directory: Path, count: int, *, before: Path | None = None) -> li
         OSError: a file cannot be read.
     """
     lines: list[str] = []
-    for path in reversed(log_files(directory)):
+    for path in reversed(_paths(directory)):
         if before is not None and path >= before:
             continue
         with suppress(FileNotFoundError), path.open("rb") as file:  # its retention may have just ended
@@ -36,14 +34,6 @@ def last_lines(directory: Path, count: int, *, before: Path | None = None) -> li
         if len(lines) >= count:
             break
     return lines
-
-
-def log_files(directory: Path) -> list[Path]:
-    """The log files, oldest first."""
-    try:
-        return sorted(path for path in directory.iterdir() if _NAME.fullmatch(path.name))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
 
 
 class Follower:
@@ -60,7 +50,7 @@ class Follower:
 
     def start(self, count: int) -> list[str]:
         """The last `count` lines of what is there; what comes after them is for `read`."""
-        files = log_files(self._directory)
+        files = _paths(self._directory)
         self._open(files[-1] if files else None)
         if self._file is None:
             return []
@@ -95,7 +85,7 @@ class Follower:
 
     def _following(self) -> Path | None:
         """The file to go on with, when the current one is complete or gone."""
-        files = log_files(self._directory)
+        files = _paths(self._directory)
         if self._file is None:
             return files[0] if files else None
         current = Path(self._file.name)
@@ -128,15 +118,23 @@ class Follower:
 
 def _read_back(file: BinaryIO, count: int) -> tuple[list[str], bytes]:
     """The last `count` complete lines, and what stands behind them; leaves the file where that ends."""
-    position = end = file.seek(0, os.SEEK_END)
-    data = b""
-    while position > 0 and data.count(b"\n") <= count:
-        size = min(BLOCK_BYTES, position)
-        position = file.seek(position - size)
-        data = file.read(size) + data
+    end = file.seek(0, os.SEEK_END)
+    lines: list[str] = []
+    started = b""
+    for line in lines_back(file, end):
+        if line.end == end and not line.is_complete:
+            started = line.data
+        elif len(lines) < count:
+            lines.append(_text(line.data))
+        else:
+            break
     file.seek(end)
-    *lines, started = data.split(b"\n")
-    return [_text(line) for line in lines[max(0, len(lines) - count) :]], started
+    return lines[::-1], started
+
+
+def _paths(directory: Path) -> list[Path]:
+    """The log files, oldest first."""
+    return [file.path for file in log_files(directory, packed=False)]
 
 
 def _text(line: bytes) -> str:
