@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from xopc.config.paths import resolve_paths
+from xopc.config.paths import from_home, resolve_paths
 from xopc.contracts.errors import ConfigError
 from xopc_supervisor import contract
 
@@ -128,6 +128,12 @@ def test_a_relative_path_is_made_absolute(tmp_path: Path, monkeypatch: pytest.Mo
     paths = resolve_paths({"HOME": "/home/user", "XOPC_STATE_DIR": "state", "XOPC_CONFIG_PATH": "./mine.json"})
     assert paths.state_dir == tmp_path / "state"
     assert paths.config_path == tmp_path / "mine.json"
+
+
+def test_a_path_in_the_home_is_shown_as_a_person_writes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert from_home(tmp_path / ".xopc" / "xopc.json") == "~/.xopc/xopc.json"
+    assert from_home(Path("/etc/xopc.json")) == "/etc/xopc.json"
 
 
 def test_a_file_name_that_is_not_unicode_has_a_lock(tmp_path: Path) -> None:

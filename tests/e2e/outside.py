@@ -105,13 +105,13 @@ def ask(gateway: Gateway, message: str, **fields: object) -> Any:  # noqa: ANN40
 
 
 class Listener(threading.Thread):
-    """A client of `GET /api/events`: what it hears, head and chunks and all, until the stream ends or it hangs up."""
+    """A client of `GET /api/events`, or another stream: what it hears, head and chunks and all, until it is over."""
 
-    def __init__(self, gateway: Gateway, query: str = "", **headers: str) -> None:
+    def __init__(self, gateway: Gateway, query: str = "", *, path: str = "/api/events", **headers: str) -> None:
         super().__init__(daemon=True)
         self.heard = ""
         self._socket = socket.create_connection(("127.0.0.1", gateway.port), timeout=30)
-        lines = [f"GET /api/events{query} HTTP/1.1", "Host: localhost", *(f"{k}: {v}" for k, v in headers.items())]
+        lines = [f"GET {path}{query} HTTP/1.1", "Host: localhost", *(f"{k}: {v}" for k, v in headers.items())]
         self._socket.sendall("\r\n".join([*lines, "", ""]).encode())
         self.start()
 

@@ -46,16 +46,18 @@ async def ask(
     replace_host: bool = False,
     before_body: Callable[[], Awaitable[None]] | None = None,
     disconnect: bool = False,
+    glances: bool = False,
 ) -> Answer:
     """One request. Without `body` it has none, and with `more` the body never ends.
 
     Before the body arrives and once the application has nothing to do, `before_body` is awaited; after it the client
-    stays, or goes away with `disconnect`.
+    stays, or goes away with `disconnect`; one who `glances` goes away after the first event of a stream.
     """
     scope = _scope(method, target, headers, body, more=more, kind=kind, replace_host=replace_host)
     first = {"type": "http.request", "body": body or b"", "more_body": more}
     incoming: list[dict[str, Any]] = [first if kind == "http" else {"type": "websocket.connect"}]
     sent: list[dict[str, Any]] = []
+    has_begun = trio.Event()
 
     async def receive() -> dict[str, Any]:
         if incoming:
@@ -63,13 +65,17 @@ async def ask(
                 await wait_all_tasks_blocked()
                 await before_body()
             return incoming.pop()
-        if not disconnect:
+        if glances:
+            await has_begun.wait()
+        elif not disconnect:
             await trio.sleep_forever()
         await wait_all_tasks_blocked()
         return {"type": "http.disconnect"}
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
+        if message.get("body"):
+            has_begun.set()
         await trio.lowlevel.checkpoint()
 
     await cast("Any", app)(scope, receive, send)

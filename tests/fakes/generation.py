@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from attrs import define, field
@@ -24,8 +25,9 @@ from xopc.contracts.api import (
 from xopc.contracts.api_config import Reloaded
 from xopc.contracts.auth import AuthMode
 from xopc.contracts.settings import Settings
+from xopc.core.log_level import LevelSwitch
 from xopc.server.door import Door
-from xopc.server.services import Services
+from xopc.server.services import Logs, Services
 
 BEARER = (b"authorization", f"Bearer {TOKEN}".encode())
 AT = "2026-11-20T10:00:00.000Z"
@@ -55,6 +57,7 @@ class Generation:
     """What comes of a reload."""
     path: MessagePath | None = None
     """None: requests to the message path fail."""
+    logs: Logs = field(factory=lambda: Logs(Path("/nowhere/logs"), LevelSwitch()))
     door: Door = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -78,6 +81,7 @@ class Generation:
             outbox=path.outbox,
             channels=path.channels,
             route=path.route,
+            logs=self.logs,
         )
 
     def health(self) -> Health:

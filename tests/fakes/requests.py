@@ -17,6 +17,7 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /api/message/sync": {"channel": "pigeons", "chat_id": "5", "content": "Hello"},
     "POST /api/agent": {"message": "Hello"},
     "POST /api/agent/abort": {"runId": "none"},
+    "POST /api/logs/level": {"level": "debug"},
 }
 
 
@@ -24,8 +25,8 @@ async def ask_well(app: QuartTrio, path: MessagePath, route: Route, *headers: tu
     """The answer to a good request. Of a stream without an end it is the beginning."""
     target, body = route.path, BODIES.get(str(route))
     match str(route):
-        case "GET /api/events":
-            return await ask(app, route.method, target, headers, disconnect=True)
+        case "GET /api/events" | "GET /api/logs/stream":
+            return await ask(app, route.method, target, headers, glances=True)
         case "POST /api/agent/resume":
             run_id = (await ask(app, "POST", "/api/agent", headers, b'{"message": "Hello"}')).json["runId"]
             body = {"runId": run_id}

@@ -72,6 +72,23 @@ def test_lines_below_the_level_are_left_out(configured: Configure, log_dir: Path
     assert [line["message"] for line in lines(log_dir)] == ["yes"]
 
 
+def test_the_level_may_be_changed_and_each_change_is_told_whatever_the_level(
+    configured: Configure, log_dir: Path
+) -> None:
+    writer = configured(level="error")
+    log = structlog.get_logger("m")
+    log.info("no")
+    writer.level.set("trace")
+    log.trace("yes")
+    writer.level.set("fatal")
+    log.error("no")
+    assert [(line["level"], line["message"]) for line in lines(log_dir)] == [
+        ("info", "The level of the log is trace now."),
+        ("trace", "yes"),
+        ("info", "The level of the log is fatal now."),
+    ]
+
+
 def test_a_logger_from_before_the_configuration_uses_it_and_bound_fields_stay(
     configured: Configure, log_dir: Path
 ) -> None:

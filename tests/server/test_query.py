@@ -15,6 +15,7 @@ from xopc.server.query import read_query
 class Search:
     words: str | None = None
     kinds: tuple[str, ...] = ()
+    directions: tuple[Direction, ...] = ()
     limit: int = field(default=50, validator=and_(ge(1), le(500)))
     before_seq: int | None = None
     direction: Direction = Direction.DESCENDING
@@ -47,6 +48,7 @@ def test_texts_become_values(query: Mapping[str, str], expected: Search) -> None
         ({"limit": "-5"}, "?limit: 'limit' must be >= 1: -5"),
         ({"limit": "501"}, "?limit: 'limit' must be <= 500: 501"),
         ({"beforeSeq": "x"}, "?beforeSeq: must be a whole number, not a text of length 1"),
+        ({"directions": "asc, up"}, '?directions: must be one of "asc", "desc", not a text of length 2'),
         ({"direction": "up"}, '?direction: must be one of "asc", "desc", not a text of length 2'),
     ],
 )

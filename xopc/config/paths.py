@@ -64,6 +64,12 @@ def resolve_paths(environ: Mapping[str, str]) -> Paths:
     )
 
 
+def from_home(path: Path) -> str:
+    """A path as a person writes it: `~/.xopc/xopc.json`."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
+
+
 def _state_dir(environ: Mapping[str, str]) -> Path:
     named = _path(environ, "XOPC_STATE_DIR")
     if named is not None:

@@ -23,10 +23,11 @@ from typing import cast
 
 import structlog
 
+from xopc.core.log_level import LEVELS, LevelSwitch
 from xopc.core.redact import Plain, redact_value
 from xopc.gateway.log_console import Console
 from xopc.gateway.log_file import LogFile
-from xopc.gateway.log_line import LEVELS, compose
+from xopc.gateway.log_line import compose
 
 RETENTION_DAYS = 14
 _STDERR = 2
@@ -51,7 +52,7 @@ def configure(
     retention = environ.get("XOPC_LOG_RETENTION_DAYS", "").strip() or str(RETENTION_DAYS)
     retention_days = int(retention) if re.fullmatch(r"[0-9]{1,5}", retention) else 0
     writer = LogWriter(
-        level=level if level in LEVELS else "info",
+        level=LevelSwitch(level if level in LEVELS else "info"),
         file=None if _is_off(environ, "XOPC_LOG_FILE") else LogFile(log_dir, retention_days or RETENTION_DAYS),
         console=None if _is_off(environ, "XOPC_LOG_CONSOLE") else Console(_STDERR, environ),
         redacts=not _is_off(environ, "XOPC_LOG_REDACTION"),
@@ -77,13 +78,15 @@ class LogWriter:
     def __init__(
         self,
         *,
-        level: str,
+        level: LevelSwitch,
         file: LogFile | None,
         console: Console | None,
         redacts: bool,
         on_fault: Callable[[str | None], None],
     ) -> None:
-        self._threshold = LEVELS.index(level)
+        self.level = level
+        """May be changed while lines are written."""
+        level.on_change = self._tell_level
         self._file = file
         self._console = console
         self._redacts = redacts
@@ -118,8 +121,13 @@ class LogWriter:
 
         Never raises. Waits a second at most for another thread's line.
         """
-        if LEVELS.index(level) < self._threshold:
-            return
+        if self.level.admits(level):
+            self._put(level, module, message, fields)
+
+    def _tell_level(self, what: str) -> None:
+        self._put("info", "xopc.log", what, {})
+
+    def _put(self, level: str, module: str, message: str, fields: Mapping[str, object]) -> None:
         now = datetime.now(UTC)
         line = compose(now, level, module, message, fields)
         if self._redacts:

@@ -16,8 +16,6 @@ from typing import cast
 
 from xopc.core.redact import Plain
 
-LEVELS = ("trace", "debug", "info", "warn", "error", "fatal")
-
 MAX_LINE_BYTES = 64 * 1024
 """Of an encoded line, its newline included."""
 

@@ -51,10 +51,12 @@ def main(routes: tuple[Route, ...] = ROUTES) -> int:
     environ = {name: value for name, value in os.environ.items() if name != contract.LAUNCH_VARIABLE}
     line, problems = Line(inheritance.line_fd), Problems()
     dump_on_abort()
-    with logs.configure(resolve_paths(environ).log_dir, environ, problems.reporter(LOG)):
+    with logs.configure(resolve_paths(environ).log_dir, environ, problems.reporter(LOG)) as writer:
         try:
             home = _stand_by(inheritance, launch, line, environ)
-            return trio.run(run, evolve(home, routes=routes, problems=problems)) if home else contract.EXIT_OK
+            if home is None:
+                return contract.EXIT_OK
+            return trio.run(run, evolve(home, routes=routes, problems=problems, log_level=writer.level))
         except Exception as error:
             message, code = explain(error)
             log.fatal(message, exc_info=not isinstance(error, XopcError) and code == contract.EXIT_FAILURE)

@@ -34,6 +34,7 @@ from xopc.contracts.api import (
 from xopc.contracts.api_config import Reloaded
 from xopc.contracts.errors import ConfigError, Failure, XopcError
 from xopc.core.hub import Hub
+from xopc.core.log_level import LevelSwitch
 from xopc.core.runs import Runs
 from xopc.core.tasks import Branch, Node, open_branch, utc_now
 from xopc.gateway import problems
@@ -56,7 +57,7 @@ from xopc.server.front import Front
 from xopc.server.gate import Gate
 from xopc.server.routes import Route
 from xopc.server.serve import Heir, Server
-from xopc.server.services import Services
+from xopc.server.services import Logs, Services
 from xopc.storage.sqlite import SqliteStorage, open_storage
 from xopc_supervisor import contract
 from xopc_supervisor.contract import Go, Inheritance
@@ -89,6 +90,7 @@ class Home:
     local_key: bytes | None = field(default=None, repr=False)
     routes: tuple[Route, ...] = ROUTES
     problems: Problems = field(factory=Problems)
+    log_level: LevelSwitch = field(factory=LevelSwitch)
 
 
 async def run(home: Home) -> Outcome:
@@ -219,6 +221,7 @@ class Gateway:
             outbox=generation.outbox,
             channels=generation.channels,
             route=generation.route,
+            logs=Logs(generation.resolved.paths.log_dir, self._home.log_level),
         )
 
     async def _record(self, kind: RestartKind, reason: str, number: int, duration_ms: int | None = None) -> None:

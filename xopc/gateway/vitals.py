@@ -6,12 +6,12 @@ import json
 import socket
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from pathlib import Path
 
 import trio
 from attrs import define, field, frozen
 
 import xopc
+from xopc.config.paths import from_home
 from xopc.contracts.api import Health, HealthStatus, MemoryUse, Restart, Status
 from xopc.contracts.convert import unstructure
 from xopc.core.tasks import utc_now
@@ -91,8 +91,8 @@ class Vitals:
             port=self.identity.port,
             addresses=self.identity.addresses,
             auth_mode=generation.resolved.auth.mode.value,
-            config_path=_from_home(paths.config_path),
-            state_dir=_from_home(paths.state_dir),
+            config_path=from_home(paths.config_path),
+            state_dir=from_home(paths.state_dir),
             last_restart=last_restart,
             restarts=generation.number - 1,
             memory=self._memory(),
@@ -112,9 +112,3 @@ def addresses_of(listeners: Iterable[socket.socket]) -> tuple[str, ...]:
     """`127.0.0.1:18790`, `[::1]:18790`."""
     names = [listener.getsockname()[:2] for listener in listeners]
     return tuple(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in names)
-
-
-def _from_home(path: Path) -> str:
-    """As a person writes it: `~/.xopc/xopc.json`."""
-    home = Path.home()
-    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TypeVar, cast, get_args, get_origin, get_type_hints
 
@@ -13,6 +14,8 @@ from xopc.contracts.errors import InvalidValueError, Problem
 T = TypeVar("T")
 
 _LONGEST_NUMBER = 18
+_INDEX = re.compile(r"\[\d+\]$")
+"""Of an item of a list, which is no list in a query."""
 
 
 def read_query(query: Mapping[str, str], kind: type[T]) -> T:
@@ -31,7 +34,7 @@ def read_query(query: Mapping[str, str], kind: type[T]) -> T:
     try:
         return structure(values, kind)
     except InvalidValueError as error:
-        problems = [Problem(f"?{path.removeprefix('$.')}", what) for path, what in error.problems]
+        problems = [Problem(f"?{_INDEX.sub('', path.removeprefix('$.'))}", what) for path, what in error.problems]
         raise InvalidValueError(*problems) from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 
 from attrs import Factory, field, frozen
 
@@ -14,6 +15,7 @@ from xopc.contracts.messages import Inbound
 from xopc.contracts.settings import Settings
 from xopc.core.hub import Hub
 from xopc.core.inbox import Inbox
+from xopc.core.log_level import LevelSwitch
 from xopc.core.outbox import Outbox
 from xopc.core.runs import Runs
 from xopc.core.sessions import Sessions
@@ -24,6 +26,14 @@ from xopc.storage.path import PathStorage
 
 def _event_streams(services: Services) -> Slots:
     return Slots(services.settings.gateway.max_sse_connections)
+
+
+@frozen
+class Logs:
+    """The log of the gateway's process, which outlives a generation."""
+
+    directory: Path
+    level: LevelSwitch
 
 
 @frozen
@@ -51,5 +61,6 @@ class Services:
     """By their ids: those that are enabled."""
     route: Callable[[Inbound], SessionKey]
     """The session that a message from a channel belongs to."""
+    logs: Logs
     event_streams: Slots = field(init=False, default=Factory(_event_streams, takes_self=True))
-    """Of `GET /api/events`."""
+    """Of `GET /api/events` and `GET /api/logs/stream`."""

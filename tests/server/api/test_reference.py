@@ -92,9 +92,9 @@ async def test_what_a_route_answers_fits_what_the_document_says(route: Route, pa
         await ask(app, route.method, f"{route.path}?\xff", [BEARER]),
         await ask(app, route.method, route.path, [STRANGER]),
         await ask(app, "PATCH", route.path, [BEARER]),
-        await ask(app, route.method, route.path, [BEARER], b"{", disconnect=leaves),
-        await ask(app, route.method, route.path, [BEARER, (b"content-type", b"text/plain")], b"{}", disconnect=leaves),
-        await ask(app, route.method, route.path, [BEARER], b" " * 2_000_000, disconnect=leaves),
+        await ask(app, route.method, route.path, [BEARER], b"{", glances=leaves),
+        await ask(app, route.method, route.path, [BEARER, (b"content-type", b"text/plain")], b"{}", glances=leaves),
+        await ask(app, route.method, route.path, [BEARER], b" " * 2_000_000, glances=leaves),
     ]
     good = await ask_well(app, path, route, BEARER)
     gate.shut()

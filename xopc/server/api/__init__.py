@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from xopc.server.api.agent import AGENT, AGENT_ABORT, AGENT_RESUME
 from xopc.server.api.events import EVENTS
+from xopc.server.api.log_stream import LOG_STREAM
+from xopc.server.api.logs import (
+    LOG_DIRECTORY,
+    LOG_FILES,
+    LOG_LEVEL,
+    LOG_LEVEL_CHANGE,
+    LOG_LEVELS,
+    LOG_MODULES,
+    LOG_STATS,
+    LOGS,
+)
 from xopc.server.api.messages import MESSAGE, MESSAGE_SYNC
 from xopc.server.api.outbox import OUTBOUND, OUTBOUND_DELETE, OUTBOUND_RETRY
 from xopc.server.api.reference import with_reference
@@ -31,6 +42,15 @@ ROUTES: tuple[Route, ...] = with_reference(
     SESSION,
     SESSION_DELETE,
     EVENTS,
+    LOGS,
+    LOG_STREAM,
+    LOG_FILES,
+    LOG_STATS,
+    LOG_LEVELS,
+    LOG_MODULES,
+    LOG_DIRECTORY,
+    LOG_LEVEL,
+    LOG_LEVEL_CHANGE,
     OUTBOUND,
     OUTBOUND_RETRY,
     OUTBOUND_DELETE,

@@ -13,7 +13,7 @@ from xopc.contracts.errors import Failure, XopcError
 from xopc.core.hub import Hub, Subscription
 from xopc.server.query import read_query
 from xopc.server.routes import Call, Route
-from xopc.server.sse import EventStream, Frame
+from xopc.server.sse import EventStream, Frame, Slots
 
 HEARTBEAT = b": ping\nevent: ping\ndata:\n\n"
 MAX_SESSION_CHARS = 256
@@ -26,9 +26,7 @@ async def _events(call: Call[None]) -> EventStream:
     last_id = call.headers.get("last-event-id") or query.last_event_id
     name = call.headers.get("x-session-id") or query.session_id or str(uuid4())
     slots = services.event_streams
-    if slots.is_full:
-        limit = f"{slots.most} clients follow the events already; gateway.maxSseConnections is the limit."
-        raise XopcError(Failure.TOO_MANY_CONNECTIONS, limit)
+    refuse_when_full(slots)
     # Whoever comes back and misses nothing keeps his cursor, although `connected` is no event of the hub.
     hello_id = last_id if last_id and _CURSOR.fullmatch(last_id) else "0"
     hello = Frame("connected", Connected(name[:MAX_SESSION_CHARS]), hello_id)
@@ -40,6 +38,17 @@ async def _events(call: Call[None]) -> EventStream:
                 yield _Broadcast(services.hub, subscription, hello)
 
     return EventStream(opened, HEARTBEAT)
+
+
+def refuse_when_full(slots: Slots) -> None:
+    """Let nobody in beyond the limit.
+
+    Raises:
+        XopcError: TOO_MANY_CONNECTIONS.
+    """
+    if slots.is_full:
+        limit = f"{slots.most} clients follow the events already; gateway.maxSseConnections is the limit."
+        raise XopcError(Failure.TOO_MANY_CONNECTIONS, limit)
 
 
 class _Broadcast:
