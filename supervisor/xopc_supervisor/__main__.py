@@ -13,7 +13,7 @@ import time
 
 from xopc_supervisor import contract, lock, renew, sockets, store
 from xopc_supervisor.child import NOT_FOR_CHILDREN
-from xopc_supervisor.contract import Launch, LockInfo
+from xopc_supervisor.contract import Address, Launch, LockInfo
 from xopc_supervisor.estate import Estate
 from xopc_supervisor.log import Log, say
 from xopc_supervisor.loop import Supervisor
@@ -22,8 +22,9 @@ from xopc_supervisor.notify import watchdog_interval
 from xopc_supervisor.states import Policy
 
 PORT_WAIT_SECONDS = 30
-"""Under a service manager: how long a port or an address is waited for."""
+"""Under a service manager: how long a port, or loopback itself, is waited for."""
 PORT_POLL_SECONDS = 0.25
+LOOPBACK = "127.0.0.1"
 
 
 def main() -> int:
@@ -62,9 +63,10 @@ def _run(launch: Launch, marker: str) -> int:
         say(f"❌ {what}\n   {cure}", to=2)
         return contract.EXIT_FAILURE
     try:
-        listeners = _take_port(launch, [each.socket for each in handed], patient=bool(marker))
-        if listeners is None:
+        taken = _take_port(launch, [each.socket for each in handed], patient=bool(marker))
+        if taken is None:
             return contract.EXIT_FAILURE
+        launch, listeners = taken
         store.leave(handed, listeners)
         return _supervise(launch, marker, held, listeners)
     finally:
@@ -102,18 +104,28 @@ def _supervise(
             listener.close()
 
 
-def _take_port(launch: Launch, handed: list[socket.socket], *, patient: bool) -> list[socket.socket] | None:
-    """The listening sockets, some of them of those handed over, or None when told why there are none."""
+def _take_port(
+    launch: Launch, handed: list[socket.socket], *, patient: bool
+) -> tuple[Launch, list[socket.socket]] | None:
+    """The listening sockets, some of them of those handed over, with the launch that they are for, or None when told
+    why there are none.
+
+    Under a service manager loopback stands in for an address that went away since the configuration was read: the
+    gateway itself then waits for it, and moves there.
+    """
     deadline = time.monotonic() + (PORT_WAIT_SECONDS if patient else 0)
     while True:
         try:
-            return sockets.listen(launch.listen, handed)
+            return launch, sockets.listen(launch.listen, handed)
         except sockets.PortTakenError as error:
             if time.monotonic() >= deadline:
                 say(f"❌ Port {error.port} is already in use. Use --force to kill existing process.", to=2)
                 _explain(launch, error.port)
                 return None
         except sockets.AddressMissingError as error:
+            if patient and error.host != LOOPBACK:
+                launch = launch._replace(listen=(Address(LOOPBACK, launch.listen[0].port),))
+                continue
             if time.monotonic() >= deadline:
                 say(f"❌ This machine has no address {error.host}. Set gateway.bind to one that it has.", to=2)
                 return None

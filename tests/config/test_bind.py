@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import errno
+import resource
+import socket
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from xopc.config.bind import (
     Binding,
     Surroundings,
+    has_address,
     in_container,
     pick_tailnet_address,
     resolve_binding,
@@ -16,7 +21,10 @@ from xopc.config.bind import (
 from xopc.config.findings import Findings
 from xopc.contracts.settings import BindMode, GatewaySettings
 
-BARE_HOST = Surroundings(in_container=lambda: False, tailnet_address=lambda: None)
+BARE_HOST = Surroundings(in_container=lambda: False, tailnet_address=lambda: None, has_address=lambda _: True)
+CONTAINER = evolve(BARE_HOST, in_container=lambda: True)
+LOCAL = {"127.0.0.1", "192.0.2.6"}
+BROADCAST = "255.255.255.255"
 LOOPBACK = Binding(BindMode.LOOPBACK, ("127.0.0.1",), ("::1",))
 
 
@@ -44,18 +52,16 @@ def test_lan_is_all_interfaces() -> None:
 
 def test_auto_is_all_interfaces_in_a_container_and_loopback_elsewhere() -> None:
     auto = GatewaySettings(bind=BindMode.AUTO)
-    container = Surroundings(in_container=lambda: True, tailnet_address=lambda: None)
-    assert bound(auto, outside=container) == Binding(BindMode.AUTO, ("0.0.0.0",))
+    assert bound(auto, outside=CONTAINER) == Binding(BindMode.AUTO, ("0.0.0.0",))
     assert bound(auto) == Binding(BindMode.AUTO, ("127.0.0.1",), ("::1",))
 
 
 def test_loopback_stays_loopback_in_a_container() -> None:
-    container = Surroundings(in_container=lambda: True, tailnet_address=lambda: None)
-    assert bound(GatewaySettings(), outside=container) == LOOPBACK
+    assert bound(GatewaySettings(), outside=CONTAINER) == LOOPBACK
 
 
 def test_tailnet_is_the_address_in_the_tailnet() -> None:
-    outside = Surroundings(in_container=lambda: False, tailnet_address=lambda: "100.101.102.103")
+    outside = evolve(BARE_HOST, tailnet_address=lambda: "100.101.102.103")
     binding = bound(GatewaySettings(bind=BindMode.TAILNET), outside=outside)
     assert binding == Binding(BindMode.TAILNET, ("100.101.102.103",))
 
@@ -63,10 +69,12 @@ def test_tailnet_is_the_address_in_the_tailnet() -> None:
 def test_without_a_tailnet_it_is_loopback_and_a_warning() -> None:
     findings = Findings()
     binding = resolve_binding(GatewaySettings(bind=BindMode.TAILNET), None, BARE_HOST, findings)
-    assert binding == Binding(BindMode.TAILNET, ("127.0.0.1",), ("::1",))
-    assert findings.warnings == [
-        "$.gateway.bind: no tailnet address (100.64.0.0/10) on this host; listening at 127.0.0.1"
-    ]
+    assert (binding.hosts, binding.optional_hosts) == (("127.0.0.1",), ("::1",))
+    assert binding.lack is not None
+    assert not binding.lack.required
+    what = "$.gateway.bind: no tailnet address (100.64.0.0/10) on this host"
+    assert str(binding.lack.problem) == what
+    assert findings.warnings == [f"{what}; listening at 127.0.0.1 until there is one"]
 
 
 def test_custom_is_the_address_given() -> None:
@@ -74,7 +82,27 @@ def test_custom_is_the_address_given() -> None:
     assert bound(settings) == Binding(BindMode.CUSTOM, ("127.0.0.2",))
 
 
-@pytest.mark.parametrize("host", [None, "", "localhost", "example.com", "::1", "127.1", "256.0.0.1", "010.0.0.1"])
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        (GatewaySettings(bind=BindMode.CUSTOM, custom_bind_host="192.0.2.7"), "$.gateway.customBindHost"),
+        (GatewaySettings(host="192.0.2.7"), "$.gateway.host"),
+    ],
+)
+def test_loopback_stands_in_for_an_address_that_the_host_lacks(settings: GatewaySettings, key: str) -> None:
+    binding = bound(settings, outside=evolve(BARE_HOST, has_address=LOCAL.__contains__))
+    assert (binding.mode, binding.hosts, binding.optional_hosts) == (BindMode.CUSTOM, ("127.0.0.1",), ("::1",))
+    assert binding.lack is not None
+    assert (binding.lack.address, binding.lack.required) == ("192.0.2.7", True)
+    assert str(binding.lack.problem) == f"{key}: no address 192.0.2.7 on this host"
+    assert binding.lack.refusal.path == key
+    what = "gateway.bind=custom requires a valid IPv4 gateway.customBindHost, and there is no address 192.0.2.7 on this"
+    assert binding.lack.refusal.what.startswith(what)
+
+
+@pytest.mark.parametrize(
+    "host", [None, "", "localhost", "example.com", "::1", "127.1", "256.0.0.1", "010.0.0.1", "224.0.0.1", BROADCAST]
+)
 def test_custom_without_a_dotted_ipv4_address_is_refused(host: str | None) -> None:
     message = refused(GatewaySettings(bind=BindMode.CUSTOM, custom_bind_host=host))
     assert "gateway.bind=custom requires a valid IPv4 gateway.customBindHost" in message
@@ -167,6 +195,30 @@ def test_a_tailnet_address_is_picked_by_its_range_and_its_interface(
     addresses: list[tuple[str, str]], picked: str | None
 ) -> None:
     assert pick_tailnet_address(addresses) == picked
+
+
+def test_an_address_is_there_when_one_can_listen_at_it() -> None:
+    assert has_address("127.0.0.2")
+    assert has_address("0.0.0.0")
+    assert not has_address("198.51.100.7"), "of a network for examples, RFC 5737"
+
+
+def test_an_address_whose_port_may_not_be_used_is_there_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    assert has_address("127.0.0.1")
+
+
+def test_without_descriptors_nothing_is_known_of_an_address() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            has_address("127.0.0.1")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_the_interfaces_of_this_host_can_be_read() -> None:

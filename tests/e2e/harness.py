@@ -119,8 +119,9 @@ class Gateway:
         body: bytes | str | None = None,
         token: str | None = TOKEN,
         headers: dict[str, str] | None = None,
+        host: str = "127.0.0.1",
     ) -> Reply:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection(host, self.port, timeout=20)
         with contextlib.closing(connection):
             credential = {"Authorization": f"Bearer {token}"} if token else {}
             connection.request(method, path, body, {**credential, **(headers or {})})

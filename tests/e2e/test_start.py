@@ -148,17 +148,6 @@ def test_rows_095_096_a_lock_file_that_nobody_holds_does_not_stop_a_start(
     assert start().health()["status"] == "healthy"
 
 
-def test_row_225_only_loopback_listens(gateway: Gateway) -> None:
-    addresses = gateway.request("GET", "/api/status").json["addresses"]
-    assert addresses[0] == f"127.0.0.1:{gateway.port}"
-    assert {address.rpartition(":")[0] for address in addresses} <= {"127.0.0.1", "[::1]"}
-
-
-def test_row_228_the_older_host_key_is_accepted(home: Path, start: Start) -> None:
-    write_config(home, {"gateway": {"host": "127.0.0.1", "auth": {"token": TOKEN}}})
-    assert start().health()["status"] == "healthy"
-
-
 def test_row_232_an_edited_configuration_counts_at_the_next_start(home: Path, start: Start) -> None:
     write_config(home, '{\n  // a comment\n  "gateway": {"auth": {"mode": "none"}},\n}\n')
     assert start().request("GET", "/api/status", token=None).status == 200

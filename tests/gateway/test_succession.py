@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 import trio
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.gateway.line import Line
 from xopc.gateway.orders import Declined, HandOver, Orders, Restart, Stop
 from xopc.gateway.problems import Problems
-from xopc.gateway.succession import SUCCESSOR_SECONDS, Succession, may_be_succeeded, moves
+from xopc.gateway.succession import SUCCESSOR_SECONDS, Succession, may_be_succeeded
 
 ORDER = Restart("respawn", "a new version")
 
@@ -84,12 +84,6 @@ async def test_a_successor_is_not_waited_for_for_ever(parts: Parts, autojump_clo
     began = trio.current_time()
     assert await parts.succession.come() is None
     assert trio.current_time() - began == pytest.approx(SUCCESSOR_SECONDS)
-
-
-def test_another_port_and_nothing_else_moves(resolved: Resolved) -> None:
-    assert not moves(resolved, resolved)
-    assert moves(resolved, evolve(resolved, port=resolved.port + 1))
-    assert not moves(resolved, evolve(resolved, warnings=("odd",)))
 
 
 def test_the_environment_may_forbid_a_successor() -> None:

@@ -20,7 +20,7 @@ from xopc.config.setup import prepare
 from xopc.gateway.line import Line
 from xopc.gateway.places import Places
 from xopc.gateway.tree import Home, Outcome, run
-from xopc_supervisor.contract import Go, Inheritance
+from xopc_supervisor.contract import Address, Go, Inheritance
 
 TOKEN = "an-invented-token-0123456789"
 
@@ -77,6 +77,8 @@ async def running(
     boot_id: str = "boot-1",
     use_accepted: bool = False,
     edited: object = None,
+    bound: tuple[Address, ...] = (),
+    problem: str | None = None,
     **variables: str,
 ) -> AsyncGenerator[Supervised]:
     """A tree from its start to its end, which the block has to bring about."""
@@ -91,7 +93,7 @@ async def running(
         environ=environ,
         inheritance=Inheritance(0, 0, (), boot_id, 4711),
         go=Go(kind, f"a {kind}", since),
-        places=Places((socket.create_server(("127.0.0.1", 0)),)),
+        places=Places((socket.create_server(("127.0.0.1", 0)),), bound or resolved.addresses, problem=problem),
         line=Line(theirs.detach()),
     )
     supervised = Supervised(home, trio.SocketStream(trio.socket.from_stdlib_socket(ours)), [])
@@ -310,3 +312,28 @@ async def test_where_no_process_may_follow_other_addresses_wait_for_the_next_sta
         assert (await supervised.get("/health"))["generation"] == 2
         await supervised.tell("stop")
     assert "gateway.port or gateway.bind changed" in capfd.readouterr().out
+
+
+async def test_an_address_that_is_not_there_is_a_problem_from_the_first_answer_on(configured: Path) -> None:
+    custom = {"bind": "custom", "customBindHost": "198.51.100.7", "auth": {"token": TOKEN}}
+    write(configured, {"gateway": custom})
+    async with running(configured) as supervised:
+        await supervised.words("ready")
+        health = await supervised.get("/health")
+        assert (health["status"], health["problems"]) == ("degraded", ["addresses"])
+        assert any(node["name"] == "addresses" for node in (await supervised.get("/api/tree"))["children"])
+        write(configured, {"gateway": {**custom, "customBindHost": "127.0.0.2"}})
+        await supervised.tell("restart reload SIGHUP")
+        assert await supervised.words("SIGHUP") == ["restart respawn SIGHUP"]
+        await supervised.tell("stop")
+
+
+async def test_sockets_that_are_not_for_what_the_configuration_names_are_tried_for_again_by_a_restart(
+    configured: Path,
+) -> None:
+    async with running(configured, bound=(Address("127.0.0.1", 1),), problem="port 18790 is taken") as supervised:
+        await supervised.words("ready")
+        assert (await supervised.get("/health"))["problems"] == ["addresses"]
+        await supervised.tell("restart in-process by hand")
+        assert await supervised.words("by hand") == ["restart respawn by hand"]
+        await supervised.tell("stop")

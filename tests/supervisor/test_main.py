@@ -117,6 +117,18 @@ def test_an_address_that_is_not_there_is_named(launch: Launch) -> None:
     assert "gateway.bind" in output
 
 
+def test_under_a_service_manager_loopback_stands_in_for_an_address_that_is_not_there(launch: Launch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = start(launch._replace(listen=(Address("198.51.100.7", port),)), XOPC_SERVICE_MARKER="systemd")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    assert born(launch)["ports"] == [port]
+    socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    process.send_signal(signal.SIGTERM)
+    assert ended(process)[0] == 0
+
+
 @pytest.mark.parametrize(("marker", "code"), [("", 1), ("systemd", 78), ("launchd", 0)])
 def test_a_held_lock_names_its_owner(launch: Launch, marker: str, code: int) -> None:
     owner = LockInfo(os.getpid(), start_time(os.getpid()), launch.config_path, "")

@@ -13,6 +13,7 @@ from xopc.config.load import Document, load_document, settings_in
 from xopc.config.paths import Paths, resolve_paths
 from xopc.contracts.auth import Auth, RateLimit
 from xopc.contracts.settings import Settings
+from xopc_supervisor.contract import Address
 
 
 @frozen
@@ -45,6 +46,19 @@ class Resolved:
     rate_limit: RateLimit = field(default=RateLimit())
     refusal: str | None = None
     """Where the file does not validate and its last accepted copy is in force: why, and what to do."""
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Where to listen, the main address first."""
+        return self.binding.addresses(self.port)
+
+    def look_again(self, environ: Mapping[str, str]) -> Binding:
+        """The binding as it is now: the host's addresses come and go.
+
+        Raises:
+            OSError: the host does not tell.
+        """
+        return resolve_binding(self.settings.gateway, self.flags.bind, surroundings(environ), Findings())
 
 
 def resolve(environ: Mapping[str, str], flags: Flags) -> Resolved:

@@ -19,6 +19,8 @@ class Places:
 
     serving: tuple[socket.socket, ...]
     """The main one first."""
+    addresses: tuple[Address, ...]
+    """What they are for."""
     retired: tuple[socket.socket, ...] = ()
     """Of addresses that are given up: whoever waits there is served still."""
     problem: str | None = None
@@ -30,20 +32,23 @@ def find_places(
 ) -> Places:
     """What to serve at. `bound` are the addresses that the `inherited` sockets are for.
 
-    A process that another serves beside refuses what is not to be had; one that is `alone` serves where it can.
+    A process that another serves beside refuses what is not to be had, and does not give up an address for loopback,
+    unless this host has lost it. One that is `alone` serves where it can.
 
     Raises:
         ConfigError: the addresses that the configuration names are not to be had.
     """
-    wanted = resolved.binding.addresses(resolved.port)
+    wanted, lack = resolved.addresses, resolved.binding.lack
     if wanted == bound:
-        return Places(tuple(inherited))
+        return Places(tuple(inherited), bound)
+    if not alone and lack is not None and lack.required and lack.address not in {address.host for address in bound}:
+        raise ConfigError(str(resolved.paths.config_path), lack.refusal)
     try:
         serving = line.ask_for_sockets(wanted)
     except SocketsRefusedError as error:
         what = f"the gateway cannot listen at {wanted[0].host} port {wanted[0].port}: {error}"
         if alone:
-            return Places(tuple(inherited), problem=f"{what}. It goes on where it was")
+            return Places(tuple(inherited), bound, problem=f"{what}. It goes on where it was")
         problem = Problem("$.gateway.port", f"{what}. Choose another port or gateway.bind")
         raise ConfigError(str(resolved.paths.config_path), problem) from None
     names = {listener.getsockname() for listener in serving}
@@ -51,4 +56,4 @@ def find_places(
     for listener in inherited:
         if listener not in retired:
             listener.close()
-    return Places(tuple(serving), tuple(retired))
+    return Places(tuple(serving), wanted, tuple(retired))

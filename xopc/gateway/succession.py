@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import structlog
 import trio
 
-from xopc.config.resolve import Resolved
 from xopc.gateway import problems
 from xopc.gateway.line import Line
 from xopc.gateway.orders import Declined, HandOver, Orders, Restart, Stop
@@ -18,11 +17,6 @@ SUCCESSOR_SECONDS = 3.0
 """For a new process to stand by, when this one is stuck."""
 
 log = structlog.get_logger("xopc.gateway")
-
-
-def moves(before: Resolved, after: Resolved) -> bool:
-    """Whether the sockets of one configuration are not those of the other: a new process has to bind them."""
-    return after.binding.addresses(after.port) != before.binding.addresses(before.port)
 
 
 def may_be_succeeded(environ: Mapping[str, str]) -> bool:

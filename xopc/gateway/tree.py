@@ -3,6 +3,7 @@
 storage                    the life of the process
 ├─ orders                  signals and the supervisor's words
 ├─ alive                   tells the supervisor that the event loop turns
+├─ addresses               looks whether this host has those that the configuration names
 ├─ server                  the accept loop: knows the gate, not the services
 └─ generation              all that depends on the configuration
 """
@@ -38,6 +39,7 @@ from xopc.core.log_level import LevelSwitch
 from xopc.core.runs import Runs
 from xopc.core.tasks import Branch, Node, open_branch, utc_now
 from xopc.gateway import problems
+from xopc.gateway.addresses import watch_addresses
 from xopc.gateway.causes import record_boot, record_restart
 from xopc.gateway.drain import LINGER_SECONDS, drain, force_exit, leave_at_second_stop
 from xopc.gateway.generation import Generation, Life, start_generation
@@ -47,7 +49,7 @@ from xopc.gateway.memory import collect_generation
 from xopc.gateway.orders import Declined, HandOver, Orders, Restart, Stop, receive_orders
 from xopc.gateway.places import Places
 from xopc.gateway.problems import Problems
-from xopc.gateway.succession import Succession, may_be_succeeded, moves
+from xopc.gateway.succession import Succession, may_be_succeeded
 from xopc.gateway.vitals import Identity, Vitals, addresses_of
 from xopc.gateway.watch import TICK_SECONDS, Watch
 from xopc.server.api import ROUTES
@@ -144,7 +146,8 @@ class Gateway:
         await self._branch.start("server", serve)
         home.line.say(contract.LISTENING)
         await self._branch.start("alive", self._say_alive)
-        home.problems.reporter(problems.ADDRESSES)(home.places.problem)
+        watch = partial(watch_addresses, home.places, home.environ, home.problems, self._orders.give)
+        await self._branch.start("addresses", watch, lambda: self._generation.resolved)
         await self._say_ready()
         if home.inheritance.heirloom_fd is not None:
             await self._branch.start("heirloom", receive_connections, home.inheritance.heirloom_fd, self._server.adopt)
@@ -274,10 +277,10 @@ class Gateway:
             what = what if refusal is None else f"{what}. {refusal}"
             self._home.problems.report(problems.CONFIGURATION, what, degrades=refusal is not None, happens=True)
             return True
-        self._home.problems.clear(problems.HAND_OVER)
         if self._moves(resolved):
             self._succession.wish(order)
             return True
+        self._home.problems.clear(problems.HAND_OVER)
         began = trio.current_time()
         log.info("Restarting in this process.", reason=order.reason)
         self._home.line.say(contract.RESTART, contract.IN_PROCESS, order.reason)
@@ -326,7 +329,7 @@ class Gateway:
 
     def _moves(self, resolved: Resolved) -> bool:
         """Whether a configuration has to be served by a new process: at other addresses."""
-        if not moves(self._home.resolved, resolved):
+        if resolved.addresses == self._home.places.addresses:
             return False
         if not may_be_succeeded(self._home.environ):
             log.warn("gateway.port or gateway.bind changed: stop and start the gateway for them to take effect.")

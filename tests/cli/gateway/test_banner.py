@@ -24,6 +24,12 @@ def test_the_first_block(home: Path) -> None:
     )
 
 
+def test_an_address_that_is_not_there_is_told_with_the_one_that_stands_in(home: Path) -> None:
+    configure(home, bind="custom", customBindHost="198.51.100.7")
+    block = first_block(prepare(environ(home), Flags()))
+    assert "   Bind: custom (127.0.0.1: no address 198.51.100.7 on this host)\n" in block
+
+
 def test_the_second_block_leaves_the_port_to_the_supervisor(home: Path) -> None:
     configure(home)
     block = second_block(prepare(environ(home), Flags(port=0)))

@@ -62,6 +62,19 @@ def test_the_first_block_is_out_before(home: Path, capsys: pytest.CaptureFixture
 
 
 @pytest.mark.usefixtures("execve")
+def test_an_address_that_is_not_there_is_refused_by_hand_and_waited_for_under_a_service_manager(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure(home, bind="custom", customBindHost="198.51.100.7")
+    assert run() == 1
+    assert "there is no address 198.51.100.7 on this host" in capsys.readouterr().err
+    monkeypatch.setenv("XOPC_SERVICE_MARKER", "launchd")
+    with pytest.raises(BecameError) as caught:
+        run()
+    assert caught.value.launch.listen[0].host == "127.0.0.1"
+
+
+@pytest.mark.usefixtures("execve")
 def test_another_configuration_and_dot_env_go_with_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / ".env").write_text("XOPC_PROFILE=work\nOTHER=1\n")
     monkeypatch.chdir(home)

@@ -25,9 +25,9 @@ def test_without_anything_it_is_the_default_gateway_and_nothing_is_made(home: Pa
 
 
 def test_without_a_lock_the_configuration_says_where(home: Path) -> None:
-    configure(home, port=4711, bind="custom", customBindHost="192.168.1.20")
+    configure(home, port=4711, bind="custom", customBindHost="127.0.0.2")
     target = find_target(None)
-    assert target.url == "http://192.168.1.20:4711"
+    assert target.url == "http://127.0.0.2:4711"
     assert target.credential == TOKEN
 
 

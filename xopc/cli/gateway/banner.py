@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xopc.cli.gateway.target import connectable
 from xopc.cli.output import preview
+from xopc.config.bind import Binding
 from xopc.config.resolve import Resolved
 from xopc.contracts.auth import AuthMode, SecretSource
 
@@ -13,7 +14,7 @@ def first_block(resolved: Resolved) -> str:
     lines = [
         *(_welcome(resolved) if resolved.first_run else ()),
         "🚀 Starting xopc gateway...",
-        f"   Bind: {resolved.binding.mode.value} ({resolved.binding.hosts[0]})",
+        f"   Bind: {resolved.binding.mode.value} ({_where(resolved.binding)})",
         f"   Port: {resolved.port or 'any free one'}",
         *(f"⚠️  {warning}" for warning in resolved.warnings),
         "",
@@ -27,6 +28,12 @@ def second_block(resolved: Resolved) -> str:
     """Where it is and who may enter, `{port}` standing for the port."""
     url = f"http://{connectable(resolved.binding.hosts[0])}:{{port}}"
     return f"✅ Gateway started\n   URL: {url}\n   {_who_may_enter(resolved)}"
+
+
+def _where(binding: Binding) -> str:
+    """The main address; where it is not the one that was asked for, with the reason."""
+    lack = binding.lack
+    return f"{binding.hosts[0]}: {lack.problem.what}" if lack is not None and lack.required else binding.hosts[0]
 
 
 def _welcome(resolved: Resolved) -> list[str]:

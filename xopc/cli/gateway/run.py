@@ -63,6 +63,7 @@ def run(
     environ = read_environment(config)
     try:
         resolved = prepare(environ, Flags(port, bind, token), persist=not no_persist_token)
+        _refuse_lack(resolved, environ)
     except ConfigError as error:
         print(f"Gateway refused to start: {error.message}", file=sys.stderr)
         return refusal_exit(environ)
@@ -72,6 +73,15 @@ def run(
     with contextlib.suppress(OSError):
         print(first_block(resolved), flush=True)
     return _become_supervisor(resolved, environ)
+
+
+def _refuse_lack(resolved: Resolved, environ: Mapping[str, str]) -> None:
+    """Whoever starts by hand can mend an address that is not there; under a service manager it is waited for."""
+    from xopc.contracts.errors import ConfigError
+
+    lack = resolved.binding.lack
+    if lack is not None and lack.required and not environ.get(contract.MARKER_VARIABLE):
+        raise ConfigError(str(resolved.paths.config_path), lack.refusal)
 
 
 def _become_supervisor(resolved: Resolved, environ: Mapping[str, str]) -> NoReturn:
@@ -107,7 +117,7 @@ def launch(resolved: Resolved) -> Launch:
         lock_path=str(paths.lock_path),
         intent_path=str(paths.intent_path),
         log_dir=str(paths.log_dir),
-        listen=resolved.binding.addresses(resolved.port),
+        listen=resolved.addresses,
         command=(*PYTHON, "xopc.gateway"),
         explain_port=(*PYTHON, "xopc.service.ports"),
         version_file=str(Path(xopc.__file__)),
