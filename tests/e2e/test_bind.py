@@ -27,6 +27,12 @@ def configure(home: Path, **gateway: object) -> None:
     write_config(home, {"gateway": {"auth": {"token": TOKEN}, **gateway}})
 
 
+def settled(gateway: Gateway) -> Gateway:
+    """One that has seen that its file did not change while it started: an edit from now on takes effect when asked."""
+    until(lambda: "The gateway is ready." in gateway.text, "the start is over")
+    return gateway
+
+
 def addresses_of_interfaces() -> list[str]:
     """The IPv4 addresses by which others reach this machine."""
     found = (one for addresses in psutil.net_if_addrs().values() for one in addresses)
@@ -134,7 +140,7 @@ def test_a_start_by_hand_at_an_address_that_is_not_there_is_refused_at_once(home
 def waiting(home: Path, start: Start) -> Gateway:
     """A gateway under a service manager, whose address is not there."""
     configure(home, bind="custom", customBindHost=NOWHERE)
-    return start(XOPC_SERVICE_MARKER="systemd")
+    return settled(start(XOPC_SERVICE_MARKER="systemd"))
 
 
 def test_under_a_service_manager_it_serves_at_loopback_and_says_what_is_missing(waiting: Gateway) -> None:
@@ -175,7 +181,7 @@ def test_an_address_that_is_there_after_all_is_moved_to(waiting: Gateway) -> Non
 
 def test_no_address_is_given_up_for_one_that_is_not_there(home: Path, start: Start) -> None:
     configure(home, bind="custom", customBindHost="127.0.0.2")
-    gateway = start()
+    gateway = settled(start())
     before = gateway.child_pid
     configure(home, bind="custom", customBindHost=NOWHERE)
     done = gateway.xopc("gateway", "restart", "--wait", "20s")
@@ -191,7 +197,7 @@ def test_no_address_is_given_up_for_one_that_is_not_there(home: Path, start: Sta
 
 def test_a_crash_after_the_address_went_wrong_on_disk_is_followed_at_loopback(home: Path, start: Start) -> None:
     configure(home, bind="custom", customBindHost="127.0.0.2")
-    gateway = start()
+    gateway = settled(start())
     configure(home, bind="custom", customBindHost=NOWHERE)
     os.kill(gateway.child_pid, signal.SIGKILL)
     until(lambda: listens_at(gateway, "127.0.0.1") and gateway.health()["status"] == "degraded", "loopback is served")
@@ -200,7 +206,7 @@ def test_a_crash_after_the_address_went_wrong_on_disk_is_followed_at_loopback(ho
 
 def test_a_port_that_somebody_has_after_a_crash_is_taken_by_a_restart_once_it_is_free(home: Path, start: Start) -> None:
     with socket.create_server(("127.0.0.2", 0)) as other:
-        gateway = start("--port", str(other.getsockname()[1]))
+        gateway = settled(start("--port", str(other.getsockname()[1])))
         configure(home, bind="custom", customBindHost="127.0.0.2")
         boot = gateway.boot_id()
         os.kill(gateway.child_pid, signal.SIGKILL)
