@@ -115,7 +115,7 @@ class Launch(NamedTuple):
     ready_text: str
     """Printed once, when the first child is ready; `{port}` stands for the port."""
     flags: JsonObject
-    """Command-line settings, which outrank a reloaded file: `port`, `bind`, `token`."""
+    """Command-line settings, which outrank a reloaded file: `port`, `bind`, `token`, `generated`."""
 
     def to_json(self) -> str:
         return json.dumps(self._asdict(), separators=(",", ":"))

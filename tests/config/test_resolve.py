@@ -123,3 +123,57 @@ def test_a_secret_is_not_shown(file: Path) -> None:
     configuration = resolved(file, {"gateway": {"auth": {"token": TOKEN}}}, Flags(token="another-token-of-the-tests"))
     assert TOKEN not in repr(configuration)
     assert "another-token-of-the-tests" not in repr(configuration)
+
+
+STRICT = {"security": {"strict": True}, "bind": "lan", "auth": {"token": TOKEN, "rateLimit": {"maxAttempts": 5}}}
+DESK = {"corsOrigins": ["https://desk.example.com"]}
+
+
+def test_strict_security_refuses_what_is_critical_and_nothing_else(file: Path) -> None:
+    configuration = resolved(file, {"gateway": {**STRICT, **DESK}})
+    assert configuration.strict
+    assert [finding.check_id.value for finding in configuration.audit] == [
+        "gateway.auth.short_token",
+        "gateway.transport.no_tls",
+        "gateway.bind.all_interfaces",
+    ]
+    problems = refused(file, {"gateway": STRICT}).problems
+    assert [problem.path for problem in problems] == ["$.gateway.corsOrigins"]
+    assert "gateway.cors.no_explicit_origins" in problems[0].what
+    assert "Name in gateway.corsOrigins the pages" in problems[0].what
+
+
+@pytest.mark.parametrize(
+    ("gateway", "path"),
+    [
+        ({"corsOrigins": ["*"]}, "$.gateway.corsOrigins"),
+        ({**DESK, "auth": {"mode": "none", "rateLimit": {"maxAttempts": 5}}}, "$.gateway.auth.mode"),
+        ({**DESK, "auth": {"rateLimit": {"maxAttempts": 5}}}, "$.gateway.auth.token"),
+        ({**DESK, "auth": {"token": TOKEN}}, "$.gateway.auth.rateLimit"),
+    ],
+)
+def test_what_strict_security_refuses_is_told_with_its_key(file: Path, gateway: dict[str, object], path: str) -> None:
+    assert [problem.path for problem in refused(file, {"gateway": {**STRICT, **gateway}}).problems] == [path]
+
+
+def test_without_strictness_nothing_is_refused(file: Path) -> None:
+    gateway = {"bind": "lan", "corsOrigins": ["*"], "auth": {"mode": "none"}}
+    severities = [finding.severity.value for finding in resolved(file, {"gateway": gateway}).audit]
+    assert severities[:2] == ["critical", "critical"]
+
+
+def test_the_environment_makes_security_strict(file: Path) -> None:
+    document = {"gateway": {"bind": "lan", "auth": {"token": TOKEN, "rateLimit": {"maxAttempts": 5}}}}
+    assert not resolved(file, document, XOPC_GATEWAY_STRICT_SECURITY="0").strict
+    assert "corsOrigins" in refused(file, document, XOPC_GATEWAY_STRICT_SECURITY="1").message
+
+
+def test_a_mode_of_the_environment_is_refused_as_the_variable(file: Path) -> None:
+    document = {"gateway": {**STRICT, **DESK}}
+    (problem,) = refused(file, document, XOPC_GATEWAY_AUTH_MODE="none").problems
+    assert problem.path == "XOPC_GATEWAY_AUTH_MODE"
+
+
+def test_at_loopback_strict_security_has_nothing_to_refuse(file: Path) -> None:
+    configuration = resolved(file, {"gateway": {"security": {"strict": True}, "auth": {"mode": "none"}}})
+    assert [finding.check_id.value for finding in configuration.audit] == ["gateway.auth.none_loopback"]

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import threading
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def test_the_first_run_makes_all_that_a_gateway_needs(tmp_path: Path, environ: d
     assert len(token) == 48
     assert configuration.first_run
     assert configuration.auth.source is SecretSource.GENERATED
-    assert configuration.flags == Flags()
+    assert configuration.flags == Flags(generated=sha256(token.encode()).hexdigest())
     assert configuration.warnings == ()
     assert json.loads((state / "xopc.json").read_text()) == {"gateway": {"auth": {"token": token}}}
     assert mode(state / "xopc.json") == 0o600
@@ -82,7 +83,7 @@ def test_a_first_run_that_needs_no_token_writes_none(
 
 def test_flags_are_not_written(tmp_path: Path, environ: dict[str, str]) -> None:
     configuration = prepare(environ, Flags(port=0, bind="lan"))
-    assert configuration.flags == Flags(port=0, bind="lan")
+    assert (configuration.flags.port, configuration.flags.bind, configuration.flags.token) == (0, "lan", None)
     assert set(json.loads((tmp_path / ".xopc" / "xopc.json").read_text())["gateway"]) == {"auth"}
 
 
@@ -131,7 +132,17 @@ def test_without_persisting_the_token_is_in_memory_alone(tmp_path: Path, environ
 def test_whoever_resolves_again_with_the_flags_gets_the_token_in_memory(environ: dict[str, str]) -> None:
     configuration = prepare(environ, Flags(), persist=False)
     again = prepare(environ, configuration.flags)
-    assert again.auth == Auth(AuthMode.TOKEN, configuration.auth.secret, SecretSource.FLAG)
+    assert again.auth == Auth(AuthMode.TOKEN, configuration.auth.secret, SecretSource.GENERATED)
+
+
+def test_the_processes_of_a_start_know_its_token_for_a_generated_one_and_no_other(
+    file: Path, environ: dict[str, str]
+) -> None:
+    first = prepare(environ, Flags())
+    assert prepare(environ, first.flags).auth == first.auth
+    assert prepare(environ, Flags()).auth.source is SecretSource.CONFIG
+    file.write_text(json.dumps({"gateway": {"auth": {"token": TOKEN}}}))
+    assert prepare(environ, first.flags).auth == Auth(AuthMode.TOKEN, TOKEN, SecretSource.CONFIG)
 
 
 def test_a_read_only_file_keeps_its_text_and_the_token_is_in_memory(file: Path, environ: dict[str, str]) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-from xopc.config.auth import resolve_auth, resolve_rate_limit
+from xopc.config.audit import STRICT_VARIABLE, AuditFinding, CheckId, Severity, audit
+from xopc.config.auth import MODE_VARIABLE, resolve_auth, resolve_rate_limit
 from xopc.config.bind import Binding, resolve_binding, surroundings
 from xopc.config.findings import Findings
 from xopc.config.load import Document, load_document, settings_in
 from xopc.config.paths import Paths, resolve_paths
-from xopc.contracts.auth import Auth, RateLimit
+from xopc.contracts.auth import Auth, AuthMode, RateLimit, SecretSource
 from xopc.contracts.settings import Settings
-from xopc_supervisor.contract import Address
+from xopc_supervisor.contract import Address, is_on
 
 
 @frozen
@@ -24,6 +26,8 @@ class Flags:
     """0 asks the kernel for a free port."""
     bind: str | None = None
     token: str | None = field(default=None, repr=False)
+    generated: str | None = None
+    """The SHA-256 in hex of the token that this start generated, where it did."""
 
 
 @frozen
@@ -46,6 +50,14 @@ class Resolved:
     rate_limit: RateLimit = field(default=RateLimit())
     refusal: str | None = None
     """Where the file does not validate and its last accepted copy is in force: why, and what to do."""
+    strict: bool = False
+    """Whether what is critical in `audit` refuses a configuration."""
+
+    @property
+    def audit(self) -> tuple[AuditFinding, ...]:
+        """What the security audit has to say of it, the worst first."""
+        origins = self.settings.gateway.cors_origins
+        return audit(self.auth, self.binding, origins, self.rate_limit, strict=self.strict)
 
     @property
     def addresses(self) -> tuple[Address, ...]:
@@ -84,7 +96,7 @@ def weigh(paths: Paths, document: Document | None, file: str, environ: Mapping[s
     settings = settings_in(document, environ, findings)
     # What follows judges the settings together, and would misjudge those that could not be read.
     findings.check(file)
-    auth = resolve_auth(settings.gateway.auth, environ, flags.token, findings)
+    auth = _marked(resolve_auth(settings.gateway.auth, environ, flags.token, findings), flags.generated)
     rate_limit = resolve_rate_limit(settings.gateway.auth.rate_limit, environ, findings)
     binding = resolve_binding(settings.gateway, flags.bind, surroundings(environ), findings)
     if flags.port is not None and not 0 <= flags.port <= 65535:
@@ -93,4 +105,32 @@ def weigh(paths: Paths, document: Document | None, file: str, environ: Mapping[s
     port = settings.gateway.port if flags.port is None else flags.port
     content = document.content if document else None
     warnings = tuple(findings.warnings)
-    return Resolved(paths, settings, auth, binding, port, warnings, flags, content=content, rate_limit=rate_limit)
+    strict = settings.gateway.security.strict or is_on(environ.get(STRICT_VARIABLE))
+    resolved = Resolved(
+        paths, settings, auth, binding, port, warnings, flags, content=content, rate_limit=rate_limit, strict=strict
+    )
+    if strict:
+        _refuse_critical(resolved.audit, environ, findings)
+        findings.check(file)
+    return resolved
+
+
+def _marked(auth: Auth, generated: str | None) -> Auth:
+    """Tell of a token that it is the generated one, wherever it was read from."""
+    if auth.secret is None or sha256(auth.secret.encode()).hexdigest() != generated:
+        return auth
+    return evolve(auth, source=SecretSource.GENERATED)
+
+
+def _refuse_critical(audit: Iterable[AuditFinding], environ: Mapping[str, str], findings: Findings) -> None:
+    for finding in audit:
+        if finding.severity is Severity.CRITICAL:
+            why = f"{finding.check_id.value}, which gateway.security.strict refuses"
+            what = f"{finding.title} ({why}): {finding.remediation}"
+            findings.refuse(_place(finding.check_id, environ), what)
+
+
+def _place(check: CheckId, environ: Mapping[str, str]) -> str:
+    """Where to look: at the variable, where one outranks the file."""
+    is_outranked = environ.get(MODE_VARIABLE, "").strip().lower() == AuthMode.NONE.value
+    return MODE_VARIABLE if check is CheckId.NONE_ON_NETWORK and is_outranked else check.place

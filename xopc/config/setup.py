@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
 
@@ -57,15 +58,16 @@ def generate_token() -> str:
 
 def _with_token(resolved: Resolved, token: str) -> Resolved:
     generated = Auth(AuthMode.TOKEN, token, SecretSource.GENERATED)
+    flags = evolve(resolved.flags, generated=sha256(token.encode()).hexdigest())
     if resolved.auth.secret == token:
-        return evolve(resolved, auth=generated)
+        return evolve(resolved, auth=generated, flags=flags)
     if resolved.auth.secret is not None:
         return resolved
     warning = "the token is kept in memory alone: it is another one after the next start"
     return evolve(
         resolved,
         auth=generated,
-        flags=evolve(resolved.flags, token=token),
+        flags=evolve(flags, token=token),
         warnings=(*resolved.warnings, warning),
     )
 

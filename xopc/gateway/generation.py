@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 import trio
-from attrs import frozen
+from attrs import field, frozen
 
 from xopc.agent.agent import Agent, open_agent
 from xopc.channels.accounts import Accounts
@@ -40,6 +40,7 @@ from xopc.core.router import Routing, route
 from xopc.core.runs import Runs
 from xopc.core.sessions import Sessions
 from xopc.core.tasks import Branch, Node, open_branch, utc_now
+from xopc.gateway.audit import AuditLog
 from xopc.storage.path import Cursor, PathStorage
 
 PHASE_1_SECONDS = 5
@@ -61,6 +62,7 @@ class Life:
     hub: Hub
     boot_id: str
     environ: Mapping[str, str]
+    audit: AuditLog = field(factory=AuditLog)
 
 
 class Generation:
@@ -114,6 +116,7 @@ class Generation:
         """Phase 1: everything but the channels that connect late."""
         life = self._life
         clock = _Clock()
+        life.audit.tell(self.resolved.audit)
         self.sessions = Sessions(life.storage, agent.run_turn, life.runs, life.hub, self.outbox.wake, life.boot_id)
         self.inbox = Inbox(life.storage, self.route, self.sessions)
         await self.accounts.init()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.gateway import TOKEN, configure
-from xopc.cli.gateway.banner import first_block, second_block
+from xopc.cli.gateway.banner import first_block, open_to_all_block, second_block
 from xopc.config.resolve import Flags
 from xopc.config.setup import prepare
 
@@ -83,3 +83,23 @@ def test_a_gateway_at_all_addresses_is_reached_at_this_machines_own(home: Path) 
 def test_what_is_odd_about_the_configuration_is_told(home: Path) -> None:
     configure(home, unknown=1)
     assert "\n⚠️  $.gateway.unknown: " in first_block(prepare(environ(home), Flags()))
+
+
+def test_a_gateway_that_is_open_to_all_is_announced_in_three_lines(home: Path) -> None:
+    configure(home, bind="lan", auth={"mode": "none"})
+    block = open_to_all_block(prepare(environ(home), Flags(port=0))) or ""
+    assert len(block.splitlines()) == 3
+    assert "listens at all interfaces (0.0.0.0)" in block
+
+
+@pytest.mark.parametrize(
+    "gateway",
+    [
+        {"bind": "lan", "auth": {"token": TOKEN}},
+        {"auth": {"mode": "none"}},
+        {"bind": "custom", "customBindHost": "127.0.0.2", "auth": {"mode": "none"}},
+    ],
+)
+def test_any_other_one_is_not(home: Path, gateway: dict[str, object]) -> None:
+    configure(home, **gateway)
+    assert open_to_all_block(prepare(environ(home), Flags(port=0))) is None

@@ -46,7 +46,7 @@ def test_it_becomes_the_supervisor_and_no_secret_is_in_its_arguments(home: Path)
     became = caught.value
     python = [sys.executable, "-P", "-m"]
     assert became.argv == [*python, "xopc_supervisor", "gateway", "--port", "0", "--bind", "lan"]
-    assert became.launch.flags == {"port": 0, "bind": "lan", "token": TOKEN}
+    assert became.launch.flags == {"port": 0, "bind": "lan", "token": TOKEN, "generated": None}
     assert became.launch.command == (*python, "xopc.gateway")
     assert became.launch.explain_port == (*python, "xopc.service.ports")
     assert became.launch.listen == (Address("0.0.0.0", 0),)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xopc.cli.gateway.target import connectable
 from xopc.cli.output import preview
+from xopc.config.audit import is_open_to_all
 from xopc.config.bind import Binding
 from xopc.config.resolve import Resolved
 from xopc.contracts.auth import AuthMode, SecretSource
@@ -34,6 +35,18 @@ def _where(binding: Binding) -> str:
     """The main address; where it is not the one that was asked for, with the reason."""
     lack = binding.lack
     return f"{binding.hosts[0]}: {lack.problem.what}" if lack is not None and lack.required else binding.hosts[0]
+
+
+def open_to_all_block(resolved: Resolved) -> str | None:
+    """Three lines for whoever starts a gateway that anybody may use from anywhere; None for any other one."""
+    if not is_open_to_all(resolved.auth, resolved.binding):
+        return None
+    return (
+        f"⚠️  WARNING: this gateway asks nobody for a credential, and listens at all interfaces "
+        f"({resolved.binding.hosts[0]}).\n"
+        "⚠️  Whoever reaches its port may do everything: read each conversation, and act in your name.\n"
+        "⚠️  Set gateway.auth.mode to token in its configuration, or gateway.bind to loopback."
+    )
 
 
 def _welcome(resolved: Resolved) -> list[str]:

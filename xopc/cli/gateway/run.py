@@ -49,7 +49,7 @@ def run(
 
     Options outrank the environment, which outranks the configuration file.
     """
-    from xopc.cli.gateway.banner import first_block
+    from xopc.cli.gateway.banner import first_block, open_to_all_block
     from xopc.cli.gateway.force import make_room
     from xopc.cli.gateway.target import read_environment
     from xopc.config.resolve import Flags
@@ -72,6 +72,8 @@ def run(
     # Whoever reads the output may be gone; that must not keep a gateway from starting.
     with contextlib.suppress(OSError):
         print(first_block(resolved), flush=True)
+        if (warning := open_to_all_block(resolved)) is not None:
+            print(warning, file=sys.stderr, flush=True)
     return _become_supervisor(resolved, environ)
 
 
@@ -122,5 +124,5 @@ def launch(resolved: Resolved) -> Launch:
         explain_port=(*PYTHON, "xopc.service.ports"),
         version_file=str(Path(xopc.__file__)),
         ready_text=second_block(resolved),
-        flags={"port": flags.port, "bind": flags.bind, "token": flags.token},
+        flags={"port": flags.port, "bind": flags.bind, "token": flags.token, "generated": flags.generated},
     )
