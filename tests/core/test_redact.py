@@ -32,6 +32,10 @@ CASES = {
     "ghp_abcdefghijklmnopqrstuvwxyz0123456789": "ghp_ab…6789",
     "github_pat_abcdefghijklmnopqrstuvwxyz": "github…wxyz",
     "xoxb-1234567890-abcdefghij": "xoxb-1…ghij",
+    "xoxp-1234567890-abcdefghij": "xoxp-1…ghij",
+    f"wrong: xopc_{'0123456789ab' * 4}": "wrong: xopc_0…89ab",
+    "sk-abcdefghijklm": "***",
+    "ghp_abcdefgh": "***",
     "postgres://bob:hunter2@db.example.com/x": "postgres://bob:***@db.example.com/x",
     "a -----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY----- b": (
         "a -----BEGIN RSA PRIVATE KEY-----***-----END RSA PRIVATE KEY----- b"
@@ -40,6 +44,8 @@ CASES = {
 }
 
 INNOCENT = [
+    "xopc_supervisor.contract",
+    "12345678:AbCdEf, which is too short for a bot's token",
     "$.gateway.auth.token: use at least 16 characters",
     "max_tokens 512, tokens=17",
     "risk-assessment-of-the-day-and-night",

@@ -46,6 +46,7 @@ _SECRET = re.compile(
         (?<!\d) \d{{1,20}} : [A-Za-z0-9_-]{{35,}}     # a Telegram bot
       | (?<![A-Za-z0-9]) sk-[A-Za-z0-9_-]{{8,}}       # OpenAI, Anthropic and those that copied them
       | (?<![A-Za-z0-9]) (?:gh[pousr]|github_pat)_[A-Za-z0-9_]{{8,}}
+      | (?<![A-Za-z0-9]) xopc_[0-9a-f]{{32,}}         # one that `xopc gateway token create` made
       | (?<![A-Za-z0-9]) xox[a-z]-[A-Za-z0-9-]{{8,}}  # Slack
       )
     """,

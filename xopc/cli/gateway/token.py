@@ -1,19 +1,20 @@
-"""`xopc gateway token`."""
+"""`xopc gateway token`: the token that opens everything; those of single clients are in `tokens.py`."""
 
 from __future__ import annotations
 
 import sys
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 
+from xopc.cli.gateway.auth_section import change_auth
 from xopc.cli.gateway.target import Target, find_target
 from xopc.cli.options import ConfigOption, JsonOption
 from xopc.cli.output import fail, preview, print_json
 from xopc.contracts.auth import AuthMode
-from xopc.contracts.errors import ConfigError, Failure, Problem, XopcError
+from xopc.contracts.errors import Failure, XopcError
 from xopc_supervisor.contract import EXIT_OK
 
 if TYPE_CHECKING:
@@ -86,36 +87,19 @@ def _write(path: Path, new: str) -> list[str]:
     """Put the token into the file; the rest of it stays, but for a password, which a token excludes.
 
     Raises:
-        ConfigError: the file is no configuration.
-        XopcError: it is read-only.
-        OSError: it cannot be written.
+        As `change_auth`.
     """
-    from xopc.config.load import load_document
-    from xopc.config.write import create_document, is_read_only, replace_document
+    removed: list[object] = []
 
-    document = load_document(path)
-    if document is None:
-        if create_document(path, {"gateway": {"auth": {"mode": AuthMode.TOKEN.value, "token": new}}}):
-            return []
-        raise XopcError(Failure.CONFLICT, f"{path} was written by somebody else in this moment. Try again.")
-    gateway = _section(path, document.values, "gateway", "$.gateway")
-    auth = _section(path, gateway, "auth", "$.gateway.auth")
-    if is_read_only(path):
-        raise XopcError(Failure.FORBIDDEN, f"{path} is read-only. Make it writable: chmod u+w {path}")
-    removed = auth.pop("password", None)
-    values = {**document.values, "gateway": {**gateway, "auth": {**auth, "mode": AuthMode.TOKEN.value, "token": new}}}
-    replace_document(path, values)
-    warnings = ["The password was removed: clients present the token now."] if removed is not None else []
-    if not document.plain:
-        warnings.append(f"{path.name} was written without its comments; they stand in {path.name}.bak.")
+    def put(auth: JsonObject) -> JsonObject:
+        if "password" in auth:
+            removed.append(auth.pop("password"))
+        return {**auth, "mode": AuthMode.TOKEN.value, "token": new}
+
+    warnings = change_auth(path, put)
+    if any(password is not None for password in removed):
+        return ["The password was removed: clients present the token now.", *warnings]
     return warnings
-
-
-def _section(path: Path, values: JsonObject, name: str, where: str) -> JsonObject:
-    section: object = values.get(name, {})
-    if not isinstance(section, dict):
-        raise ConfigError(str(path), Problem(where, "must be an object"))
-    return {**cast("JsonObject", section)}
 
 
 def _print(secret: str, warnings: list[str], form: Form) -> int:
@@ -134,3 +118,10 @@ def _print(secret: str, warnings: list[str], form: Form) -> int:
         for warning in warnings:
             print(f"⚠️  {warning}", file=sys.stderr)
     return EXIT_OK
+
+
+app = App(name="token", help="Print the token that clients have to present, or look after those of single clients.")
+app.default(token)
+app.command("xopc.cli.gateway.tokens:create", name="create")
+app.command("xopc.cli.gateway.tokens:list_tokens", name="list")
+app.command("xopc.cli.gateway.tokens:revoke", name="revoke")
