@@ -141,3 +141,28 @@ def test_the_three_lines_go_to_standard_error(home: Path) -> None:
     assert done.returncode == 1
     assert len([line for line in done.stderr.splitlines() if line.startswith("⚠️")]) == 3
     assert "WARNING" not in done.stdout
+
+
+def doctor(gateway: Gateway, code: int, **environ: str) -> dict[str, list[str]]:
+    """The ids of the faults of each check."""
+    done = gateway.xopc("doctor", "--json", **environ)
+    assert done.returncode == code, done.stdout + done.stderr
+    checks: Any = json.loads(done.stdout)["checks"]
+    return {check["id"]: [fault["checkId"] for fault in check["faults"]] for check in checks}
+
+
+def test_the_doctor_finds_nothing_wrong_with_a_new_gateway(home: Path, start: Start) -> None:
+    (home / ".xopc" / "xopc.json").unlink()
+    gateway = start()
+    assert set(map(tuple, doctor(gateway, 0).values())) == {()}
+    assert gateway.xopc("doctor").stdout.endswith("✅ Nothing is wrong.\n")
+
+
+def test_the_doctor_finds_a_broken_file_and_another_credential(home: Path, gateway: Gateway) -> None:
+    found = doctor(gateway, 0, XOPC_GATEWAY_TOKEN="fedcba9876543210fedcba9876543210")
+    assert found["gateway.credential"] == ["gateway.auth-drift"]
+    write_config(home, "{broken").chmod(0o644)
+    found = doctor(gateway, 1)
+    assert found["config.file"] == ["config.invalid"]
+    assert found["files.permissions"] == ["files.permissions"]
+    assert found["gateway.running"] == []

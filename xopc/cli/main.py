@@ -73,6 +73,7 @@ def build_app() -> App:
         result_action="return_value",
     )
     app.command("xopc.cli.gateway:app", name="gateway")
+    app.command("xopc.cli.doctor.command:doctor", name="doctor")
     app.command("xopc.cli.agent:agent", name="agent")
     app.command("xopc.cli.message:app", name="message")
     app.command("xopc.cli.sessions:app", name="sessions")

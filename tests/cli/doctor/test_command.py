@@ -1,0 +1,127 @@
+"""`xopc doctor`."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.gateway import TOKEN, configure, running_gateway, stranger
+from xopc.cli.doctor.check import Check, Fault, Result
+from xopc.cli.doctor.command import CHECKS, doctor, to_text
+from xopc.config.audit import Severity
+
+
+@pytest.fixture
+def private(home: Path) -> Path:
+    """A home whose configuration nobody else may read, and whose port is free."""
+    with stranger(home) as process:
+        path = configure(home, port=process.port)
+    path.chmod(0o600)
+    path.parent.chmod(0o700)
+    return path
+
+
+def as_json(capsys: pytest.CaptureFixture[str], code: int, config: Path | None = None) -> Any:  # noqa: ANN401 - JSON
+    assert doctor(as_json=True, config=config) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def columns(line: str) -> int:
+    """The width of a line on a terminal."""
+    return sum(2 if unicodedata.east_asian_width(sign) == "W" else 1 for sign in line)
+
+
+def test_where_all_is_well_that_is_said(private: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctor() == 0
+    text = capsys.readouterr().out
+    words = " ".join(text.split())
+    assert words.startswith(f"Configuration ✅ {private} validates Security ✅ The security audit finds nothing Files")
+    assert text.endswith("\n\n✅ Nothing is wrong.\n")
+    assert "❌" not in text
+
+
+def test_a_running_gateway_is_well_too(private: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with running_gateway(private.parent.parent):
+        found = as_json(capsys, 0)
+    assert found["ok"]
+    assert found["counts"] == {"critical": 0, "warn": 0, "info": 0}
+    assert not any(check["skipped"] for check in found["checks"])
+
+
+def test_warnings_are_no_failure(private: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    private.write_text(json.dumps({"gateway": {"port": 1, "auth": {"mode": "none"}, "odd": 1}}))
+    assert doctor() == 0
+    text = capsys.readouterr().out
+    assert "⚠️  Authentication is off\n   $.gateway.auth.mode [gateway.auth.none_loopback]\n" in text
+    assert text.endswith("⚠️  2 to look at\n")
+
+
+def test_what_is_critical_is_a_failure(private: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    private.write_text(json.dumps({"gateway": {"bind": "lan", "auth": {"mode": "none"}}}))
+    assert doctor() == 1
+    assert capsys.readouterr().out.endswith("❌ 2 critical, 2 to look at\n")
+
+
+def test_each_fault_says_what_where_and_how_to_mend_it(private: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    private.write_text("{")
+    found = as_json(capsys, 1)
+    assert set(found) == {"ok", "counts", "checks"}
+    assert [check["id"] for check in found["checks"]] == [check.id for check in CHECKS]
+    (fault,) = found["checks"][0]["faults"]
+    assert set(fault) == {"checkId", "severity", "title", "where", "detail", "remediation"}
+    assert (fault["checkId"], fault["severity"], fault["where"]) == ("config.invalid", "critical", str(private))
+
+
+def test_a_broken_file_of_a_running_gateway_is_found_and_the_gateway_looked_at(
+    private: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running_gateway(private.parent.parent) as gateway:
+        private.write_text("{")
+        found = {check["id"]: check for check in as_json(capsys, 1)["checks"]}
+    assert found["gateway.running"]["summary"].startswith(f"It runs (pid {gateway.pid})")
+    assert found["security.audit"]["skipped"]
+    assert found["port.listeners"]["summary"] == f"Port {gateway.port} is the gateway's"
+
+
+def test_an_environment_that_names_no_place_is_a_fault(
+    private: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XOPC_PROFILE", "two words")
+    first, *others = as_json(capsys, 1)["checks"]
+    assert first["faults"][0]["where"] == "XOPC_PROFILE (environment)"
+    assert all(check["skipped"] for check in others)
+
+
+def test_another_file_can_be_named(private: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = private.with_name("other.json")
+    other.write_text("5")
+    assert as_json(capsys, 1, other)["checks"][0]["faults"][0]["where"] == str(other)
+
+
+def test_it_changes_nothing_and_shows_no_secret(private: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(private.parent.rglob("*"))
+    doctor()
+    assert sorted(private.parent.rglob("*")) == before
+    assert TOKEN not in capsys.readouterr().out
+
+
+def test_lines_fit_into_80_columns_and_paths_stay_whole(private: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    private.write_text(json.dumps({"gateway": {"bind": "lan", "auth": {"mode": "none"}, "x" * 100: 1}}))
+    private.chmod(0o666)
+    doctor()
+    lines = capsys.readouterr().out.splitlines()
+    assert all(columns(line) <= 80 or len(line.split()) <= 3 for line in lines)
+    assert any(str(private) in line for line in lines)
+
+
+def test_a_section_is_named_once_and_nothing_of_a_fault_moves_the_cursor() -> None:
+    fault = Fault("a.b", Severity.INFO, "so\x1b[2J", "here", "one\ntwo", "Mend it.")
+    first, second = Check("a.b", "odd things", lambda _: Result("")), Check("a.c", "odd things", lambda _: Result(""))
+    text = to_text({first: Result("", (fault,)), second: Result("it is dark", skipped=True)})
+    assert text == (
+        "Odd Things\nℹ️  so�[2J\n   here [a.b]\n   one\n   two\n   💡 Mend it.\n➖ Not looked at: it is dark"
+    )
