@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, get_args, get_origin
 
 import attrs
 import pytest
@@ -13,11 +14,19 @@ from cyclopts import App
 
 from tests.checks.repository import ROOT, files, name_of, sources
 from xopc.cli.main import build_app
+from xopc.config.audit import CheckId, Severity
+from xopc.contracts.convert import keys_of
+from xopc.contracts.errors import Failure
+from xopc.contracts.events import AgentEvent
 from xopc.contracts.settings import Settings
+from xopc.core import hub
+from xopc.core.hub import RESYNC, SHUTDOWN
+from xopc.gateway import problems
 from xopc.server.api import ROUTES
 
 REFERENCE = ROOT / "docs" / "reference"
 
+SETTING = re.compile(r"[a-z][A-Za-z]*(?:\[\]|\.<id>|\.[a-z][A-Za-z0-9]*)*")
 VARIABLE = re.compile(r"XOPC_[A-Z][A-Z_]*[A-Z]")
 LINK = re.compile(r"\]\((?![a-z]+:|#)([^)#\s]+)(?:#[^)]*)?\)")
 
@@ -31,8 +40,13 @@ def test_each_documented_environment_variable_is_read() -> None:
 
 
 def test_each_setting_is_documented() -> None:
-    documented = _documented("configuration.md", re.compile(r"[a-z][A-Za-z]*(?:\.[a-z][A-Za-z]*)*"))
-    assert set(_settings(Settings)) - documented == set()
+    assert set(_settings(Settings, "")) - _documented("configuration.md", SETTING) == set()
+
+
+def test_each_documented_setting_exists() -> None:
+    sections = {field.name for field in attrs.fields(Settings)}
+    documented = {key for key in _first_cells("configuration.md", SETTING) if re.split(r"\W", key)[0] in sections}
+    assert documented - set(_settings(Settings, "")) == set()
 
 
 def test_each_route_is_documented() -> None:
@@ -45,8 +59,35 @@ def test_each_documented_route_exists() -> None:
     assert documented - {f"{route.method} {route.path}" for route in ROUTES} == set()
 
 
+def test_each_error_is_documented_with_its_status_and_no_other_is() -> None:
+    rows = re.findall(r"(?m)^\| `([A-Z_]+)` \| (\d{3}) \|", _page("api.md"))
+    assert {(code, int(status)) for code, status in rows} == {(failure.code, failure.http) for failure in Failure}
+
+
+def test_each_check_of_the_audit_is_documented_with_its_severity_and_no_other_is() -> None:
+    rows = re.findall(r"(?m)^\| `(gateway\.[a-z_.]+)` \| .* \| ([a-z ,]+) \|$", _page("security.md"))
+    assert {check for check, _ in rows} == {check.value for check in CheckId}
+    severities = {severity.value for severity in Severity}
+    assert [check for check, said in rows if re.split(r"\W", said)[0] not in severities] == []
+
+
+def test_each_problem_is_documented_and_no_other_is() -> None:
+    codes = {value for name, value in vars(problems).items() if name.isupper() and isinstance(value, str)}
+    table = _page("api.md").split("| Problem | Means |")[1].split("\n\n")[0]
+    assert set(re.findall(r"(?m)^\| `([a-z-]+)` \|", table)) == codes
+
+
+def test_each_event_is_documented_and_no_other_is() -> None:
+    of_a_run, of_all = (
+        set(re.findall(r"`([a-z_.]+)`", " ".join(re.findall(r"(?m)^\| (`[^|]*) \|", table.split("\n\n")[0]))))
+        for table in re.split(r"\| `event` \| `data`[^\n]*\n", _page("api.md"))[1:]
+    )
+    assert of_a_run == {*_types_of_a_run(), "result"}
+    assert of_all == {*_broadcast(), RESYNC, SHUTDOWN, "connected", "ping"}
+
+
 def test_each_command_has_a_section_that_names_each_of_its_options() -> None:
-    text = (REFERENCE / "cli.md").read_text("utf-8")
+    text = _page("cli.md")
     shared, *sections = text.split("\n## ")
     documented = {title: body for title, _, body in (section.partition("\n") for section in sections)}
     common = shared + documented["What holds for all of them"]
@@ -69,9 +110,30 @@ def test_each_link_leads_to_a_file(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+def _page(name: str) -> str:
+    return (REFERENCE / name).read_text("utf-8")
+
+
+def _types_of_a_run() -> set[str]:
+    """The types of the events in a run's stream."""
+    return {str(attrs.fields_dict(kind)["type"].default) for kind in get_args(AgentEvent)}
+
+
+def _broadcast() -> set[str]:
+    """The types of all that is published through the hub."""
+    calls = (
+        node.args[0]
+        for source in sources()
+        for node in ast.walk(ast.parse(source.read_text("utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        if node.func.attr == "publish" and ast.unparse(node.func.value).endswith("hub")
+    )
+    return {str(node.value if isinstance(node, ast.Constant) else vars(hub)[ast.unparse(node)]) for node in calls}
+
+
 def _documented(page: str, pattern: re.Pattern[str]) -> set[str]:
     """What the page names as code, whole: `GET /health`."""
-    spans = re.findall(r"`([^`\n]+)`", (REFERENCE / page).read_text("utf-8"))
+    spans = re.findall(r"`([^`\n]+)`", _page(page))
     return {span for span in spans if pattern.fullmatch(span)}
 
 
@@ -84,15 +146,29 @@ def _variables_read() -> set[str]:
     }
 
 
-def _settings(section: type[attrs.AttrsInstance], prefix: str = "") -> Iterator[str]:
-    """The path of each key that holds a value: `gateway.auth.token`."""
+def _first_cells(page: str, pattern: re.Pattern[str]) -> set[str]:
+    """What the page names as code in the first column of its tables."""
+    rows = re.findall(r"(?m)^\| (`[^|]*`) \|", _page(page))
+    return {span for row in rows for span in re.findall(r"`([^`]+)`", row) if pattern.fullmatch(span)}
+
+
+def _settings(section: type[attrs.AttrsInstance], prefix: str) -> Iterator[str]:
+    """The path of each key that holds a value: `gateway.auth.token`, `agents.list[].id`, `groups.<id>.enabled`."""
     for field in attrs.fields(attrs.resolve_types(section)):
-        head, *tail = field.name.split("_")
-        path = prefix + head + "".join(word.title() for word in tail)
-        if attrs.has(field.type):
-            yield from _settings(field.type, f"{path}.")
-        else:
+        path = prefix + keys_of(field)[0]
+        if not attrs.has(field.type):
             yield path
+        for kind, step in _sections(field.type):
+            yield from _settings(kind, f"{path}{step}.")
+
+
+def _sections(kind: Any) -> Iterator[tuple[type[attrs.AttrsInstance], str]]:  # noqa: ANN401  whatever annotates a field
+    """The classes that hold the keys of a value, and what stands between its path and theirs."""
+    if attrs.has(kind):
+        yield kind, ""
+    step = "[]" if get_origin(kind) is tuple else ".<id>" if get_origin(kind) is dict else ""
+    for inner in get_args(kind):
+        yield from ((section, step + deeper) for section, deeper in _sections(inner))
 
 
 def _commands(app: App, name: str) -> Iterator[tuple[str, list[str]]]:

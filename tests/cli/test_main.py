@@ -73,7 +73,8 @@ def test_each_command_has_its_help(command: str) -> None:
     [
         (
             ["bogus"],
-            'xopc: Unknown command "bogus".\nCommands: agent, doctor, gateway, message, outbox, sessions.\nSee: xopc --help\n',
+            'xopc: Unknown command "bogus".\nCommands: agent, doctor, gateway, message, outbox, sessions.\n'
+            "See: xopc --help\n",
         ),
         (
             ["gateway", "bogus"],
