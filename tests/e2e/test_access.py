@@ -44,6 +44,16 @@ def test_rows_190_191_192_the_default_is_a_token_by_either_header(gateway: Gatew
     assert opens(gateway, TOKEN)
 
 
+@pytest.mark.parametrize("value", [f"bearer {TOKEN}", f"BEARER   {TOKEN}", TOKEN])
+def test_row_191_the_word_bearer_is_read_in_any_case_and_may_be_left_out(gateway: Gateway, value: str) -> None:
+    assert gateway.request("GET", "/api/status", token=None, headers={"Authorization": value}).status == 200
+
+
+def test_row_192_two_headers_have_to_agree(gateway: Gateway) -> None:
+    assert gateway.request("GET", "/api/status", headers={"X-Api-Key": TOKEN}).status == 200
+    assert gateway.request("GET", "/api/status", headers={"X-Api-Key": TOKEN[::-1]}).status == 401
+
+
 @pytest.mark.parametrize("guess", ["", "x", TOKEN[:-1], TOKEN + "x", "é" * 16, "y" * 10_000])
 def test_row_202_wrong_tokens_of_any_length_are_refused(gateway: Gateway, guess: str) -> None:
     reply = gateway.request("GET", "/api/status", token=None, headers={"X-Api-Key": guess.encode().decode("latin-1")})
@@ -113,6 +123,13 @@ def test_row_200_token_and_password_together_stop_the_start(
     assert "password" in gateway.text
     assert PASSWORD not in gateway.text
     assert TOKEN not in gateway.text
+
+
+def test_row_200_a_token_of_the_command_line_excludes_a_password_too(home: Path, start: Start) -> None:
+    auth(home, mode="password", password=PASSWORD)
+    gateway = start("--token", TOKEN, ready=False)
+    assert gateway.wait_until_ended() == 1
+    assert "--token and $.gateway.auth.password" in gateway.text
 
 
 @pytest.mark.parametrize("token", ["change-me-to-a-long-random-token", "x" * 32, "my-secret-token", "fifteen-letters"])

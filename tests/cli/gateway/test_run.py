@@ -14,6 +14,7 @@ import pytest
 import xopc
 from tests.fakes.gateway import TOKEN, configure
 from xopc.cli.gateway.run import launch, refusal_exit, run
+from xopc.config.auth import PLACEHOLDERS
 from xopc.config.resolve import Flags
 from xopc.config.setup import prepare
 from xopc_supervisor.contract import LAUNCH_VARIABLE, Address, Launch
@@ -153,3 +154,12 @@ def test_a_broken_configuration_under_a_service_manager_ends_with_78(home: Path)
     assert "Gateway refused to start: " in done.stderr
     assert "exclude each other" in done.stderr
     assert not (home / ".xopc" / "locks").exists()
+
+
+@pytest.mark.usefixtures("execve")
+@pytest.mark.parametrize("placeholder", [*sorted(PLACEHOLDERS), "CHANGE-ME-NOW"])
+def test_row_203_each_published_placeholder_stops_the_start(
+    home: Path, placeholder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(port=0, token=placeholder) == 1
+    assert "is set to a published example placeholder" in capsys.readouterr().err

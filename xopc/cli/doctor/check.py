@@ -63,7 +63,8 @@ class Sight:
         if target.url is None:
             return None
         # A stranger at the port must not see the secret, only whoever holds the lock.
-        return ask(Client(target.url, target.credential if target.owner else None, ANSWER_SECONDS))
+        is_known = target.owner is not None and target.owner.port is not None
+        return ask(target.client(ANSWER_SECONDS) if is_known else Client(target.url, None, ANSWER_SECONDS))
 
     @cached_property
     def use(self) -> PortUse | None:
