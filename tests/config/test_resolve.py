@@ -177,3 +177,18 @@ def test_a_mode_of_the_environment_is_refused_as_the_variable(file: Path) -> Non
 def test_at_loopback_strict_security_has_nothing_to_refuse(file: Path) -> None:
     configuration = resolved(file, {"gateway": {"security": {"strict": True}, "auth": {"mode": "none"}}})
     assert [finding.check_id.value for finding in configuration.audit] == ["gateway.auth.none_loopback"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "environ"), [({"enabled": False}, {}), ({"enabled": True}, {"XOPC_AUTH_RATE_LIMIT": "false"})]
+)
+def test_a_limiter_that_is_off_is_found_wherever_that_was_said(
+    file: Path, limit: dict[str, object], environ: dict[str, str]
+) -> None:
+    document = {"gateway": {**DESK, "bind": "lan", "auth": {"token": TOKEN, "rateLimit": limit}}}
+    found = {finding.check_id.value for finding in resolved(file, document, NO_FLAGS, **environ).audit}
+    assert "gateway.auth.no_rate_limit" in found
+    assert "gateway.auth.no_rate_limit" not in {
+        finding.check_id.value
+        for finding in resolved(file, {"gateway": {"bind": "lan", "auth": {"token": TOKEN}}}).audit
+    }
