@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+from tests.fakes.certificates import Authority, Pair
 from xopc.client.http import MAX_BODY_BYTES, Client, NoAnswerError, RefusedError, split_base_url
+from xopc.config.certificate import leaves
 from xopc.contracts.errors import Failure, XopcError
 
 
@@ -198,6 +202,81 @@ def test_a_name_that_no_host_can_have_is_no_answer() -> None:
 
 def test_a_credential_is_not_shown() -> None:
     assert "s3cret" not in repr(Client("http://127.0.0.1:1", "s3cret"))
+
+
+# ------------------------------------------------------------------------ HTTPS
+
+
+@contextmanager
+def answering_securely(pair: Pair) -> Generator[str]:
+    """A server with this certificate, for one client, which it answers with `{}`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.certificate, pair.key)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            plain, _ = server.accept()
+            try:
+                with plain, context.wrap_socket(plain, server_side=True) as client:
+                    whole_request(client)
+                    client.sendall(reply("200 OK", b"{}"))
+            except OSError:
+                pass  # the client did not like the certificate
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"https://127.0.0.1:{server.getsockname()[1]}"
+        thread.join()
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "days"), [("127.0.0.1", 30), ("gateway.example.com", 30), ("127.0.0.1", -0.5)])
+def test_a_certificate_that_is_known_itself_is_trusted_whatever_it_says(
+    authority: Authority, name: str, days: float
+) -> None:
+    pair = authority.issue("gateway", name, days=days)
+    with answering_securely(pair) as url:
+        assert Client(url, "s3cret", certificates=leaves([pair.certificate])).get("/x") == {}
+
+
+@pytest.mark.parametrize("known", ["other", "none"])
+def test_any_other_is_refused_also_one_of_the_same_authority(authority: Authority, known: str) -> None:
+    certificates = leaves([authority.issue("other").certificate]) if known == "other" else ""
+    with answering_securely(authority.issue()) as url, pytest.raises(NoAnswerError, match="not trusted here"):
+        Client(url, "s3cret", certificates=certificates).get("/x")
+
+
+def test_without_a_known_certificate_it_is_the_systems_trust_and_the_name_that_count(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with answering_securely(authority.issue()) as url, pytest.raises(NoAnswerError, match="not trusted here"):
+        Client(url, "s3cret").get("/x")
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file()))
+    with answering_securely(authority.issue()) as url:
+        assert Client(url, "s3cret").get("/x") == {}
+    pair = authority.issue("gateway", "gateway.example.com")
+    with answering_securely(pair) as url, pytest.raises(NoAnswerError, match="not trusted here"):
+        Client(url, "s3cret").get("/x")
+
+
+def test_a_port_that_speaks_no_https_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            client, _ = server.accept()
+            with client:
+                client.recv(65536)
+                client.sendall(reply("400 Bad Request", b"{}"))
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(NoAnswerError, match="no HTTPS was spoken there"):
+            Client(f"https://127.0.0.1:{server.getsockname()[1]}", "s3cret").get("/x")
+        thread.join()
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ def test_everything_stands_below_the_state_directory_by_default(tmp_path: Path) 
     assert paths.workspace == state / "workspace"
     assert paths.models == state / "models.json"
     assert paths.accepted == state / "accepted" / f"{contract.config_hash(str(state / 'xopc.json'))}.json"
+    assert paths.served_certificate == paths.accepted.with_suffix(".pem")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from xopc.config.resolve import Flags, Resolved, resolve
+from xopc.config.tls import TlsFiles
 from xopc.contracts.auth import Auth, AuthMode, SecretSource
 from xopc.contracts.errors import ConfigError
 from xopc.contracts.settings import BindMode
@@ -48,6 +49,14 @@ def test_the_file_is_in_force(file: Path) -> None:
     assert configuration.auth == Auth(AuthMode.TOKEN, TOKEN, SecretSource.CONFIG)
     assert configuration.settings.commands.restart is False
     assert not configuration.first_run
+
+
+def test_the_files_of_tls_are_named_and_not_looked_at(file: Path) -> None:
+    configuration = resolved(file, {"gateway": {"tls": {"certPath": "gateway.pem", "keyPath": "gateway.key"}}})
+    assert configuration.tls == TlsFiles(file.parent / "gateway.pem", file.parent / "gateway.key")
+    assert resolved(file, {}).tls is None
+    error = refused(file, {"gateway": {"tls": {"certPath": "gateway.pem"}}})
+    assert [problem.path for problem in error.problems] == ["$.gateway.tls.keyPath"]
 
 
 def test_flags_outrank_the_file(file: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.certificates import Authority
 from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.config.setup import generate_token, prepare
 from xopc.contracts.auth import Auth, AuthMode, SecretSource
@@ -237,6 +238,31 @@ def test_a_disk_without_room_for_a_directory_is_no_mistake_in_the_configuration(
     monkeypatch.setattr(Path, "mkdir", fail)
     with pytest.raises(OSError, match="No space left on device"):
         prepare(environ, Flags())
+
+
+def test_the_certificate_is_loaded_and_one_that_expires_soon_is_a_warning(
+    tmp_path: Path, environ: dict[str, str], file: Path
+) -> None:
+    pair = Authority(tmp_path).issue(days=3)
+    file.write_text(json.dumps({"gateway": {"tls": {"certPath": "../gateway.pem", "keyPath": "~/gateway.key"}}}))
+    assert resolve(environ, Flags()).certificate is None
+    configuration = prepare(environ, Flags())
+    assert configuration.certificate is not None
+    assert configuration.certificate.leaf in pair.certificate.read_text()
+    (warning,) = configuration.warnings
+    assert warning.startswith("$.gateway.tls.certPath: the certificate expires on ")
+
+
+def test_a_certificate_that_does_not_serve_is_refused_before_anything_changes(
+    tmp_path: Path, environ: dict[str, str], file: Path
+) -> None:
+    authority = Authority(tmp_path)
+    tls = {"certPath": str(authority.issue().certificate), "keyPath": str(authority.issue("other").key)}
+    file.write_text(json.dumps({"gateway": {"tls": tls}}))
+    with pytest.raises(ConfigError, match=r"\$\.gateway\.tls\.certPath: the key in .* does not belong"):
+        prepare(environ, Flags())
+    assert json.loads(file.read_text()) == {"gateway": {"tls": tls}}
+    assert list(file.parent.iterdir()) == [file]
 
 
 def test_generated_tokens_differ() -> None:

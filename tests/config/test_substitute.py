@@ -87,6 +87,8 @@ def test_a_secret_may_have_a_default() -> None:
         (("channels", "telegram", "botToken"), True),
         (("channels", "telegram", "accounts", "work", "botToken"), True),
         (("channels", "telegram", "name"), False),
+        (("gateway", "tls", "keyPassword"), True),
+        (("gateway", "tls", "keyPath"), False),
         (("gateway",), False),
         (("gateway", "host"), False),
         (("auth",), False),

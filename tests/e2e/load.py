@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import ssl
 import threading
 import time
 from collections.abc import Generator
 
 TIMEOUT_SECONDS = 15
-CLOSED = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
+CLOSED = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError, ssl.SSLEOFError)
 """How a close shows on a kept-alive connection: the last, where it crosses the request on the wire."""
+
+
+def connect(port: int, context: ssl.SSLContext | None = None) -> http.client.HTTPConnection:
+    """A client of the gateway, over HTTPS where there is a context."""
+    if context is None:
+        return http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
+    return http.client.HTTPSConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS, context=context)
 
 
 class Load:
     """Threads that send requests to one port, over new connections and over kept-alive ones."""
 
-    def __init__(self, port: int, path: str, headers: dict[str, str]) -> None:
+    def __init__(self, port: int, path: str, headers: dict[str, str], context: ssl.SSLContext | None = None) -> None:
+        """With a context, over HTTPS."""
         self.answered = 0
         self.failures: list[str] = []
         self.closed_while_idle = 0
@@ -25,6 +34,7 @@ class Load:
         self._port = port
         self._path = path
         self._headers = headers
+        self._context = context
         self._end = threading.Event()
         self._lock = threading.Lock()
         self._threads = [
@@ -37,7 +47,7 @@ class Load:
             began = time.monotonic()
             reused = connection is not None
             try:
-                connection = connection or http.client.HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT_SECONDS)
+                connection = connection or connect(self._port, self._context)
                 connection.request("GET", self._path, headers=self._headers)
                 response = connection.getresponse()
                 body = response.read()
@@ -46,9 +56,7 @@ class Load:
             except (OSError, http.client.HTTPException) as error:
                 # A server may close an idle kept-alive connection at any time; then, and only before the first
                 # byte of an answer, a client asks again on a new one (RFC 9112 section 9.3.1).
-                if reused and isinstance(
-                    error, http.client.RemoteDisconnected | BrokenPipeError | ConnectionResetError
-                ):
+                if reused and isinstance(error, CLOSED):
                     self.closed_while_idle += 1
                 else:
                     self._count(began, f"{type(error).__name__}: {error}")

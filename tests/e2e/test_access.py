@@ -191,7 +191,14 @@ def test_the_reference_is_served_and_lists_every_route(gateway: Gateway) -> None
 def test_the_tree_is_the_running_one(gateway: Gateway) -> None:
     tree = gateway.request("GET", "/api/tree").json
     assert tree["name"] == "gateway"
-    assert {child["name"] for child in tree["children"]} == {"storage", "orders", "server", "generation", "alive"}
+    assert {child["name"] for child in tree["children"]} == {
+        "storage",
+        "orders",
+        "tls",
+        "server",
+        "generation",
+        "alive",
+    }
     assert {child["state"] for child in tree["children"]} == {"running"}
     shown = gateway.xopc("gateway", "tree").stdout
     assert "generation" in shown

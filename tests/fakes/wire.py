@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import cast
 
 import trio
 from attrs import frozen
@@ -106,6 +108,10 @@ class Served:
         """A connection to it, see `connect`."""
         return await connect(self.port, receive_bytes=receive_bytes)
 
+    async def connect_securely(self, context: ssl.SSLContext, *, receive_bytes: int | None = None) -> Wire:
+        """A connection of TLS to it, after the handshake."""
+        return await secure(await self.connect(receive_bytes=receive_bytes), context)
+
     async def until_connections(self, count: int) -> None:
         """Wait until the server has so many open."""
         while self.server.connections != count:  # noqa: ASYNC110  the server announces no connection
@@ -130,6 +136,13 @@ async def connect(port: int, *, receive_bytes: int | None = None) -> Wire:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
     await client.connect(("127.0.0.1", port))
     return Wire(trio.SocketStream(client))
+
+
+async def secure(wire: Wire, context: ssl.SSLContext) -> Wire:
+    """TLS on a connection. A server that closes without TLS's own farewell is a `BrokenResourceError`."""
+    stream = trio.SSLStream(wire.stream, context, server_hostname="localhost")
+    await stream.do_handshake()
+    return Wire(cast("trio.SocketStream", stream))  # of which it has all that is used
 
 
 def backlog(listener: socket.socket) -> int:

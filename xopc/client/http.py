@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import ssl
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -19,6 +20,9 @@ LOCAL_KEY_HEADER = "X-Xopc-Local-Key"
 MAX_BODY_BYTES = 8 * 1024 * 1024
 
 JsonObject: TypeAlias = dict[str, Any]
+
+_NO_CHECK_TIME = 0x200000
+"""X509_V_FLAG_NO_CHECK_TIME of OpenSSL's x509_vfy.h, which the standard library does not name."""
 
 NO_QUERY: Mapping[str, str | int | None] = {}
 NO_HEADERS: Mapping[str, str] = {}
@@ -55,8 +59,11 @@ class Client:
     """Token or password. Goes to whoever listens at `base_url`, so give it only for a gateway that is known."""
     timeout_seconds: float = 5.0
     """For each step of the connection, and for the answer's body as a whole."""
-    local_key: str | None = field(default=None, repr=False)
+    local_key: str | None = field(default=None, repr=False, kw_only=True)
     """Shows a gateway on this machine that its state directory can be read: then wrong credentials block nobody."""
+    certificates: str | None = field(default=None, repr=False, kw_only=True)
+    """PEM: over HTTPS, those alone that are trusted, whatever names and dates stand in them. None: what the system
+    trusts, for the host of `base_url`."""
 
     def get(self, path: str, query: Mapping[str, str | int | None] = NO_QUERY) -> JsonObject:
         """The JSON object that `path` answers with; of the query, what is None is left out."""
@@ -79,8 +86,11 @@ class Client:
         secure, host, port, prefix = split_base_url(self.base_url)
         url = f"{self.base_url.rstrip('/')}{path.partition('?')[0]}"
         data = None if body is None else json.dumps(body).encode()
-        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        connection = kind(host, port, timeout=self.timeout_seconds)
+        connection = (
+            http.client.HTTPSConnection(host, port, timeout=self.timeout_seconds, context=trust(self.certificates))
+            if secure
+            else http.client.HTTPConnection(host, port, timeout=self.timeout_seconds)
+        )
         try:
             with _told(url, self.timeout_seconds):
                 connection.request(method, prefix + path, data, {**self._headers(data), **headers})
@@ -161,6 +171,11 @@ def _told(url: str, seconds: float) -> Generator[None]:
         yield
     except TimeoutError as error:
         raise NoAnswerError(url, f"no answer within {seconds:g} s") from error
+    except ssl.SSLCertVerificationError as error:
+        raise NoAnswerError(url, f"its certificate is not trusted here ({error.verify_message})") from error
+    except ssl.SSLError as error:
+        reason = (error.reason or "no reason").replace("_", " ").lower()
+        raise NoAnswerError(url, f"no HTTPS was spoken there ({reason})") from error
     except OSError as error:
         raise NoAnswerError(url, (error.strerror or str(error) or type(error).__name__).lower()) from error
     except UnicodeError as error:
@@ -182,6 +197,21 @@ def split_base_url(url: str) -> tuple[bool, str, int, str]:
         raise ValueError(f"{url!r} is not a URL such as http://127.0.0.1:18790")
     secure = parts.scheme == "https"
     return secure, parts.hostname, parts.port or (443 if secure else 80), parts.path.rstrip("/")
+
+
+def trust(certificates: str | None) -> ssl.SSLContext:
+    """Who may answer over HTTPS: the holder of one of these certificates (PEM), or whoever the system trusts.
+
+    A certificate that is known itself needs no name that fits, and its dates tell nothing more.
+    """
+    if certificates is None:
+        return ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_TIME
+    if certificates:
+        context.load_verify_locations(cadata=certificates)
+    return context
 
 
 def _failure(status: int, code: object) -> Failure:

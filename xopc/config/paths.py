@@ -34,6 +34,8 @@ class Paths:
     """A copy of the configuration file as it last took effect."""
     local_key: Path
     """What commands on this machine prove with that they may read the state directory."""
+    served_certificate: Path
+    """A copy of the certificate that the running gateway shows; there is none where it speaks plain HTTP."""
 
 
 def resolve_paths(environ: Mapping[str, str]) -> Paths:
@@ -61,6 +63,7 @@ def resolve_paths(environ: Mapping[str, str]) -> Paths:
         models=_path(environ, "XOPC_MODELS_JSON") or state_dir / "models.json",
         accepted=state_dir / "accepted" / f"{config_hash}.json",
         local_key=(_path(environ, "XOPC_CREDENTIALS_DIR") or state_dir / "credentials") / f"local-{config_hash}.key",
+        served_certificate=state_dir / "accepted" / f"{config_hash}.pem",
     )
 
 
@@ -68,6 +71,17 @@ def from_home(path: Path) -> str:
     """A path as a person writes it: `~/.xopc/xopc.json`."""
     home = Path.home()
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
+
+
+def configured_path(text: str, paths: Paths, environ: Mapping[str, str]) -> Path:
+    """The absolute path that a setting names: relative to the configuration file, or to the home that `~` means.
+
+    Raises:
+        ConfigError: it names the home of a user that does not exist.
+    """
+    if text.startswith("~"):
+        return _expand(text, text, _home(environ))
+    return paths.config_path.parent / text
 
 
 def _state_dir(environ: Mapping[str, str]) -> Path:

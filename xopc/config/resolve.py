@@ -10,9 +10,11 @@ from attrs import evolve, field, frozen
 from xopc.config.audit import STRICT_VARIABLE, AuditFinding, CheckId, Severity, audit
 from xopc.config.auth import MODE_VARIABLE, resolve_auth, resolve_rate_limit
 from xopc.config.bind import Binding, resolve_binding, surroundings
+from xopc.config.certificate import Certificate
 from xopc.config.findings import Findings
 from xopc.config.load import Document, load_document, settings_in
 from xopc.config.paths import Paths, resolve_paths
+from xopc.config.tls import TlsFiles, resolve_tls
 from xopc.contracts.auth import Auth, AuthMode, RateLimit, SecretSource
 from xopc.contracts.settings import Settings
 from xopc_supervisor.contract import Address, is_on
@@ -48,6 +50,10 @@ class Resolved:
     content: bytes | None = field(default=None, repr=False, eq=False)
     """The text of the file that these settings were read from, references and all; None where there was no file."""
     rate_limit: RateLimit = field(default=RateLimit())
+    tls: TlsFiles | None = None
+    """What HTTPS is spoken with; None: the port speaks plain HTTP."""
+    certificate: Certificate | None = field(default=None, repr=False, eq=False)
+    """What was in these files, where it was made sure of: see `setup.prepare`."""
     refusal: str | None = None
     """Where the file does not validate and its last accepted copy is in force: why, and what to do."""
     strict: bool = False
@@ -57,7 +63,8 @@ class Resolved:
     def audit(self) -> tuple[AuditFinding, ...]:
         """What the security audit has to say of it, the worst first."""
         origins = self.settings.gateway.cors_origins
-        return audit(self.auth, self.binding, origins, self.rate_limit, strict=self.strict)
+        has_tls = self.tls is not None
+        return audit(self.auth, self.binding, origins, self.rate_limit, strict=self.strict, has_tls=has_tls)
 
     @property
     def addresses(self) -> tuple[Address, ...]:
@@ -99,6 +106,7 @@ def weigh(paths: Paths, document: Document | None, file: str, environ: Mapping[s
     auth = _marked(resolve_auth(settings.gateway.auth, environ, flags.token, findings), flags.generated)
     rate_limit = resolve_rate_limit(settings.gateway.auth.rate_limit, environ, findings)
     binding = resolve_binding(settings.gateway, flags.bind, surroundings(environ), findings)
+    tls = resolve_tls(settings.gateway.tls, paths, environ, findings)
     if flags.port is not None and not 0 <= flags.port <= 65535:
         findings.refuse("--port", "must be 1 to 65535, or 0 for any free port")
     findings.check(file)
@@ -107,7 +115,17 @@ def weigh(paths: Paths, document: Document | None, file: str, environ: Mapping[s
     warnings = tuple(findings.warnings)
     strict = settings.gateway.security.strict or is_on(environ.get(STRICT_VARIABLE))
     resolved = Resolved(
-        paths, settings, auth, binding, port, warnings, flags, content=content, rate_limit=rate_limit, strict=strict
+        paths,
+        settings,
+        auth,
+        binding,
+        port,
+        warnings,
+        flags,
+        content=content,
+        rate_limit=rate_limit,
+        tls=tls,
+        strict=strict,
     )
     if strict:
         _refuse_critical(resolved.audit, environ, findings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
@@ -11,6 +12,7 @@ from secrets import token_hex
 from attrs import evolve, frozen
 
 from xopc.config.accepted import resolve_or_accepted
+from xopc.config.certificate import Certificate, expiry_warning, load_certificate
 from xopc.config.load import Document, load_document
 from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.config.substitute import has_reference
@@ -29,15 +31,19 @@ def prepare(environ: Mapping[str, str], flags: Flags, *, persist: bool = True, u
     where there is none. The token is written to the file, so that the next start finds it. Where that cannot be
     done, or `persist` is off, it lives in `auth` and `flags` of the result alone, and a warning says so.
 
+    Where the port speaks HTTPS, the certificate is loaded, into `certificate`; one that expires soon is a warning.
+
     With `use_accepted`, a file that does not validate is left alone, and its last accepted copy is in force;
     `Resolved.refusal` says so.
 
     Raises:
-        ConfigError: as `resolve`, or one of the directories cannot be made; or the copy does not help.
+        ConfigError: as `resolve`, or one of the directories cannot be made, or the certificate does not serve; or the
+            copy does not help.
         OSError: the disk fails; it may work later.
     """
     resolved = (resolve_or_accepted if use_accepted else resolve)(environ, flags)
     paths = resolved.paths
+    certificate = load_certificate(resolved.tls, str(paths.config_path)) if resolved.tls else None
     _make_directory(paths.state_dir, "XOPC_STATE_DIR")
     _make_directory(paths.workspace, "XOPC_WORKSPACE")
     lacking = resolved.auth.mode is AuthMode.TOKEN and resolved.auth.secret is None
@@ -48,12 +54,20 @@ def prepare(environ: Mapping[str, str], flags: Flags, *, persist: bool = True, u
         # Read it back: another start may have written its own token first, and the file is what counts.
         resolved = resolve(environ, flags)
     resolved = evolve(resolved, first_run=saved.created, warnings=(*resolved.warnings, *saved.warnings))
+    if certificate is not None:
+        resolved = _with_certificate(resolved, certificate)
     return _with_token(resolved, token) if token else resolved
 
 
 def generate_token() -> str:
     """A token that nobody can guess: 48 hex digits."""
     return token_hex(GENERATED_TOKEN_BYTES)
+
+
+def _with_certificate(resolved: Resolved, certificate: Certificate) -> Resolved:
+    warning = expiry_warning(certificate, datetime.now(UTC))
+    warnings = (*resolved.warnings, warning) if warning else resolved.warnings
+    return evolve(resolved, certificate=certificate, warnings=warnings)
 
 
 def _with_token(resolved: Resolved, token: str) -> Resolved:

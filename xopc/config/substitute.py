@@ -17,6 +17,7 @@ Keys: TypeAlias = "tuple[str | int, ...]"
 
 SECRET_PATHS: tuple[tuple[str, ...], ...] = (
     ("gateway", "auth"),
+    ("gateway", "tls", "keyPassword"),
     ("providers",),
     ("channels", "*", "botToken"),
     ("channels", "*", "accounts", "*", "botToken"),

@@ -34,6 +34,20 @@ class BindMode(Enum):
     CUSTOM = "custom"
 
 
+@frozen
+class TlsSettings:
+    """`gateway.tls`: whether the port speaks HTTPS. Both paths are needed, or none."""
+
+    enabled: bool | None = None
+    """Default: whether there is a `cert_path`."""
+    cert_path: str | None = None
+    """PEM: the certificate, and after it those that vouch for it. Relative to the configuration file."""
+    key_path: str | None = None
+    """PEM: the private key of the certificate."""
+    key_password: str | None = field(default=None, repr=False)
+    """Opens a key that is encrypted."""
+
+
 def _is_port(_: object, __: object, port: int) -> None:
     if not 1 <= port <= 65535:
         raise ValueError("must be 1 to 65535")
@@ -83,6 +97,7 @@ class GatewaySettings:
     """Whether a page may use the API of the host that it came from wherever the client is."""
     security: SecuritySettings = field(default=SecuritySettings())
     reload: ReloadSettings = field(default=ReloadSettings())
+    tls: TlsSettings = field(default=TlsSettings())
     max_sse_connections: int = field(default=100, validator=_is_positive)
     """So many clients may follow `GET /api/events` at once."""
     watchdog_seconds: float = field(default=30, validator=_is_watchdog)

@@ -20,6 +20,8 @@ ADDRESSES = "addresses"
 """It does not listen everywhere that the configuration says."""
 HAND_OVER = "hand-over"
 """The last new process could not take over."""
+TLS = "tls"
+"""The files of the certificate were changed and do not serve; the one before is shown still."""
 
 log = structlog.get_logger("xopc.gateway")
 

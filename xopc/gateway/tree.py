@@ -4,6 +4,7 @@ storage                    the life of the process
 ├─ orders                  signals and the supervisor's words
 ├─ alive                   tells the supervisor that the event loop turns
 ├─ addresses               looks whether this host has those that the configuration names
+├─ tls                     reads the certificate anew when its files change
 ├─ server                  the accept loop: knows the gate, not the services
 └─ generation              all that depends on the configuration
 """
@@ -50,6 +51,7 @@ from xopc.gateway.orders import Declined, HandOver, Orders, Restart, Stop, recei
 from xopc.gateway.places import Places
 from xopc.gateway.problems import Problems
 from xopc.gateway.succession import Succession, may_be_succeeded
+from xopc.gateway.tls import Tls
 from xopc.gateway.vitals import Identity, Vitals, addresses_of
 from xopc.gateway.watch import TICK_SECONDS, Watch
 from xopc.server.api import ROUTES
@@ -124,6 +126,7 @@ class Gateway:
         self._door = Door(self._policy(home.resolved), home.local_key)
         app = build_app(self._gate, self._door, home.routes)
         self._server = Server(Front(app, self._door, self._vitals.answer))
+        self._tls = Tls(self._server.use_tls, home.problems)
         self._hub = Hub(home.inheritance.boot_id)
         self._runs = Runs()
         self._life = Life(storage, self._runs, self._hub, home.inheritance.boot_id, home.environ)
@@ -141,7 +144,8 @@ class Gateway:
         if go.since is not None:
             cause = evolve(cause, duration_ms=round((time.monotonic() - go.since) * 1000))
         await record_restart(self._storage, evolve(cause, at=utc_now()))
-        self._take_over(generation)
+        await self._take_over(generation)
+        await self._branch.start("tls", self._tls.watch)
         serve = partial(self._server.run, home.places.serving, retired=home.places.retired)
         await self._branch.start("server", serve)
         home.line.say(contract.LISTENING)
@@ -174,8 +178,9 @@ class Gateway:
             self._home.line.say(contract.ALIVE)
             await trio.sleep(TICK_SECONDS)
 
-    def _take_over(self, generation: Generation) -> None:
+    async def _take_over(self, generation: Generation) -> None:
         """Let requests through to a new generation. Its restart is recorded already: whoever sees it may ask why."""
+        await self._tls.apply(generation.resolved)
         for warning in generation.resolved.warnings:
             log.warn(warning)
         self._generation = generation
@@ -297,7 +302,7 @@ class Gateway:
         generation = await start_generation(self._branch, self._generation.number + 1, resolved, self._life)
         duration_ms = round((trio.current_time() - began) * 1000)
         await self._record(RestartKind.IN_PROCESS, order.reason, generation.number, duration_ms)
-        self._take_over(generation)
+        await self._take_over(generation)
         await self._say_ready()
         await self._generation.begin_phase_2()
         collect_generation()

@@ -1,13 +1,15 @@
 """One connection: bytes in and out of a socket, and the moments at which it has to end.
 
-Works on the plain socket and on trio's `wait_readable` and `wait_writable`: a response nearly always fits into the
-kernel's buffer, so that it needs neither a deadline nor a turn of the event loop.
+Works on the socket, through the transport of plain HTTP or of TLS, and on trio's `wait_readable` and
+`wait_writable`: a response nearly always fits into the kernel's buffer, so that it needs neither a deadline nor a
+turn of the event loop.
 """
 
 from __future__ import annotations
 
 import math
 import socket
+import ssl
 import struct
 from collections.abc import Callable
 from enum import Enum, auto
@@ -25,8 +27,9 @@ from structlog.typing import FilteringBoundLogger
 
 from xopc.server.exchange import Exchanges
 from xopc.server.http1 import Http1, Rules
+from xopc.server.tls import Tls
+from xopc.server.transport import NotTlsError, Plain, Transport
 
-READ_BYTES = 64 * 1024
 LINGER_SECONDS = 5
 """For a client to read an answer that came before it had sent its whole body, or to answer a WebSocket's close."""
 RETIRED_LINGER_SECONDS = 1
@@ -35,6 +38,9 @@ LINGER_BYTES = 64 * 1024 * 1024
 """So much of that body is discarded meanwhile: an upload of the largest attachments."""
 UNSENT_BYTES = 128 * 1024
 """So much waits in the kernel beyond what the client has room for; the rest waits for `write_seconds` to apply."""
+
+NOT_TLS = "This port speaks HTTPS: use https:// in place of http://."
+"""What a client of plain HTTP is told there."""
 
 Heir: TypeAlias = Callable[[socket.socket], bool]
 """Passes a TCP connection on to another process; False when it cannot. It never waits, and closes nothing."""
@@ -81,13 +87,18 @@ class Connection:
         rules: Rules,
         patience: Patience,
         *,
+        tls: ssl.SSLContext | None = None,
         is_adopted: bool = False,
     ) -> None:
-        """`address` is the client's. One that `is_adopted` has been served elsewhere, and is between two requests."""
+        """`address` is the client's. One that `is_adopted` has been served elsewhere, and is between two requests.
+
+        With `tls` it speaks HTTPS.
+        """
         client.setblocking(False)
         self.deadline = trio.current_time() + (patience.keep_alive_seconds if is_adopted else patience.head_seconds)
         """When `expire` is due, on trio's clock."""
         self._socket = client
+        self._transport: Transport = Plain(client) if tls is None else Tls(client, tls)
         self._address = address
         self._app = app
         self._rules = rules
@@ -102,6 +113,11 @@ class Connection:
         self._is_passed = False
         self._is_retired = False
         self._is_shut = False
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether it is TLS, which cannot be passed on."""
+        return self._transport.is_secure
 
     @property
     def is_new(self) -> bool:
@@ -133,6 +149,8 @@ class Connection:
         except* Exception as failures:
             _log.error("A connection failed and was closed.", exc_info=failures)
         finally:
+            if not self._is_shut:
+                self._say_farewell()
             self._socket.close()
 
     def expire(self) -> None:
@@ -150,6 +168,7 @@ class Connection:
         """Pass the connection on as soon as it is quiet, at once if so already; it then ends here.
 
         What waits to be read goes with it. A connection that `heir` does not take stays as it is.
+        One of TLS is never passed on, and stays as well.
         """
         self._heir = heir
         if self._phase is _Phase.QUIET:
@@ -158,7 +177,7 @@ class Connection:
             self.deadline = min(self.deadline, trio.current_time() + RETIRED_LINGER_SECONDS)
 
     def _pass_on(self) -> bool:
-        if self._is_shut or self._heir is None or not self._heir(self._socket):
+        if self._is_shut or self._heir is None or self.is_secure or not self._heir(self._socket):
             return False
         self._is_shut = self._is_passed = True
         self._reading.cancel()
@@ -169,13 +188,19 @@ class Connection:
     async def _read(self) -> None:
         """Until the client has closed, or whoever cancels `_reading` wants it."""
         while True:
-            await trio.lowlevel.wait_readable(self._socket)
+            if not self._transport.is_over:
+                await trio.lowlevel.wait_readable(self._socket)
             if self._is_passed:
                 return  # between the wake-up and now: what has arrived is the heir's to read
             try:
-                data = self._socket.recv(READ_BYTES)
-            except BlockingIOError:
-                continue  # select(2), BUGS: readiness may be a false alarm
+                data = self._transport.receive()
+            except BlockingIOError:  # select(2), BUGS: readiness may be a false alarm
+                if self._transport.is_receiving and self._phase is _Phase.QUIET:
+                    self._enter(_Phase.HEAD, self._patience.head_seconds)
+                continue
+            except NotTlsError:
+                await self._refuse_plain_http()
+                continue
             except OSError:
                 return
             if self._phase is _Phase.LINGER:
@@ -186,6 +211,11 @@ class Connection:
                 await self._protocol.handle(RawData(data))
             if not data or self._discarded > LINGER_BYTES:
                 return
+
+    async def _refuse_plain_http(self) -> None:
+        self._transport = Plain(self._socket)
+        await self._protocol.refuse(HTTPStatus.BAD_REQUEST, NOT_TLS)
+        await self._send(Closed())
 
     def _is_silent(self) -> bool:
         """Whether nothing of the client's waits to be read."""
@@ -213,6 +243,8 @@ class Connection:
                 self.retire()
         elif isinstance(event, Closed):
             await self._write(self._protocol.take_held())
+            while not self._is_shut and not self._say_farewell():
+                await self._wait_writable()
             self._half_close()
 
     async def _write(self, data: bytes) -> None:
@@ -232,19 +264,23 @@ class Connection:
             raise
 
     async def _send_soon(self, data: memoryview) -> int:
+        await self._wait_writable()
+        return self._send_now(data)
+
+    async def _wait_writable(self) -> None:
+        """Until the kernel takes more; a client for whom it does not in time is broken off."""
         with trio.move_on_after(self._patience.write_seconds) as patience:
             await trio.lowlevel.wait_writable(self._socket)
         if patience.cancelled_caught:
             seconds = self._patience.write_seconds
             _log.info("A client stopped reading and was cut off.", client=self._address[0], seconds=seconds)
             self._break_off()
-        return self._send_now(data)
 
     def _send_now(self, data: bytes | memoryview) -> int:
         """How much the kernel took. After the end everything is lost, and counts as sent."""
         if not self._is_shut:
             try:
-                return self._socket.send(data) if data else 0
+                return self._transport.send(data) if data else 0
             except BlockingIOError:
                 return 0
             except OSError:
@@ -256,6 +292,14 @@ class Connection:
         self._is_shut = True
         self._reading.cancel()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+
+    def _say_farewell(self) -> bool:
+        """Whether the kernel has taken it, or never will."""
+        try:
+            return self._transport.say_farewell()
+        except OSError:
+            self._break_off()
+            return True
 
     def _half_close(self) -> None:
         """Say that nothing more comes. The client may still be sending, and a plain close would then reset the
@@ -290,7 +334,7 @@ class Connection:
             _CONTEXT,
             cast("TaskGroup", exchanges),
             ConnectionState({}),
-            False,  # no TLS
+            self._transport.is_secure,
             self._address,
             self._socket.getsockname()[:2],
             self._send,

@@ -87,9 +87,10 @@ class Http1(H11Protocol):
         held, self._held = self._held, b""
         return held
 
-    async def refuse(self, status: int) -> None:
-        """Answer a request whose head is not complete."""
-        await self._send_error_response(status)
+    async def refuse(self, status: int, message: str | None = None) -> None:
+        """Answer a request whose head is not complete; without a message, with that of the status."""
+        await self._begin_refusal(status, message)
+        await self._send_h11_event(h11.EndOfMessage())
 
     async def handle(self, event: Event) -> None:
         try:
@@ -138,20 +139,19 @@ class Http1(H11Protocol):
             raise h11.RemoteProtocolError("Not HTTP/1", error_status_hint=HTTPStatus.BAD_REQUEST)
 
     async def _send_error_response(self, status_code: int) -> None:
-        await self._begin_refusal(status_code)
-        await self._send_h11_event(h11.EndOfMessage())
+        await self.refuse(status_code)
 
-    async def _begin_refusal(self, status: int) -> None:
-        body = refusal(status)
+    async def _begin_refusal(self, status: int, message: str | None = None) -> None:
+        body = refusal(status, message)
         headers = [*self.config.response_headers("h11"), *refusal_headers(body), _CLOSE]
         await self._send_h11_event(h11.Response(status_code=status, headers=headers))
         await self._send_h11_event(h11.Data(data=body))
 
 
-def refusal(status: int) -> bytes:
+def refusal(status: int, message: str | None = None) -> bytes:
     """The JSON body of an answer that the server gives without the application."""
-    failure, message = _REFUSALS.get(status, (Failure.INVALID_REQUEST, HTTPStatus(status).phrase))
-    return json.dumps(unstructure(ErrorBody(ErrorDetail(failure.code, message)))).encode()
+    failure, usual = _REFUSALS.get(status, (Failure.INVALID_REQUEST, HTTPStatus(status).phrase))
+    return json.dumps(unstructure(ErrorBody(ErrorDetail(failure.code, message or usual)))).encode()
 
 
 def refusal_headers(body: bytes) -> list[tuple[bytes, bytes]]:

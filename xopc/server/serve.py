@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Sequence
+import ssl
+from collections.abc import Callable, Sequence
 
 import structlog
 import trio
@@ -47,6 +48,9 @@ class Server:
         self._app = app
         self._patience = Patience(keep_alive_seconds, head_seconds, write_seconds)
         self._rules = Rules()
+        self._secure_rules = Rules()
+        """For connections of TLS, which part earlier."""
+        self._tls: ssl.SSLContext | None = None
         self._accepting = trio.CancelScope()
         self._has_accepted_all = trio.Event()
         self._connections: set[Connection] = set()
@@ -58,6 +62,10 @@ class Server:
     def connections(self) -> int:
         """Open connections of clients."""
         return len(self._connections)
+
+    def use_tls(self, context: ssl.SSLContext | None) -> None:
+        """Speak HTTPS with whoever connects from now on; without a context plain HTTP. Others go on as they began."""
+        self._tls = context
 
     async def run(
         self,
@@ -94,7 +102,7 @@ class Server:
             self._nursery = None
 
     def adopt(self, client: socket.socket) -> None:
-        """Serve a connection that was accepted elsewhere and is between two requests. For trio's thread.
+        """Serve a plain connection that was accepted elsewhere and is between two requests. For trio's thread.
 
         One whose client is gone, or that comes when `run` does not run, is closed.
 
@@ -118,8 +126,9 @@ class Server:
         which has to be running.
 
         With an heir, nobody is accepted from now on, and nobody sent away: each connection goes to the heir as soon
-        as it is between two requests, half-read ones after their answer. WebSockets end with their application. Once
-        the heir has declined one, those that are left are treated as follows.
+        as it is between two requests, half-read ones after their answer. WebSockets end with their application. Those
+        of TLS cannot go to anybody: every response closes its connection, and after a moment those without a request
+        are closed. Once the heir has declined one, all that are left are treated as follows.
 
         Without an heir, from now on every response carries `Connection: close`. For a second at most, new connections
         and requests are still taken; then connections without a request are closed, and those with one when it is
@@ -128,20 +137,17 @@ class Server:
         """
         if heir is not None and await self._hand_over(heir):
             return
-        self._rules.is_draining = True
+        self._rules.is_draining = self._secure_rules.is_draining = True
         with trio.move_on_after(LINGER_SECONDS):
             await trio.sleep(BACKLOG_SECONDS)
             await self._wait_until_empty()
         await self._stop_accepting()
         with trio.move_on_after(LAST_CALL_SECONDS):
             await self._wait_until_empty()
-        for connection in self._connections:
-            if not connection.is_new:
-                connection.retire()
+        self._retire(lambda connection: not connection.is_new)
         with trio.move_on_after(FIRST_CALL_SECONDS):
             await self._wait_until_empty()
-        for connection in self._connections:
-            connection.retire()
+        self._retire(lambda _: True)
         await self._wait_until_empty()
 
     async def _hand_over(self, heir: Heir) -> bool:
@@ -158,11 +164,27 @@ class Server:
 
         await self._stop_accepting()
         self._heir = give
+        self._secure_rules.is_draining = True
         for connection in self._connections:
             connection.bequeath(give)
-        while self._connections and not has_declined:
-            await self._parted.park()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._part_from_secure)
+            while self._connections and not has_declined:
+                await self._parted.park()
+            nursery.cancel_scope.cancel()
         return not has_declined
+
+    async def _part_from_secure(self) -> None:
+        """A hand-over's farewell to connections of TLS: those that were used, then those that did not ask in time."""
+        await trio.sleep(LAST_CALL_SECONDS)
+        self._retire(lambda connection: connection.is_secure and not connection.is_new)
+        await trio.sleep(FIRST_CALL_SECONDS)
+        self._retire(lambda connection: connection.is_secure)
+
+    def _retire(self, has_to_go: Callable[[Connection], bool]) -> None:
+        for connection in self._connections:
+            if has_to_go(connection):
+                connection.retire()
 
     async def _stop_accepting(self) -> None:
         self._accepting.cancel()
@@ -218,7 +240,9 @@ class Server:
     def _open(
         self, client: socket.socket, address: tuple[str, int], nursery: trio.Nursery, *, is_adopted: bool = False
     ) -> Connection:
-        connection = Connection(client, address[:2], self._app, self._rules, self._patience, is_adopted=is_adopted)
+        tls = None if is_adopted else self._tls
+        rules = self._rules if tls is None else self._secure_rules
+        connection = Connection(client, address[:2], self._app, rules, self._patience, tls=tls, is_adopted=is_adopted)
         self._connections.add(connection)
         nursery.start_soon(self._serve, connection, name="connection")
         return connection

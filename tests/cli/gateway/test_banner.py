@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.certificates import Authority
 from tests.fakes.gateway import TOKEN, configure
 from xopc.cli.gateway.banner import first_block, open_to_all_block, second_block
 from xopc.config.resolve import Flags
@@ -35,6 +36,11 @@ def test_the_second_block_leaves_the_port_to_the_supervisor(home: Path) -> None:
     block = second_block(prepare(environ(home), Flags(port=0)))
     token = f"{TOKEN[:8]}...{TOKEN[-8:]}"
     assert block == f"✅ Gateway started\n   URL: http://127.0.0.1:{{port}}\n   Token: {token}"
+
+
+def test_the_url_says_what_is_spoken(home: Path) -> None:
+    configure(home, tls=Authority(home).issue().settings())
+    assert "   URL: https://127.0.0.1:{port}\n" in second_block(prepare(environ(home), Flags(port=0)))
 
 
 def test_the_first_run_is_welcomed(home: Path) -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.certificates import Authority
 from tests.fakes.gateway import TOKEN, Behaviour, configure, running_gateway
 from xopc.cli.gateway.target import connectable, find_target, read_environment
 from xopc.config.accepted import keep_accepted
+from xopc.config.certificate import leaves
 from xopc.config.resolve import Flags, resolve
 from xopc.contracts.errors import ConfigError, Failure, XopcError
 from xopc_supervisor.contract import LockInfo, start_time
@@ -77,6 +79,32 @@ def test_a_broken_configuration_is_looked_up_in_its_last_accepted_copy(home: Pat
     target = find_target(None)
     assert (target.resolved, target.port, target.credential) == (None, 4711, TOKEN)
     assert target.config_error is not None
+
+
+def test_without_a_lock_the_configuration_says_what_is_spoken(home: Path) -> None:
+    configure(home, port=4711)
+    assert (find_target(None).scheme, find_target(None).certificates) == ("http", None)
+    pair = Authority(home).issue()
+    configure(home, port=4711, tls=pair.settings())
+    target = find_target(None)
+    assert (target.url, target.certificates) == ("https://127.0.0.1:4711", leaves([pair.certificate]))
+
+
+def test_of_a_running_gateway_the_copy_of_its_certificate_says_it(home: Path) -> None:
+    """The configuration may have been edited, and the files replaced, since it read them."""
+    with running_gateway(home):
+        authority = Authority(home)
+        configured, served = authority.issue(), authority.issue("served")
+        configure(home, tls=configured.settings())
+        assert find_target(None).scheme == "http"
+        copy = find_target(None).paths.served_certificate
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_bytes(served.certificate.read_bytes())
+        target = find_target(None)
+        assert target.url == f"https://127.0.0.1:{target.port}"
+        assert target.certificates == leaves([served.certificate, configured.certificate])
+        configured.certificate.unlink()
+        assert target.client(1).certificates == leaves([served.certificate])
 
 
 def test_a_client_is_for_the_gateway_that_holds_the_lock_alone(home: Path) -> None:

@@ -27,7 +27,8 @@ def first_block(resolved: Resolved) -> str:
 
 def second_block(resolved: Resolved) -> str:
     """Where it is and who may enter, `{port}` standing for the port."""
-    url = f"http://{connectable(resolved.binding.hosts[0])}:{{port}}"
+    scheme = "https" if resolved.tls else "http"
+    url = f"{scheme}://{connectable(resolved.binding.hosts[0])}:{{port}}"
     return f"✅ Gateway started\n   URL: {url}\n   {_who_may_enter(resolved)}"
 
 

@@ -86,7 +86,7 @@ def _of_lock(target: Target, answer: Answer | None, use: PortUse | None) -> list
     if owner is None:
         return _without_owner(target, answer, use)
     if answer is None or answer.reachable:
-        return _of_neighbour(owner, use)
+        return _of_neighbour(target, owner, use)
     code, what = _NOT_ANSWERING.get(owner.state or "starting", ("no-answer", "does not answer"))
     detail = owner.problem or (answer.error if code == "no-answer" else "")
     return [Issue(code, f"The gateway (pid {owner.pid}) {what}.", LOGS, _ended(detail), "required")]
@@ -106,14 +106,16 @@ def _of_supervisor(owner: LockInfo, answer: Answer | None) -> list[Issue]:
     return []
 
 
-def _of_neighbour(owner: LockInfo, use: PortUse | None) -> list[Issue]:
+def _of_neighbour(target: Target, owner: LockInfo, use: PortUse | None) -> list[Issue]:
     """Somebody else listens where `localhost` may lead to."""
     neighbour = use.neighbour({owner.pid, *(pid for pid, _ in owner.family())}) if use else None
     if use is None or neighbour is None:
         return []
     who = f"pid {neighbour.pid}" if neighbour.pid else "of another user"
     what = f"Another program ({who}) listens at {neighbour.address}, where localhost may lead to."
-    cure = f"Use http://127.0.0.1:{use.port}; or stop that program, then: xopc gateway stop, and xopc gateway"
+    cure = (
+        f"Use {target.scheme}://127.0.0.1:{use.port}; or stop that program, then: xopc gateway stop, and xopc gateway"
+    )
     return [Issue(LOCALHOST, what, cure, f"It runs: {neighbour.command}" if neighbour.command else "")]
 
 

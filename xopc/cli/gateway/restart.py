@@ -203,7 +203,9 @@ def _mark(target: Target, owner: LockInfo, expected_version: str | None) -> Mark
     from xopc.service.health import health_of
     from xopc.service.probe import Mark, Obstacle, obstacle_of
 
-    client = Client(target.url or "", target.credential, MARK_SECONDS, target.local_key)
+    client = Client(
+        target.url or "", target.credential, MARK_SECONDS, certificates=target.certificates, local_key=target.local_key
+    )
     generation, obstacle = None, Obstacle(owner.problem or "")
     try:
         health = health_of(evolve(client, credential=None))
@@ -227,7 +229,7 @@ def _watch(target: Target, mark: Mark, seconds: float, *, as_json: bool) -> Snap
     def look() -> Place:
         now = evolve(target, lock=read_lock(target.paths.lock_path))
         known = now if now.owner and now.owner.port else target
-        client = Client(known.url or "", target.credential, local_key=target.local_key)
+        client = Client(known.url or "", target.credential, certificates=known.certificates, local_key=known.local_key)
         return Place(now.lock, client, known.port or 0)
 
     def still_waiting() -> None:

@@ -62,7 +62,9 @@ def status(
     credential = token or (target.credential if target.owner and url is None else None)
     asked = url or target.url
     local_key = target.local_key if target.owner and url is None else None
-    answer = None if no_probe or asked is None else ask(Client(asked, credential, timeout, local_key))
+    certificates = target.certificates if url is None else None
+    client = Client(asked or "", credential, timeout, certificates=certificates, local_key=local_key)
+    answer = None if no_probe or asked is None else ask(client)
     use = _look_at_port(target, answer) if url is None else None
     report = Report(
         target=target,
@@ -187,7 +189,7 @@ def _shown_url(report: Report) -> str:
     if report.url is None:
         return "not known yet"
     if report.url == target.url and target.host in LOCAL_HOSTS and not _leads_astray(report):
-        return f"http://localhost:{target.port}"
+        return f"{target.scheme}://localhost:{target.port}"
     return report.url
 
 

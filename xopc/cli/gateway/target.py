@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from xopc.client.http import Client
+from xopc.config.certificate import leaves
 from xopc.config.local_key import read_local_key
 from xopc.config.paths import Paths, resolve_paths
 from xopc.config.resolve import Flags, Resolved, resolve
@@ -88,7 +89,22 @@ class Target:
     def url(self) -> str | None:
         """Base URL of its API."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}" if self.port else None
+        return f"{self.scheme}://{host}:{self.port}" if self.port else None
+
+    @cached_property
+    def scheme(self) -> str:
+        """What the running gateway speaks, which the configuration may have been edited since; else what it will."""
+        if self._lock_counts:
+            return "https" if self.paths.served_certificate.is_file() else "http"
+        return "https" if self.effective and self.effective.tls else "http"
+
+    @property
+    def certificates(self) -> str | None:
+        """By what it is known, where it speaks HTTPS: the certificate that it says it shows, or that it was given."""
+        if self.scheme == "http":
+            return None
+        given = self.effective.tls.certificate if self.effective and self.effective.tls else None
+        return leaves([self.paths.served_certificate, *([given] if given else [])])
 
     @property
     def credential(self) -> str | None:
@@ -119,7 +135,9 @@ class Target:
             raise XopcError(Failure.UNAVAILABLE, "Gateway is not running. Start it with: xopc gateway")
         if self.owner.port is None or self.url is None:
             raise XopcError(Failure.UNAVAILABLE, f"Gateway (pid {self.owner.pid}) is still starting. Try again.")
-        return Client(self.url, self.credential, timeout_seconds, self.local_key)
+        return Client(
+            self.url, self.credential, timeout_seconds, certificates=self.certificates, local_key=self.local_key
+        )
 
 
 def connectable(host: str) -> str:
