@@ -9,6 +9,7 @@ from xopc.config.paths import resolve_paths
 from xopc.config.tls import TlsFiles, resolve_tls
 from xopc.contracts.settings import TlsSettings
 
+PEM = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIInvented\n-----END PRIVATE KEY-----\n"
 ENVIRON = {"HOME": "/home/ana", "XOPC_CONFIG_PATH": "/etc/xopc/xopc.json"}
 
 
@@ -52,11 +53,13 @@ def test_paths_count_from_the_configuration_file_and_from_the_home(text: str, pa
         (TlsSettings(key_path="a.key"), ["$.gateway.tls.certPath"]),
         (TlsSettings(cert_path="a.pem", key_path="  "), ["$.gateway.tls.keyPath"]),
         (TlsSettings(cert_path="~no-such-user/a.pem", key_path="a.key"), ["$.gateway.tls.certPath"]),
+        (TlsSettings(cert_path="a.pem", key_path=PEM), ["$.gateway.tls.keyPath"]),
     ],
 )
-def test_what_is_missing_is_refused_with_its_path(settings: TlsSettings, paths: list[str]) -> None:
+def test_what_is_missing_or_wrong_is_refused_with_its_path(settings: TlsSettings, paths: list[str]) -> None:
     _, findings = resolved(settings)
     assert [problem.path for problem in findings.problems] == paths
+    assert "nvented" not in str(findings.problems), "what was given in place of a path may be a secret"
 
 
 def test_the_password_is_shown_nowhere() -> None:

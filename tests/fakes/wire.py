@@ -7,7 +7,7 @@ import ssl
 import struct
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import cast
+from typing import Self, cast
 
 import trio
 from attrs import frozen
@@ -32,7 +32,7 @@ class Wire:
         self.stream = stream
         self._unread = b""
 
-    async def __aenter__(self) -> Wire:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -94,6 +94,14 @@ class Wire:
         return data
 
 
+class SecureWire(Wire):
+    """One of TLS. Made by `secure`."""
+
+    def __init__(self, tls: trio.SSLStream[trio.SocketStream]) -> None:
+        super().__init__(cast("trio.SocketStream", tls))  # of which it has all that is used
+        self.tls = tls
+
+
 @frozen
 class Served:
     """A running server."""
@@ -108,7 +116,7 @@ class Served:
         """A connection to it, see `connect`."""
         return await connect(self.port, receive_bytes=receive_bytes)
 
-    async def connect_securely(self, context: ssl.SSLContext, *, receive_bytes: int | None = None) -> Wire:
+    async def connect_securely(self, context: ssl.SSLContext, *, receive_bytes: int | None = None) -> SecureWire:
         """A connection of TLS to it, after the handshake."""
         return await secure(await self.connect(receive_bytes=receive_bytes), context)
 
@@ -138,11 +146,11 @@ async def connect(port: int, *, receive_bytes: int | None = None) -> Wire:
     return Wire(trio.SocketStream(client))
 
 
-async def secure(wire: Wire, context: ssl.SSLContext) -> Wire:
+async def secure(wire: Wire, context: ssl.SSLContext) -> SecureWire:
     """TLS on a connection. A server that closes without TLS's own farewell is a `BrokenResourceError`."""
     stream = trio.SSLStream(wire.stream, context, server_hostname="localhost")
     await stream.do_handshake()
-    return Wire(cast("trio.SocketStream", stream))  # of which it has all that is used
+    return SecureWire(stream)
 
 
 def backlog(listener: socket.socket) -> int:

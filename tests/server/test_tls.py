@@ -12,14 +12,14 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 import trio.testing
-from attrs import frozen
 from hypercorn.typing import ASGIFramework as ASGIApp, ASGIReceiveCallable, ASGISendCallable, Scope
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 from trio_websocket import wrap_client_stream
 
 from tests.fakes.certificates import Authority, Pair
-from tests.fakes.wire import Served, Wire, answer, hello, serving
+from tests.fakes.records import Records
+from tests.fakes.wire import SecureWire, Served, answer, hello, serving
 from xopc.config.certificate import load_certificate
 from xopc.config.tls import TlsFiles
 from xopc.server.connection import LINGER_SECONDS
@@ -63,46 +63,6 @@ async def secure_serving(app: ASGIApp, context: ssl.SSLContext, **patience: floa
         yield served
 
 
-@frozen
-class Records:
-    """A client that has its records in hand before they are sent: they can be cut, joined and lost."""
-
-    wire: Wire
-    incoming: ssl.MemoryBIO
-    outgoing: ssl.MemoryBIO
-    tls: ssl.SSLObject
-
-    @classmethod
-    async def connect(cls, served: Served, context: ssl.SSLContext) -> Records:
-        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        tls = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
-        records = cls(await served.connect(), incoming, outgoing, tls)
-        while True:
-            try:
-                tls.do_handshake()
-            except ssl.SSLWantReadError:
-                await records.wire.say(outgoing.read())
-                incoming.write(await records.wire.piece())
-            else:
-                await records.wire.say(outgoing.read())
-                return records
-
-    def seal(self, data: bytes) -> bytes:
-        self.tls.write(data)
-        return self.outgoing.read()
-
-    async def heard(self) -> bytes:
-        """What the next pieces hold, up to one that is not empty, or to the server's farewell."""
-        while True:
-            try:
-                return self.tls.read(65536)
-            except ssl.SSLZeroReturnError:
-                return b""
-            except ssl.SSLWantReadError:
-                piece = await self.wire.piece()
-                self.incoming.write(piece) if piece else self.incoming.write_eof()
-
-
 # ------------------------------------------------------------------ what is spoken
 
 
@@ -118,7 +78,7 @@ async def test_requests_are_answered_and_the_application_knows_that_they_are_sec
     async with secure_serving(scheme, ours) as served, await served.connect_securely(theirs) as client:
         for _ in range(3):
             assert (await client.get()).body == b"https"
-        assert client.stream.selected_alpn_protocol() == "http/1.1"  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+        assert client.tls.selected_alpn_protocol() == "http/1.1"
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -446,5 +406,5 @@ async def test_another_certificate_is_for_newcomers_and_whoever_is_there_goes_on
         assert (await plain.get()).body == b"http"
 
 
-def serial(wire: Wire) -> object:
-    return wire.stream.getpeercert()["serialNumber"]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+def serial(wire: SecureWire) -> object:
+    return wire.tls.getpeercert()["serialNumber"]

@@ -98,7 +98,7 @@ def _keep(copy: Path, leaf: str | None) -> None:
     try:
         if leaf is None:
             copy.unlink(missing_ok=True)
-        else:
+        elif not copy.exists() or copy.read_text() != leaf:
             write_private(copy, leaf.encode())
     except OSError as error:
         log.warn(f"{copy} could not be written ({error.strerror}): commands may not know this gateway.")

@@ -82,6 +82,13 @@ def test_of_a_gateway_elsewhere_only_its_answer_counts(home: Path) -> None:
     assert list(by_code(find_issues(find_target(None), answer, elsewhere=True))) == ["unauthorized"]
 
 
+def test_why_nobody_answers_elsewhere_is_told(home: Path) -> None:
+    answer = Answer(1, error="https://gateway.example.com: its certificate is not trusted here")
+    (issue,) = find_issues(find_target(None), answer, elsewhere=True)
+    assert issue.code == "no-answer"
+    assert issue.message.endswith("https://gateway.example.com: its certificate is not trusted here.")
+
+
 def test_a_degraded_gateway_says_by_which_problems_and_not_twice(home: Path) -> None:
     target = a_target(home)
     degraded = {"status": "degraded", "version": "0.1.0", "problems": ["storage", "log"]}

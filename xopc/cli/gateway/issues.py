@@ -68,7 +68,7 @@ def find_issues(
 ) -> tuple[Issue, ...]:
     """All that is wrong with one gateway, at whose port `use` was found; `elsewhere`: it was asked for by its URL."""
     if elsewhere:
-        return tuple(_of_answer(answer, _ELSEWHERE)) if answer is not None else ()
+        return tuple(_of_gateway_elsewhere(answer)) if answer is not None else ()
     issues = [*_of_lock(target, answer, use), *_of_configuration(target, answer)]
     if answer is not None and answer.reachable:
         issues += _of_answer(answer, _why_unasked(target))
@@ -79,6 +79,14 @@ def find_issues(
         what = f"{pid_file} is left from an old version, and does no harm."
         issues.append(Issue("legacy-pid-file", what, f"Remove it: rm {pid_file}"))
     return tuple(issues)
+
+
+def _of_gateway_elsewhere(answer: Answer) -> list[Issue]:
+    if answer.reachable:
+        return _of_answer(answer, _ELSEWHERE)
+    return [
+        Issue("no-answer", _ended(f"Nobody answers as a gateway: {answer.error}"), "Look at the URL.", "", "required")
+    ]
 
 
 def _of_lock(target: Target, answer: Answer | None, use: PortUse | None) -> list[Issue]:
