@@ -54,6 +54,10 @@ def test_paths_count_from_the_configuration_file_and_from_the_home(text: str, pa
         (TlsSettings(cert_path="a.pem", key_path="  "), ["$.gateway.tls.keyPath"]),
         (TlsSettings(cert_path="~no-such-user/a.pem", key_path="a.key"), ["$.gateway.tls.certPath"]),
         (TlsSettings(cert_path="a.pem", key_path=PEM), ["$.gateway.tls.keyPath"]),
+        (
+            TlsSettings(cert_path="an\0invented.pem", key_path="\ud800"),
+            ["$.gateway.tls.certPath", "$.gateway.tls.keyPath"],
+        ),
     ],
 )
 def test_what_is_missing_or_wrong_is_refused_with_its_path(settings: TlsSettings, paths: list[str]) -> None:

@@ -47,7 +47,7 @@ def resolve_tls(settings: TlsSettings, paths: Paths, environ: Mapping[str, str],
 
 
 def _resolve(at: str, text: str, paths: Paths, environ: Mapping[str, str], findings: Findings) -> Path:
-    if "-----BEGIN" in text or "\n" in text:
+    if "-----BEGIN" in text or not text.isprintable():
         # Nothing of it may be shown.
         findings.refuse(at, "must be the path of a file, not what stands in it: name the file")
         return Path()
