@@ -1,4 +1,4 @@
-"""How connections of TLS are parted from, on loopback, with a clock that jumps when nothing else happens."""
+"""How connections of TLS begin, and are parted from, on loopback, with a clock that jumps when nothing else happens."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from attrs import field, frozen
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.fakes.certificates import Authority
-from tests.fakes.wire import Served, Wire, hello, secure, serving
+from tests.fakes.certificates import Authority, Pair
+from tests.fakes.wire import SecureWire, Served, Wire, answer, hello, secure, serving
 from xopc.config.certificate import load_certificate
 from xopc.config.tls import TlsFiles
 from xopc.server.serve import FIRST_CALL_SECONDS, LAST_CALL_SECONDS, LINGER_SECONDS
@@ -34,7 +34,10 @@ def authority(tmp_path: Path) -> Authority:
 
 @pytest.fixture
 def ours(authority: Authority) -> ssl.SSLContext:
-    pair = authority.issue()
+    return context_of(authority.issue())
+
+
+def context_of(pair: Pair) -> ssl.SSLContext:
     return load_certificate(TlsFiles(pair.certificate, pair.key), "xopc.json").context
 
 
@@ -81,6 +84,33 @@ async def accepted(served: Served) -> Wire:
     wire = await served.connect()
     await wait_all_tasks_blocked(0.005)
     return wire
+
+
+async def scheme(scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    assert scope["type"] == "http"
+    await answer(send, scope["scheme"].encode())
+
+
+async def test_another_certificate_is_for_newcomers_and_whoever_is_there_goes_on(
+    authority: Authority, theirs: ssl.SSLContext, ours: ssl.SSLContext
+) -> None:
+    async with serving(scheme) as served, await served.connect() as plain:
+        assert (await plain.get()).body == b"http"
+        served.server.use_tls(ours)
+        async with await served.connect_securely(theirs) as first:
+            served.server.use_tls(context_of(authority.issue("another")))
+            async with await served.connect_securely(theirs) as second:
+                assert (await second.get()).body == b"https"
+                assert serial(first) != serial(second)
+            served.server.use_tls(None)
+            assert (await first.get()).body == b"https"
+            async with await served.connect() as newcomer:
+                assert (await newcomer.get()).body == b"http"
+        assert (await plain.get()).body == b"http"
+
+
+def serial(wire: SecureWire) -> object:
+    return wire.tls.getpeercert()["serialNumber"]
 
 
 async def test_a_used_connection_is_not_passed_on_and_its_next_answer_is_its_last(

@@ -19,7 +19,7 @@ from trio_websocket import wrap_client_stream
 
 from tests.fakes.certificates import Authority, Pair
 from tests.fakes.records import Records
-from tests.fakes.wire import SecureWire, Served, answer, hello, serving
+from tests.fakes.wire import Served, answer, hello, serving
 from xopc.config.certificate import load_certificate
 from xopc.config.tls import TlsFiles
 from xopc.server.connection import LINGER_SECONDS
@@ -383,28 +383,3 @@ async def test_a_client_that_is_gone_is_told_to_nobody_but_the_application(
             await records.wire.stream.aclose()
             await served.until_connections(0)
     assert logs == []
-
-
-# ---------------------------------------------------------------- other certificates
-
-
-async def test_another_certificate_is_for_newcomers_and_whoever_is_there_goes_on(
-    authority: Authority, theirs: ssl.SSLContext, ours: ssl.SSLContext
-) -> None:
-    async with serving(scheme) as served, await served.connect() as plain:
-        assert (await plain.get()).body == b"http"
-        served.server.use_tls(ours)
-        async with await served.connect_securely(theirs) as first:
-            served.server.use_tls(context_of(authority.issue("another")))
-            async with await served.connect_securely(theirs) as second:
-                assert (await second.get()).body == b"https"
-                assert serial(first) != serial(second)
-            served.server.use_tls(None)
-            assert (await first.get()).body == b"https"
-            async with await served.connect() as newcomer:
-                assert (await newcomer.get()).body == b"http"
-        assert (await plain.get()).body == b"http"
-
-
-def serial(wire: SecureWire) -> object:
-    return wire.tls.getpeercert()["serialNumber"]
