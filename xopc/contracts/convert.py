@@ -28,6 +28,7 @@ from cattrs.errors import ClassValidationError, IterableValidationError
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from xopc.contracts.errors import InvalidValueError, Problem
+from xopc.contracts.whole import whole_of
 
 T = TypeVar("T")
 
@@ -150,7 +151,7 @@ def _unknown_keys(value: object, kind: object, path: str) -> Iterator[Problem]:
     if _is_union(kind):
         for arm in get_args(kind):
             yield from _unknown_keys(value, arm, path)
-    elif isinstance(value, dict) and isinstance(kind, type) and attrs.has(kind):
+    elif isinstance(value, dict) and isinstance(kind, type) and attrs.has(kind) and whole_of(kind) is None:
         known = {key: attribute.type for attribute in _attributes(kind) for key in keys_of(attribute)}
         for key, item in cast("JsonObject", value).items():
             if key in known:
@@ -222,6 +223,12 @@ def _text_or_number_hook(kind: object) -> Callable[[object, object], str | int |
     return structure_text_or_number
 
 
+def _object(value: object) -> JsonObject:
+    if isinstance(value, dict):
+        return cast("JsonObject", value)
+    raise _MismatchError(f"must be an object, not {_shape(value)}")
+
+
 def _shape(value: object) -> str:
     match value:
         case None:
@@ -270,9 +277,7 @@ def _mapping_hook(kind: type[dict[str, object]], converter: Converter) -> Callab
     structure_members = mapping_structure_factory(kind, converter)
 
     def structure_mapping(value: object, _: object) -> dict[str, object]:
-        if not isinstance(value, dict):
-            raise _MismatchError(f"must be an object, not {_shape(value)}")
-        return structure_members(cast("JsonObject", value), kind)
+        return structure_members(_object(value), kind)
 
     return structure_mapping
 
@@ -293,6 +298,8 @@ def _text_or_object_hook(kind: object, converter: Converter) -> Callable[[object
 
 
 def _class_hook(kind: type[T], converter: Converter) -> Callable[[object, object], T]:
+    if (only := whole_of(kind)) is not None:
+        return lambda value, _: kind(**{only.name: _object(value)})
     fields: dict[str, Any] = {}
     for attribute in _attributes(kind):
         hook = attribute.validator and _validating(attribute.validator, attribute, converter)
@@ -301,9 +308,7 @@ def _class_hook(kind: type[T], converter: Converter) -> Callable[[object, object
     aliases = {alias: keys[0] for keys in map(keys_of, _attributes(kind)) for alias in keys[1:]}
 
     def structure_class(value: object, _: object) -> T:
-        if not isinstance(value, dict):
-            raise _MismatchError(f"must be an object, not {_shape(value)}")
-        return structure_fields(_respelled(cast("JsonObject", value), aliases), kind)
+        return structure_fields(_respelled(_object(value), aliases), kind)
 
     return structure_class
 
@@ -332,6 +337,8 @@ def _validating(
 
 
 def _class_out(kind: type[object], converter: Converter) -> Callable[[Any], JsonObject]:
+    if (only := whole_of(kind)) is not None:
+        return lambda value: getattr(value, only.name)
     fields: dict[str, Any] = {a.name: override(rename=keys_of(a)[0]) for a in _attributes(kind)}
     return make_dict_unstructure_fn(kind, converter, **fields)
 

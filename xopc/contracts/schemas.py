@@ -14,6 +14,7 @@ from typing import Union, cast, get_args, get_origin, get_type_hints
 import attrs
 
 from xopc.contracts.convert import JsonObject, keys_of
+from xopc.contracts.whole import example_of, whole_of
 
 _SCALARS: Mapping[object, str] = {str: "string", int: "integer", float: "number", bool: "boolean", NoneType: "null"}
 
@@ -61,6 +62,8 @@ class Schemas:
         return {"$ref": f"#/components/schemas/{name}"}
 
     def _object(self, cls: type[attrs.AttrsInstance], *, sent: bool) -> JsonObject:
+        if (only := whole_of(cls)) is not None:
+            return {"type": "object", "examples": [example_of(only)]}
         types = get_type_hints(cls)
         properties: JsonObject = {}
         required: list[str] = []
