@@ -56,12 +56,19 @@ def load_document(path: Path) -> Document | None:
         OSError: the disk fails; it may work later.
     """
     content = _read(path)
-    if content is None:
-        return None
     try:
-        return Document(*parse(_decode(content)), content)
+        return None if content is None else read_document(content)
     except NotJsonError as error:
         raise _refusal(path, str(error)) from None
+
+
+def read_document(content: bytes) -> Document:
+    """The content of a file.
+
+    Raises:
+        NotJsonError: it is no JSON object.
+    """
+    return Document(*parse(_decode(content)), content)
 
 
 def _read(path: Path) -> bytes | None:

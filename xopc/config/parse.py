@@ -31,7 +31,7 @@ def parse(text: str) -> tuple[JsonObject, bool]:
         value, plain = _parse(text)
     except RecursionError:
         raise NotJsonError(_TOO_DEEP) from None
-    if _is_deeper(value, MAX_DEPTH):
+    if is_deeper(value, MAX_DEPTH):
         raise NotJsonError(_TOO_DEEP)
     if not isinstance(value, dict):
         raise NotJsonError("must hold an object: begin with { and end with }")
@@ -94,7 +94,7 @@ def _unique(pairs: Iterable[tuple[str, Any]]) -> JsonObject:
     return values
 
 
-def _is_deeper(value: object, levels: int) -> bool:
+def is_deeper(value: object, levels: int) -> bool:
     level = [value]
     for _ in range(levels + 1):
         level = [item for container in level for item in _items(container)]

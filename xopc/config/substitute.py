@@ -1,7 +1,8 @@
 """`${NAME}` and `${NAME:-default}` in the texts of the configuration, replaced from the environment.
 
-`$${` stands for a plain `${`. Where a secret belongs, a variable without a value is refused, because an empty or
-literal secret would open the door; elsewhere it is an empty text and a warning. What comes in is not replaced again.
+`$${` stands for a plain `${`. Where a secret belongs, and in all of `gateway.auth`, a variable without a value is
+refused, because an empty or literal secret would open the door; elsewhere it is an empty text and a warning. What comes
+in is not replaced again.
 """
 
 from __future__ import annotations
@@ -16,13 +17,18 @@ from xopc.contracts.convert import join
 Keys: TypeAlias = "tuple[str | int, ...]"
 
 SECRET_PATHS: tuple[tuple[str, ...], ...] = (
-    ("gateway", "auth"),
+    ("gateway", "auth", "token"),
+    ("gateway", "auth", "password"),
+    ("gateway", "auth", "tokens", "*", "sha256"),
     ("gateway", "tls", "keyPassword"),
     ("providers",),
     ("channels", "*", "botToken"),
     ("channels", "*", "accounts", "*", "botToken"),
 )
 """Where secrets stand: all that is at or below one of these. `*` is any key or index."""
+
+_STRICT_PATHS = (("gateway", "auth"), *SECRET_PATHS)
+"""Where a variable without a value is refused: what is empty there opens the door, too."""
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^{}]*))?\}")
 
@@ -39,9 +45,13 @@ def has_reference(text: object) -> bool:
 
 def is_secret(keys: Keys) -> bool:
     """Whether a value at these keys is a secret."""
+    return _is_below(keys, SECRET_PATHS)
+
+
+def _is_below(keys: Keys, patterns: tuple[tuple[str, ...], ...]) -> bool:
     return any(
         len(keys) >= len(pattern) and all(want in ("*", key) for want, key in zip(pattern, keys, strict=False))
-        for pattern in SECRET_PATHS
+        for pattern in patterns
     )
 
 
@@ -63,13 +73,13 @@ def _replace(reference: re.Match[str], keys: Keys, environ: Mapping[str, str], f
     name, default = reference["name"], reference["default"]
     if name is None:
         return "${"
-    secret = is_secret(keys)
+    strict = _is_below(keys, _STRICT_PATHS)
     value = environ.get(name, "")
-    if value.strip() if secret else value:
+    if value.strip() if strict else value:
         return value
     if default is not None:
         return default
-    if secret:
+    if strict:
         findings.refuse(_path(keys), f"the environment variable {name} is not set, or is empty: set it")
     elif name not in environ:
         findings.warn(_path(keys), f"the environment variable {name} is not set; taken as empty")

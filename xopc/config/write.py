@@ -23,7 +23,7 @@ def create_document(path: Path, values: JsonObject) -> bool:
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     target = path.resolve()
-    with _written(target, _text(values)) as finished:
+    with _written(target, text_of(values)) as finished:
         try:
             # Unlike a rename, a link never replaces what another process has put there in the meantime.
             os.link(finished, target)
@@ -46,11 +46,16 @@ def replace_document(path: Path, values: JsonObject) -> None:
         OSError: it cannot be written; the file is as it was.
     """
     target = path.resolve()
-    with _written(target, target.read_bytes()) as backup, _written(target, _text(values)) as finished:
+    with _written(target, target.read_bytes()) as backup, _written(target, text_of(values)) as finished:
         _rotate(target)
         backup.replace(_backup(target, 0))
         finished.replace(target)
         _sync_directory(target.parent)
+
+
+def text_of(values: JsonObject) -> bytes:
+    """The content of a file that holds these values."""
+    return (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -103,7 +108,3 @@ def _sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _text(values: JsonObject) -> bytes:
-    return (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
