@@ -6,10 +6,14 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import trio
 from attrs import define, field
 
 from tests.fakes.door import TOKEN, open_door
 from tests.fakes.message_path import MessagePath
+from xopc.config.edit import Editor
+from xopc.config.paths import resolve_paths
+from xopc.config.resolve import Flags, weigh
 from xopc.contracts.api import (
     Health,
     HealthStatus,
@@ -55,6 +59,10 @@ class Generation:
     reloads: list[str] = field(factory=list[str])
     reloaded: Reloaded = field(default=Reloaded(reloaded=True))
     """What comes of a reload."""
+    home: str = "/home/ann"
+    """Where its configuration file is, if there is one."""
+    told: list[str | None] = field(factory=list[str | None])
+    """What was told of the saving of the configuration."""
     path: MessagePath | None = None
     """None: requests to the message path fail."""
     logs: Logs = field(factory=lambda: Logs(Path("/nowhere/logs"), LevelSwitch()))
@@ -72,6 +80,7 @@ class Generation:
             tree=self.tree,
             restart=self.restart,
             reload=self.reload,
+            config=self.editor(),
             settings=self.path.settings if self.path else Settings(),
             storage=path.storage,
             inbox=path.inbox,
@@ -83,6 +92,10 @@ class Generation:
             route=path.route,
             logs=self.logs,
         )
+
+    def editor(self) -> Editor:
+        environ = {"HOME": self.home, "XOPC_GATEWAY_TOKEN": TOKEN}
+        return Editor(weigh(resolve_paths(environ), None, "none", environ, Flags()), environ, Flags(), self.told.append)
 
     def health(self) -> Health:
         return Health(
@@ -129,5 +142,6 @@ class Generation:
         return RestartAccepted("restarting", "b00t", self.number)
 
     async def reload(self, reason: str) -> Reloaded:
+        await trio.lowlevel.checkpoint()
         self.reloads.append(reason)
         return self.reloaded

@@ -105,6 +105,9 @@ def test_the_routes_of_the_api_are_these() -> None:
         ("GET /api/outbound", Scope.READ, HTTPStatus.OK),
         ("POST /api/outbound/{id}/retry", Scope.WRITE, HTTPStatus.OK),
         ("DELETE /api/outbound/{id}", Scope.WRITE, HTTPStatus.OK),
+        ("GET /api/config", Scope.ADMIN, HTTPStatus.OK),
+        ("PATCH /api/config", Scope.ADMIN, HTTPStatus.OK),
+        ("POST /api/config/reload", Scope.ADMIN, HTTPStatus.OK),
         ("GET /openapi.json", None, HTTPStatus.OK),
     }
     check(ROUTES)

@@ -47,7 +47,7 @@ class StandingProblem:
     """Something that is wrong now, and goes away once it is mended."""
 
     code: str
-    """storage, log, configuration, addresses or hand-over."""
+    """storage, log, configuration, config-file, addresses or hand-over."""
     message: str
     """What, where, and what to do."""
     since: str

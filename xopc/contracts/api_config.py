@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from attrs import field, frozen
+
+from xopc.contracts.convert import JsonObject
+from xopc.contracts.whole import whole
 
 
 @frozen
@@ -17,3 +20,73 @@ class Reloaded:
     """Keys that take effect with a restart."""
     error: str | None = None
     """Why the file is refused, with the path of each problem; nothing has changed then."""
+
+
+@frozen
+class Config:
+    """The configuration: the keys of the file with their defaults, and those that only extensions know. A secret is
+    `***`, or empty where it is not set. A model of `agents.defaults` is a text, with its fallbacks in a list beside."""
+
+    values: JsonObject = field(
+        metadata=whole(
+            {
+                "gateway": {"port": 18790, "auth": {"mode": "token", "token": "***", "password": ""}},
+                "agents": {"defaults": {"model": "openai/gpt-6-luna", "modelFallbacks": []}},
+                "providers": {"openai": "***"},
+            }
+        ),
+        repr=False,
+    )
+
+
+@frozen
+class ConfigPatch:
+    """The part of the configuration that is to change. Objects are merged, lists replaced, and null deletes a key. What
+    is sent as it was shown, `***` among it, stays as it is in the file. Unknown keys are refused, unless the file has
+    them. What the gateway would not start with is refused, too."""
+
+    changes: JsonObject = field(metadata=whole({"agents": {"defaults": {"temperature": 0.5}}}), repr=False)
+
+
+@frozen
+class ConfigPayload:
+    """The configuration as the file has it."""
+
+    config: Config
+
+
+@frozen
+class ConfigShown:
+    """`GET /api/config`."""
+
+    payload: ConfigPayload
+    ok: bool = True
+
+
+@frozen
+class ConfigChange:
+    """The configuration as the file has it now, and what of the change is in force."""
+
+    config: Config
+    requires_restart: bool
+    """Whether a part of it takes effect with a restart."""
+    hot: tuple[str, ...] = ()
+    """Keys that took effect at once."""
+    restart: tuple[str, ...] = ()
+    """Keys that take effect with a restart."""
+
+
+@frozen
+class ConfigChanged:
+    """`PATCH /api/config`."""
+
+    payload: ConfigChange
+    ok: bool = True
+
+
+@frozen
+class ConfigReloaded:
+    """`POST /api/config/reload`."""
+
+    payload: Reloaded
+    ok: bool = True

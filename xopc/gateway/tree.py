@@ -23,6 +23,7 @@ from attrs import evolve, field, frozen
 
 import xopc
 from xopc.config.accepted import has_changed, keep_accepted
+from xopc.config.edit import Editor
 from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.config.setup import prepare
 from xopc.contracts.api import (
@@ -132,6 +133,7 @@ class Gateway:
         self._life = Life(storage, self._runs, self._hub, home.inheritance.boot_id, home.environ)
         self._generation: Generation
         self._succession = Succession(home.line, self._orders, home.problems)
+        self._config_file = home.problems.reporter(problems.CONFIG_FILE, degrades=False)
 
     # ---------------------------------------------------------------- start
 
@@ -183,8 +185,7 @@ class Gateway:
         await self._tls.apply(generation.resolved)
         for warning in generation.resolved.warnings:
             log.warn(warning)
-        self._generation = generation
-        self._vitals.generation = generation
+        self._generation = self._vitals.generation = generation
         self._vitals.status = HealthStatus.HEALTHY
         self._door.use(self._policy(generation.resolved))
         self._gate.open(self._services(generation))
@@ -220,6 +221,7 @@ class Gateway:
             tree=self._branch.node.snapshot,
             restart=restart,
             reload=reload,
+            config=Editor(generation.resolved, self._home.environ, self._home.flags, self._config_file),
             settings=generation.resolved.settings,
             storage=self._storage,
             inbox=generation.inbox,
@@ -241,8 +243,7 @@ class Gateway:
     async def follow_orders(self) -> Outcome:
         """Restart as often as told; return when the process has to end."""
         while True:
-            order = await self._orders.take()
-            match order:
+            match order := await self._orders.take():
                 case Stop():
                     return await self._stop(order)
                 case HandOver():
@@ -321,8 +322,7 @@ class Gateway:
 
     def _say_goodbye(self, reason: str, *, for_good: bool = True) -> None:
         """Part from the subscribers of broadcast events; for good when the process ends."""
-        expected_ms = RESTART_EXPECTED_MS if reason == "restarting" else None
-        self._hub.close(reason, expected_ms, for_good=for_good)
+        self._hub.close(reason, RESTART_EXPECTED_MS if reason == "restarting" else None, for_good=for_good)
 
     async def _end_generation(self) -> bool:
         """Whether all of the old generation is gone within `LINGER_SECONDS`: its tasks, and the requests inside it."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from attrs import Factory, field, frozen
 
 from xopc.channels.base import Channel
+from xopc.config.edit import Editor
 from xopc.contracts.api import Health, RestartAccepted, Status, TreeNode
 from xopc.contracts.api_config import Reloaded
 from xopc.contracts.keys import SessionKey
@@ -50,6 +51,8 @@ class Services:
     reload: Callable[[str], Awaitable[Reloaded]]
     """Bring what the configuration file says now into effect, with a reason for the log: at once what can be, and by
     an in-process restart, which waits as the one above, what cannot. Raises nothing for a file that is refused."""
+    config: Editor
+    """Shows and changes the configuration file."""
     settings: Settings
     storage: PathStorage
     inbox: Inbox
