@@ -46,6 +46,7 @@ from xopc.gateway.memory import collect_generation
 from xopc.gateway.orders import Declined, HandOver, Orders, Restart, Stop, receive_orders
 from xopc.gateway.places import Places
 from xopc.gateway.problems import Problems
+from xopc.gateway.succession import Succession, may_be_succeeded, moves
 from xopc.gateway.vitals import Identity, Vitals, addresses_of
 from xopc.gateway.watch import TICK_SECONDS, Watch
 from xopc.server.api import ROUTES
@@ -61,8 +62,6 @@ from xopc_supervisor.contract import Go, Inheritance
 
 RESTART_EXPECTED_MS = 1500
 """What subscribers are told of how long a restart takes."""
-SUCCESSOR_SECONDS = 3.0
-"""For a new process to stand by, when this one is stuck."""
 STUCK_SECONDS = 1.0
 """After which a process that is stuck ends."""
 log = structlog.get_logger("xopc.gateway")
@@ -121,9 +120,7 @@ class Gateway:
         self._runs = Runs()
         self._life = Life(storage, self._runs, self._hub, home.inheritance.boot_id, home.environ)
         self._generation: Generation
-        self._awaits_successor = False
-        self._left_out: Restart | None = None
-        """A restart that the successor makes needless, if it comes."""
+        self._succession = Succession(home.line, self._orders, home.problems)
 
     # ---------------------------------------------------------------- start
 
@@ -231,7 +228,7 @@ class Gateway:
                 case HandOver():
                     return await self._hand_over(order)
                 case Declined(why):
-                    self._stay(why)
+                    self._succession.decline(why)
                 case Restart():
                     if not await self._follow(order):
                         return await self._leave(order)
@@ -241,12 +238,11 @@ class Gateway:
         if not self._allows(order):
             log.warn("SIGUSR1 restart ignored (commands.restart=false or unauthorized).", reason=order.reason)
             return True
-        if self._awaits_successor:
-            log.info("This restart is left to the new process that is on its way.", reason=order.reason)
-            self._left_out = order
+        if self._succession.is_awaited:
+            self._succession.leave_to_it(order)
             return True
         if order.mode == contract.RESPAWN:
-            self._wish_for_successor(order)
+            self._succession.wish(order)
             return True
         return await self._restart(order)
 
@@ -268,7 +264,7 @@ class Gateway:
             return True
         self._home.problems.clear(problems.HAND_OVER)
         if self._moves(resolved):
-            self._wish_for_successor(order)
+            self._succession.wish(order)
             return True
         began = trio.current_time()
         log.info("Restarting in this process.", reason=order.reason)
@@ -318,26 +314,12 @@ class Gateway:
 
     def _moves(self, resolved: Resolved) -> bool:
         """Whether a configuration has to be served by a new process: at other addresses."""
-        before = self._home.resolved
-        moves = resolved.binding.addresses(resolved.port) != before.binding.addresses(before.port)
-        if moves and contract.is_on(self._home.environ.get(contract.NO_RESPAWN_VARIABLE)):
+        if not moves(self._home.resolved, resolved):
+            return False
+        if not may_be_succeeded(self._home.environ):
             log.warn("gateway.port or gateway.bind changed: stop and start the gateway for them to take effect.")
             return False
-        return moves
-
-    def _wish_for_successor(self, order: Restart) -> None:
-        """Ask for a new process, and serve until it stands by."""
-        log.info("A new process is to take over.", reason=order.reason)
-        self._awaits_successor = True
-        self._home.line.say(contract.RESTART, contract.RESPAWN, order.reason)
-
-    def _stay(self, why: str) -> None:
-        what = f"A new process could not take over, and the one before goes on: {why}"
-        self._home.problems.report(problems.HAND_OVER, what, degrades=False, happens=True)
-        self._awaits_successor = False
-        if self._left_out is not None:
-            self._orders.give(self._left_out)
-            self._left_out = None
+        return True
 
     async def _hand_over(self, order: HandOver) -> Outcome:
         """Drain, and leave the sockets and the idle connections to the new process: whoever connects waits for it."""
@@ -351,22 +333,13 @@ class Gateway:
 
     async def _leave(self, order: Restart) -> Outcome:
         """Part of this process is stuck: let a new one take over, and do not wait for what does not end."""
-        self._wish_for_successor(order)
+        self._succession.wish(order)
         self._say_goodbye("restarting")
-        heirloom_fd: int | None = None
-        with trio.move_on_after(SUCCESSOR_SECONDS):
-            while True:
-                match await self._orders.take():
-                    case HandOver(_, heirloom_fd):
-                        break
-                    case Stop() as stop:
-                        return await self._stop(stop)
-                    case Declined():
-                        break
-                    case _:
-                        pass
+        answer = await self._succession.come()
+        if isinstance(answer, Stop):
+            return await self._stop(answer)
         force_exit(Outcome.RESPAWN, STUCK_SECONDS)
-        with open_heirloom(heirloom_fd) as heir:
+        with open_heirloom(answer.heirloom_fd if answer else None) as heir:
             await self._server.drain(heir)
         return Outcome.RESPAWN
 
