@@ -47,7 +47,7 @@ class StandingProblem:
     """Something that is wrong now, and goes away once it is mended."""
 
     code: str
-    """storage, log, configuration, addresses or hand-over."""
+    """storage, log, configuration, reload, addresses or hand-over."""
     message: str
     """What, where, and what to do."""
     since: str
@@ -77,6 +77,21 @@ class Restart:
     """ISO 8601, UTC: when it was complete."""
     duration_ms: int | None
     """How long nobody was answered; None where the beginning is not known."""
+
+
+@frozen
+class LastReload:
+    """How it went when the configuration was read again, the last time that this process did."""
+
+    at: str
+    """ISO 8601, UTC."""
+    reason: str
+    hot: tuple[str, ...] = ()
+    """Keys that took effect at once."""
+    restart: tuple[str, ...] = ()
+    """Keys that take effect with a restart."""
+    error: str | None = None
+    """Why the file was refused; nothing changed then."""
 
 
 class TaskState(Enum):
@@ -133,6 +148,8 @@ class Status:
     """What the configuration's reader had to say."""
     problems: tuple[StandingProblem, ...] = ()
     """What is wrong now, the oldest first."""
+    last_reload: LastReload | None = None
+    """None where nothing has changed since the process started."""
 
 
 @frozen

@@ -58,5 +58,5 @@ class Services:
     """The session that a message from a channel belongs to."""
     credentials: Credentials = field(init=False, default=Factory(_credentials, takes_self=True))
     """Of `auth`; made once, not for each request."""
-    event_streams: Slots = field(init=False, default=Factory(_event_streams, takes_self=True))
-    """Of `GET /api/events`."""
+    event_streams: Slots = field(kw_only=True, default=Factory(_event_streams, takes_self=True))
+    """Of `GET /api/events`; those that are open count on, also where other services take over."""
