@@ -32,16 +32,17 @@ async def watch(
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Call `act` once, and then each time that the file is another one and has stayed the same for so long.
+    """Call `act` once, report started, and call it each time that the file is another one and has settled.
 
     *Cancellation*: while it waits, or in `act`.
     """
     settling = Settling()
-    task_status.started()
     while True:
         pause = settling.see(await look(), trio.current_time(), max(LEAST_SECONDS, debounce_seconds()))
         if settling.take():
             await act()
+            task_status.started()
+            task_status = trio.TASK_STATUS_IGNORED
         await trio.sleep(min(pause, LOOK_SECONDS))
 
 

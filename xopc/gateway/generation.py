@@ -14,6 +14,7 @@ import structlog
 import trio
 from attrs import frozen
 
+from xopc.agent.agent import Agent
 from xopc.agent.shift import Shifts, open_shifts
 from xopc.channels.accounts import Accounts
 from xopc.channels.base import Channel, Context
@@ -110,6 +111,11 @@ class Generation:
         finally:
             await self.accounts.close()
             self._ended.set()
+
+    @property
+    def agents(self) -> tuple[Agent, ...]:
+        """Those that have turns, and at last the one that new turns have."""
+        return self._shifts.agents
 
     def route(self, inbound: Inbound) -> SessionKey:
         """The session that a message from a channel belongs to."""
