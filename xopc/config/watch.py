@@ -32,17 +32,17 @@ async def watch(
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Call `act` once, report started, and call it each time that the file is another one and has settled.
+    """Call `act` each time that the file is another one and has stayed the same for so long; for the one that is there
+    at the beginning, too, since it may have changed before anybody looked.
 
     *Cancellation*: while it waits, or in `act`.
     """
     settling = Settling()
+    task_status.started()
     while True:
         pause = settling.see(await look(), trio.current_time(), max(LEAST_SECONDS, debounce_seconds()))
         if settling.take():
             await act()
-            task_status.started()
-            task_status = trio.TASK_STATUS_IGNORED
         await trio.sleep(min(pause, LOOK_SECONDS))
 
 
@@ -68,14 +68,14 @@ class Settling:
     def see(self, sight: Sight, now: float, seconds: float) -> float:
         """How the file looks now. Returns when to look again: 0 to `seconds` from now, while it may still change."""
         if sight != self._seen:
-            self._is_settled, self._is_taken = self._seen is None, False
+            self._is_settled, self._is_taken = False, False
             self._seen, self._since = sight, now
         left = self._since + seconds - now
         self._is_settled = self._is_settled or left <= 0
         return float("inf") if self._is_settled else left
 
     def take(self) -> bool:
-        """Whether it has settled as something that was not taken yet; now it is. What is seen first is settled."""
+        """Whether it has settled as something that was not taken yet; now it is."""
         is_new = self._is_settled and not self._is_taken
         self._is_taken = self._is_taken or is_new
         return is_new

@@ -20,7 +20,7 @@ import trio
 from attrs import evolve, field, frozen
 
 import xopc
-from xopc.config.accepted import has_changed, keep_accepted
+from xopc.config.accepted import keep_accepted
 from xopc.config.resolve import Flags, Resolved
 from xopc.config.setup import prepare
 from xopc.contracts.api import (
@@ -160,8 +160,6 @@ class Gateway:
             await self._branch.start("heirloom", receive_connections, home.inheritance.heirloom_fd, self._server.adopt)
         await self._generation.begin_phase_2()
         await self._branch.start("config watcher", self._reloader.run)
-        if await trio.to_thread.run_sync(has_changed, self._generation.resolved):
-            self._orders.give(Restart(contract.RELOAD, "the configuration changed while this process started"))
         log.info("The gateway is ready.", addresses=self._vitals.identity.addresses, version=xopc.__version__)
 
     async def _say_ready(self) -> None:
