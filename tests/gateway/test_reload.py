@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ import trio
 from attrs import define, evolve, field
 
 from xopc.config.accepted import keep_accepted, resolve_or_accepted
-from xopc.config.plan import Plan
 from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.contracts.api_config import Reloaded
 from xopc.core.tasks import Node, open_branch
@@ -39,6 +38,8 @@ class World:
     problems: Problems
     orders: list[Order] = field(factory=list[Order])
     put_in_force: list[Resolved] = field(factory=list[Resolved])
+    outside: list[Callable[[], Awaitable[None]]] = field(factory=list[Callable[[], Awaitable[None]]])
+    """What happens outside of the generation when it has another configuration."""
 
     async def write(self, document: object) -> None:
         await trio.Path(self.file).write_text(document if isinstance(document, str) else json.dumps(document))
@@ -71,15 +72,19 @@ async def reloadable(
     resolved = (resolve_or_accepted if accepted else resolve)(environ, flags)
     problems, orders, put_in_force = Problems(), list[Order](), list[Resolved]()
 
+    outside = list[Callable[[], Awaitable[None]]]()
+
     async def note(before: Resolved) -> None:
         put_in_force.append(before)
+        for part in outside:
+            await part()
 
     async with open_branch(Node("root")) as branch:
         generation = await start_generation(branch, 1, resolved, life)
         on = Surroundings(environ, flags, resolved, problems, life.hub, orders.append, lambda: generation, note)
         reloader = Reloader(on)
         await branch.start("config watcher", reloader.run)
-        yield World(file, life, generation, reloader, problems, orders, put_in_force)
+        yield World(file, life, generation, reloader, problems, orders, put_in_force, outside)
         branch.cancel()
 
 
@@ -217,15 +222,13 @@ async def test_other_agents_and_channels_are_applied(home: Path, life: Life) -> 
         assert world.generation.channels["telegram"] is not telegram
 
 
-async def test_what_the_running_parts_cannot_take_takes_a_restart(
-    home: Path, life: Life, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_the_running_parts_cannot_take_takes_a_restart(home: Path, life: Life) -> None:
     async with reloadable(home, life, configured()) as world:
 
-        async def fail(resolved: Resolved, plan: Plan, *, read_again: bool = False) -> None:
+        async def fail() -> None:
             raise RuntimeError("a bug")
 
-        monkeypatch.setattr(world.generation, "change", fail)
+        world.outside.append(fail)
         outcome = await world.reload(configured(token=OTHER))
         assert (outcome.hot, outcome.restart) == ((), ("gateway.auth.token",))
         assert world.orders == [Restart(contract.IN_PROCESS, "by hand", is_due=True)]
@@ -239,6 +242,34 @@ async def test_a_reload_while_the_generation_is_replaced_is_left_for_afterwards(
         assert world.orders == [Restart(contract.RELOAD, "by hand")]
         await world.reloader.reload("afterwards")
         assert world.generation.resolved.auth.secret == OTHER
+
+
+async def test_a_reload_that_does_not_end_is_cut_and_a_restart_makes_up_for_it(home: Path, life: Life) -> None:
+    async with reloadable(home, life, configured()) as world:
+        is_stuck = trio.Event()
+
+        async def hang() -> None:
+            is_stuck.set()
+            await trio.sleep_forever()
+
+        world.outside.append(hang)
+        await world.write(configured(token=OTHER))
+        world.reloader.begin("by hand")
+        await is_stuck.wait()
+        with trio.fail_after(5):
+            async with world.reloader.paused():
+                pass
+        assert world.orders == [Restart(contract.IN_PROCESS, "a reload was cut", is_due=True)]
+
+
+async def test_a_port_that_is_taken_back_ends_the_problem_that_it_could_not_be_had(home: Path, life: Life) -> None:
+    async with reloadable(home, life, configured()) as world:
+        await world.reload(configured(port=18999))
+        world.problems.report("hand-over", "The port is taken.", degrades=False)
+        await world.reload(configured(port=18999, standby=True))
+        assert world.codes() == ["hand-over"]
+        await world.reload(configured(standby=True))
+        assert world.codes() == []
 
 
 async def test_whoever_hangs_up_does_not_cut_a_reload(home: Path, life: Life) -> None:

@@ -28,7 +28,7 @@ from xopc.gateway import problems
 from xopc.gateway.generation import Generation
 from xopc.gateway.orders import Order, Restart
 from xopc.gateway.problems import Problems
-from xopc.gateway.succession import may_be_succeeded
+from xopc.gateway.succession import may_be_succeeded, moves
 from xopc_supervisor import contract
 
 CONFIG_RELOAD = "config.reload"
@@ -102,21 +102,27 @@ class Reloader:
 
     @asynccontextmanager
     async def paused(self) -> AsyncGenerator[None]:
-        """For the time of the block the generation is the caller's to replace."""
-        await self.pause()
+        """For the time of the block the generation is the caller's to replace. Where a reload was cut for it, and no
+        other generation follows, one is ordered: nothing stays half applied."""
+        generation = self._on.generation()
+        is_whole = await self.pause()
         try:
             yield
         finally:
             self._is_paused = False
+            if not is_whole and self._on.generation() is generation:
+                self._on.give(Restart(contract.IN_PROCESS, "a reload was cut", is_due=True))
 
-    async def pause(self) -> None:
-        """Reload no more. One that is under way may end, for `PAUSE_SECONDS`."""
+    async def pause(self) -> bool:
+        """Reload no more. One that is under way may end, for `PAUSE_SECONDS`; False where it was cut."""
         self._is_paused = True
         self._changed.unpark_all()
         with trio.move_on_after(PAUSE_SECONDS):
             await self._until_idle()
+            return True
         self._job.cancel()
         await self._until_idle()
+        return False
 
     def tell_what_waits(self) -> None:
         """Report which changes wait for a restart that does not come by itself; none after most restarts."""
@@ -166,6 +172,8 @@ class Reloader:
         if wanted.content == before.content and before.refusal is None and not request.is_explicit:
             self._on.problems.clear(problems.CONFIGURATION)
             return Reloaded(reloaded=True)
+        if moves(self._on.bound, before) and not moves(self._on.bound, wanted):
+            self._on.problems.clear(problems.HAND_OVER)
         plan = make_plan(before, wanted)
         waiting = self._waiting(generation, wanted)
         is_applied = _mode(wanted) is not ReloadMode.RESTART or not plan.hot
@@ -204,8 +212,6 @@ class Reloader:
         else:
             self._tell_waiting(waiting)
         self._publish(plan, waiting)
-        if not any(change.effect is Effect.MOVE for change in waiting):
-            self._on.problems.clear(problems.HAND_OVER)
         if plan.changes or waiting or request.is_explicit:
             self.last = LastReload(utc_now(), request.reason, hot, restart)
             log.info("The configuration was read again.", reason=request.reason, hot=hot, restart=restart)
