@@ -52,8 +52,11 @@ def silent(_: AgentEvent) -> None: ...
 
 
 async def answered(shifts: Shifts, storage: PathStorage, session: str, emit: Emit = silent) -> TurnEnd:
-    talk = Talk(shifts, storage, session)  # type: ignore[arg-type]  a shift runs turns as an agent does
-    return await shifts.run_turn(await talk.claim("hello"), emit)
+    return await shifts.run_turn(await claimed(shifts, storage, session), emit)
+
+
+async def claimed(shifts: Shifts, storage: PathStorage, session: str) -> Turn:
+    return await Talk(shifts.agents[-1], storage, session).claim("hello")
 
 
 async def test_a_turn_ends_with_the_agent_that_it_began_with_and_the_next_has_the_new_one(
@@ -61,7 +64,7 @@ async def test_a_turn_ends_with_the_agent_that_it_began_with_and_the_next_has_th
 ) -> None:
     server.script(Say("a long answer", seconds=0.4))
     ends: list[TurnEnd] = []
-    turn = await Talk(shifts, storage, "main:api:default:direct:slow").claim("hello")  # type: ignore[arg-type]
+    turn = await claimed(shifts, storage, "main:api:default:direct:slow")
     async with trio.open_nursery() as nursery:
         await nursery.start(begun, shifts, turn, ends)
         await shifts.change(with_temperature(0.1))
@@ -78,7 +81,7 @@ async def test_an_agent_is_closed_after_its_last_turn(
     await answered(shifts, storage, "main:api:default:direct:one")
     server.script(Say("a long answer", seconds=0.4))
     ends: list[TurnEnd] = []
-    turn = await Talk(shifts, storage, "main:api:default:direct:slow").claim("hello")  # type: ignore[arg-type]
+    turn = await claimed(shifts, storage, "main:api:default:direct:slow")
     (before,) = shifts.agents
     async with trio.open_nursery() as nursery:
         await nursery.start(begun, shifts, turn, ends)
