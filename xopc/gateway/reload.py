@@ -221,13 +221,14 @@ class Reloader:
 
     def _refuse(self, error: ConfigError | OSError, before: Resolved, request: _Request) -> Reloaded:
         """What is in force stays in force; say so once."""
+        told = _told(error)
+        first = error.problems[0].what if isinstance(error, ConfigError) else told
+        if not request.is_explicit and first in (before.refusal or ""):
+            return Reloaded(reloaded=False, error=told)  # the last accepted copy serves because of it
         what = f"The changed configuration is refused, and the gateway goes on as it was: {error}"
-        if before.refusal is not None:
-            first = error.problems[0].what if isinstance(error, ConfigError) else str(error)
-            what = before.refusal if first in before.refusal else f"{what}. {before.refusal}"
+        what = what if before.refusal is None else f"{what}. {before.refusal}"
         degrades = before.refusal is not None
         self._on.problems.report(problems.CONFIGURATION, what, degrades=degrades, happens=request.is_explicit)
-        told = _told(error)
         self.last = LastReload(utc_now(), request.reason, error=told)
         return Reloaded(reloaded=False, error=told)
 
