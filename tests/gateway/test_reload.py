@@ -19,7 +19,7 @@ from xopc.core.tasks import Node, open_branch
 from xopc.gateway.generation import Generation, Life, start_generation
 from xopc.gateway.orders import Order, Restart
 from xopc.gateway.problems import Problems
-from xopc.gateway.reload import Reloader, Surroundings
+from xopc.gateway.reload import INSIDE, Reloader, Surroundings
 from xopc_supervisor import contract
 
 TOKEN = "an-invented-token-0123456789"
@@ -35,6 +35,7 @@ class World:
     life: Life
     generation: Generation
     reloader: Reloader
+    surroundings: Surroundings
     problems: Problems
     orders: list[Order] = field(factory=list[Order])
     put_in_force: list[Resolved] = field(factory=list[Resolved])
@@ -84,7 +85,7 @@ async def reloadable(
         on = Surroundings(environ, flags, resolved, problems, life.hub, orders.append, lambda: generation, note)
         reloader = Reloader(on)
         await branch.start("config watcher", reloader.run)
-        yield World(file, life, generation, reloader, problems, orders, put_in_force, outside)
+        yield World(file, life, generation, reloader, on, problems, orders, put_in_force, outside)
         branch.cancel()
 
 
@@ -242,6 +243,22 @@ async def test_a_reload_while_the_generation_is_replaced_is_left_for_afterwards(
         assert world.orders == [Restart(contract.RELOAD, "by hand")]
         await world.reloader.reload("afterwards")
         assert world.generation.resolved.auth.secret == OTHER
+
+
+async def test_an_error_of_our_own_ends_neither_the_gateway_nor_the_next_reload(home: Path, life: Life) -> None:
+    async with reloadable(home, life, configured()) as world:
+
+        def fail(_: Order) -> None:
+            raise RuntimeError("a bug")
+
+        reloader = Reloader(evolve(world.surroundings, give=fail))
+        async with trio.open_nursery() as nursery:
+            await nursery.start(reloader.run)
+            await world.write(configured(port=18999))
+            assert await reloader.reload("by hand") == Reloaded(reloaded=False, error=INSIDE)
+            await world.write(configured())
+            assert (await reloader.reload("by hand")).reloaded
+            nursery.cancel_scope.cancel()
 
 
 async def test_a_reload_that_does_not_end_is_cut_and_a_restart_makes_up_for_it(home: Path, life: Life) -> None:

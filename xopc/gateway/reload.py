@@ -34,6 +34,7 @@ from xopc_supervisor import contract
 CONFIG_RELOAD = "config.reload"
 PAUSE_SECONDS = 1.0
 """How long whoever replaces or ends the generation waits for a reload that is under way, before it is cut."""
+INSIDE = "The gateway failed to read its configuration again. Its log says more."
 
 log = structlog.get_logger("xopc.gateway")
 
@@ -155,6 +156,9 @@ class Reloader:
         try:
             with trio.CancelScope() as self._job:
                 request.outcome = await self._reload(request)
+        except Exception:  # whatever it is, the gateway serves as it did
+            log.exception("The configuration could not be read again.")
+            request.outcome = Reloaded(reloaded=False, error=INSIDE)
         finally:
             self._is_busy = False
             self._changed.unpark_all()
