@@ -64,9 +64,7 @@ def test_without_the_setting_no_third_process_runs(gateway: Gateway) -> None:
     assert spares(gateway) == []
 
 
-def test_a_reload_starts_and_ends_the_spare_as_the_setting_says_and_a_restart_in_the_process_keeps_it(
-    home: Path, gateway: Gateway
-) -> None:
+def test_a_reload_starts_and_ends_the_spare_and_a_restart_in_the_process_keeps_it(home: Path, gateway: Gateway) -> None:
     configure(home)
     gateway.signal(signal.SIGHUP)
     spare = waiting_spare(gateway)

@@ -233,7 +233,7 @@ class Gateway:
             outbox=generation.outbox,
             channels=generation.channels,
             route=generation.route,
-            event_streams=self._event_streams,
+            open_streams=self._event_streams,
         )
 
     async def _record(self, kind: RestartKind, reason: str, number: int, duration_ms: int | None = None) -> None:

@@ -28,7 +28,7 @@ def _credentials(services: Services) -> Credentials:
 
 
 def _event_streams(services: Services) -> Slots:
-    return Slots(services.settings.gateway.max_sse_connections)
+    return services.open_streams or Slots(services.settings.gateway.max_sse_connections)
 
 
 @frozen
@@ -58,5 +58,7 @@ class Services:
     """The session that a message from a channel belongs to."""
     credentials: Credentials = field(init=False, default=Factory(_credentials, takes_self=True))
     """Of `auth`; made once, not for each request."""
-    event_streams: Slots = field(kw_only=True, default=Factory(_event_streams, takes_self=True))
-    """Of `GET /api/events`; those that are open count on, also where other services take over."""
+    open_streams: Slots | None = None
+    """Of the services before these, where the streams that they opened go on."""
+    event_streams: Slots = field(init=False, default=Factory(_event_streams, takes_self=True))
+    """Of `GET /api/events`."""

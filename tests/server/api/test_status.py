@@ -47,4 +47,5 @@ async def test_status_tells_a_reader_more(app: QuartTrio) -> None:
         "connections": 1,
         "warnings": [],
         "problems": [{"code": "hand-over", "message": "The new process could not take over.", "since": AT}],
+        "lastReload": None,
     }
