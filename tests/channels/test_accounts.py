@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trio
+import trio.testing
 from attrs import define, field
 
 from xopc.channels.accounts import Accounts
@@ -177,3 +178,72 @@ async def test_closing_is_bounded_and_closes_all(autojump_clock: trio.abc.Clock)
         await accounts.close()
         assert trio.current_time() - began == pytest.approx(1)
         assert (stuck.closed, healthy.closed) == (False, True)
+
+
+async def test_a_replaced_channel_ends_before_the_next_one_begins_and_the_others_go_on(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    other, old, new = FakeChannel("other"), FakeChannel("chat", names=("a", "b")), FakeChannel("chat", names=("b",))
+    async with started(other, old) as (accounts, branch):
+        await trio.sleep(10)
+        began = trio.current_time()
+        assert await accounts.replace(branch, new) is old
+        await trio.testing.wait_all_tasks_blocked()
+        assert [node.name for node in branch.node.children] == ["other:default", "chat:b"]
+        assert new.runs == [began]
+        assert len(other.runs) == 1
+        assert [status.id for status in accounts.status()] == ["other", "chat"]
+
+
+async def test_a_channel_that_waits_to_connect_can_be_replaced(autojump_clock: trio.abc.Clock) -> None:
+    slow, new = FakeChannel("chat", connect_seconds=100), FakeChannel("chat")
+    accounts = Accounts([slow], Context(accept, read_cursor))
+    await accounts.init()
+    async with open_branch(Node("channels")) as branch, trio.open_nursery() as nursery:
+        started_at: list[float] = []
+
+        async def start() -> None:
+            await accounts.start(branch, ["chat"], cap_seconds=30)
+            started_at.append(trio.current_time())
+
+        nursery.start_soon(start)
+        await trio.sleep(2)
+        now = trio.current_time()
+        await accounts.replace(branch, new)
+        await trio.sleep(10)
+        # Whoever waited for the one before waits no longer.
+        assert started_at == [now]
+        assert accounts.status()[0].accounts[0].error is None
+        branch.cancel()
+
+
+async def test_a_channel_that_is_replaced_before_its_turn_came_runs_once(autojump_clock: trio.abc.Clock) -> None:
+    new = FakeChannel("chat")
+    accounts = Accounts([FakeChannel("chat")], Context(accept, read_cursor))
+    await accounts.init()
+    async with open_branch(Node("channels")) as branch:
+        await accounts.replace(branch, new)
+        await accounts.start(branch, ["chat"], cap_seconds=5)
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(new.runs) == 1
+        branch.cancel()
+
+
+async def test_a_broken_channel_is_mended_by_one_in_its_place(autojump_clock: trio.abc.Clock) -> None:
+    async with started(FakeChannel("chat", init_error=ValueError("no"))) as (accounts, branch):
+        new = FakeChannel("chat")
+        await accounts.replace(branch, new)
+        await trio.testing.wait_all_tasks_blocked()
+        assert accounts.status()[0].error is None
+        assert len(new.runs) == 1
+
+
+async def test_a_replaced_channel_is_closed_when_it_retires_or_with_all_others(autojump_clock: trio.abc.Clock) -> None:
+    first, second, third = FakeChannel("chat"), FakeChannel("chat"), FakeChannel("chat")
+    async with started(first) as (accounts, branch):
+        await accounts.retire(await accounts.replace(branch, second))
+        assert (first.closed, second.closed) == (True, False)
+        await accounts.replace(branch, third)
+        first.closed = False
+        await accounts.close()
+        assert (first.closed, second.closed, third.closed) == (False, True, True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from xopc.config.accepted import has_changed, keep_accepted, resolve_or_accepted
+from xopc.config.accepted import keep_accepted, resolve_or_accepted
 from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.config.setup import prepare
 from xopc.contracts.auth import Auth, AuthMode, SecretSource
@@ -225,20 +225,3 @@ def test_a_failing_disk_is_not_taken_for_a_broken_configuration(
 
 def test_what_was_read_is_not_shown(accept: Accept) -> None:
     assert TOKEN not in repr(accept())
-
-
-def test_an_edit_since_the_file_was_read_is_seen(environ: dict[str, str], file: Path, accept: Accept) -> None:
-    resolved = accept()
-    assert not has_changed(resolved)
-    file.write_text(json.dumps({**DOCUMENT, "agents": {}}))
-    assert has_changed(resolved)
-    file.unlink()
-    assert has_changed(resolved)
-    file.write_text("{")
-    assert not has_changed(prepare(environ, Flags(), use_accepted=True)), "that it is broken is known already"
-
-
-def test_where_there_was_no_file_and_is_none_nothing_has_changed(environ: dict[str, str], file: Path) -> None:
-    resolved = resolve(environ, Flags())
-    assert not file.exists()
-    assert not has_changed(resolved)

@@ -35,6 +35,8 @@ def test_nothing_in_the_file_shows_every_default() -> None:
     limiter = {"enabled": True, "maxAttempts": 5, "windowMs": 900000, "blockDurationMs": 300000}
     assert view["gateway"].pop("auth") == {**auth, "rateLimit": {**limiter, "exemptLoopback": False}}
     assert view["channels"]["telegram"].pop("botToken") == ""
+    assert view["gateway"]["tls"].pop("keyPassword") == ""
+    del plain["gateway"]["tls"]["keyPassword"]
     del plain["gateway"]["bind"], plain["gateway"]["channelConnectDeferMode"], plain["gateway"]["auth"]
     del plain["channels"]["telegram"]["botToken"]
     assert view == plain
@@ -95,7 +97,8 @@ def test_each_secret_is_masked_where_it_is_set_and_empty_where_it_is_not() -> No
     auth = view["gateway"]["auth"]
     assert (auth["token"], auth["password"]) == ("***", "")
     assert auth["tokens"] == [{"name": "ci", "sha256": "***", "scopes": ["operator.read"]}]
-    assert view["gateway"]["tls"] == {"keyPassword": "***", "certPath": "a.pem"}
+    tls = view["gateway"]["tls"]
+    assert (tls["keyPassword"], tls["certPath"], tls["keyPath"]) == ("***", "a.pem", None)
     assert view["providers"] == {"openai": "***", "groq": ""}
     assert view["channels"]["telegram"]["botToken"] == "***"
     assert view["channels"]["telegram"]["accounts"]["work"]["botToken"] == "***"

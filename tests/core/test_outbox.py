@@ -459,6 +459,26 @@ async def test_a_drain_of_an_outbox_that_never_ran_ends_at_once(storage: InlineP
     assert (await storage.outbox_heads())[0].state is OutboxState.PENDING
 
 
+async def test_a_sender_that_was_replaced_ends_what_it_began_and_the_next_message_is_anothers(
+    disk: InlineEngine, autojump_clock: MockClock
+) -> None:
+    before, after = Carrier(seconds=2), Carrier()
+    storage, channels = InlinePath(disk), {"telegram": before}
+    world = World(storage)
+    world.outbox = Outbox(storage, channels, world.hub, jitter=lambda: 0)
+    async with running(world):
+        await world.send("one|two")
+        await world.send("three")
+        await trio.sleep(1)
+        channels["telegram"] = after
+        await world.outbox.finish_with(before)
+        assert trio.current_time() == 4
+        await wait_all_tasks_blocked()
+        await world.outbox.finish_with(before)
+    assert [text for _, text in before.sent] == ["one", "two"]
+    assert [text for _, text in after.sent] == ["three"]
+
+
 # ------------------------------------------------------- a storage that fails
 
 

@@ -158,7 +158,7 @@ def test_rows_105_106_without_respawn_it_restarts_in_the_process_again_and_again
 def test_rows_108_109_the_configuration_can_forbid_restarts(gateway: Gateway) -> None:
     write_config(gateway.home, {"gateway": {"auth": {"token": TOKEN}}, "commands": {"restart": False}})
     gateway.signal(signal.SIGHUP)
-    until(lambda: generation(gateway) == 2, "the configuration is reloaded")
+    until(lambda: "commands.restart" in gateway.text, "the configuration is reloaded")
     gateway.signal(signal.SIGUSR1)
     until(lambda: "SIGUSR1 restart ignored" in gateway.text, "it says that it ignored the signal")
     done = gateway.xopc("gateway", "restart")
@@ -167,13 +167,13 @@ def test_rows_108_109_the_configuration_can_forbid_restarts(gateway: Gateway) ->
     assert refusal in done.stdout + done.stderr
     reply = gateway.request("POST", "/api/restart", body="{}", headers={"Content-Type": "application/json"})
     assert (reply.status, reply.json["error"]["code"]) == (403, "FORBIDDEN")
-    assert generation(gateway) == 2
+    assert generation(gateway) == 1
 
 
 def test_a_reload_of_a_broken_configuration_changes_nothing(gateway: Gateway) -> None:
     write_config(gateway.home, '{"gateway": {"port": "x"}}')
     gateway.signal(signal.SIGHUP)
-    until(lambda: "was refused, and the gateway goes on as it was" in gateway.text, "it says so")
+    until(lambda: "is refused, and the gateway goes on as it was" in gateway.text, "it says so")
     assert generation(gateway) == 1
     assert gateway.request("GET", "/api/status").status == 200
 
@@ -182,9 +182,9 @@ def test_a_reload_changes_the_token(gateway: Gateway) -> None:
     other = "fedcba9876543210fedcba9876543210"
     write_config(gateway.home, {"gateway": {"auth": {"token": other}}})
     gateway.signal(signal.SIGHUP)
-    until(lambda: generation(gateway) == 2, "the configuration is reloaded")
-    assert gateway.request("GET", "/api/status").status == 401
+    until(lambda: gateway.request("GET", "/api/status").status == 401, "the configuration is reloaded")
     assert gateway.request("GET", "/api/status", token=other).status == 200
+    assert generation(gateway) == 1
 
 
 def test_a_restart_over_the_api_is_answered_before_it_happens(gateway: Gateway) -> None:

@@ -191,7 +191,7 @@ async def test_an_address_that_comes_is_an_order_to_reload(
     watching = Watching(Host([MISSING, MISSING, THERE]), places(MISSING), resolved)
     await watching.run(AGAIN_SECONDS)
     reason = "the addresses of this host changed: from 127.0.0.1 to 192.0.2.7"
-    assert watching.orders == [(2 * LOOK_SECONDS, Restart("reload", reason))]
+    assert watching.orders == [(2 * LOOK_SECONDS, Restart("in-process", reason, is_due=True))]
     assert watching.problems.degrades
 
 

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 import trio
+from attrs import evolve
 
 from tests.fakes.telegram_server import TOKEN, BotApi, serving
+from xopc.config.plan import make_plan
 from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.contracts.api import TreeNode
 from xopc.contracts.messages import Address, Inbound, Outbound, OutboxState, PeerKind
+from xopc.contracts.settings import AgentEntry, AgentsSettings
 from xopc.contracts.transcript import RunState
 from xopc.core.tasks import Node, open_branch
 from xopc.gateway.generation import Generation, Life, start_generation
@@ -111,6 +114,44 @@ async def test_a_channel_that_cannot_connect_degrades_the_gateway_and_stops_noth
         assert generation.is_degraded()
         assert {"name": "telegram", "enabled": True, "connected": False} in generation.channel_status()
         assert await answered(generation, "Hello") is RunState.DONE
+        await generation.end()
+
+
+async def test_a_changed_channel_reads_on_and_answers_and_the_one_before_is_closed(home: Path, life: Life) -> None:
+    async with serving() as bot_api, open_branch(Node("root")) as branch:
+        before = configured(home, bot_api)
+        generation = await start_generation(branch, 1, before, life)
+        await generation.begin_phase_2()
+        bot_api.receive(chat=7, text="one")
+        with trio.fail_after(10):
+            await bot_api.until(lambda: len(bot_api.sent) == 1)
+        old = generation.channels["telegram"]
+        settings = before.settings.channels.telegram
+        channels = evolve(before.settings.channels, telegram=evolve(settings, text_chunk_limit=1000))
+        after = evolve(before, settings=evolve(before.settings, channels=channels))
+        plan = make_plan(before, after)
+        await generation.change(after, plan)
+        await generation.change_channels(plan)
+        bot_api.receive(chat=7, text="two")
+        with trio.fail_after(10):
+            await bot_api.until(lambda: len(bot_api.sent) == 2)
+        assert generation.channels["telegram"] is not old
+        assert names(generation.node.snapshot()) == {"channels", "sessions", "outbox"}
+        assert {"name": "telegram", "enabled": True, "connected": True} in generation.channel_status()
+        assert not generation.is_degraded()
+        await generation.end()
+
+
+async def test_messages_go_where_the_changed_routes_say(home: Path, life: Life) -> None:
+    async with open_branch(Node("root")) as branch:
+        before = configured(home)
+        generation = await start_generation(branch, 1, before, life)
+        assert generation.route(inbound("one")).agent == "main"
+        agents = AgentsSettings(list=(AgentEntry("robin"),))
+        after = evolve(before, settings=evolve(before.settings, agents=agents))
+        await generation.change(after, make_plan(before, after))
+        assert generation.route(inbound("two")).agent == "robin"
+        assert await answered(generation, "two") is RunState.DONE
         await generation.end()
 
 

@@ -75,6 +75,14 @@ async def test_restarts_of_another_mode_are_kept() -> None:
     assert await orders.take() == Restart("reload", "never forbidden")
 
 
+async def test_a_restart_that_may_be_forbidden_does_not_stand_for_one_that_is_due() -> None:
+    orders = Orders()
+    orders.give(Restart("in-process", "perhaps forbidden"))
+    orders.give(Restart("in-process", "the configuration changed", is_due=True))
+    assert await orders.take() == Restart("in-process", "perhaps forbidden")
+    assert await orders.take() == Restart("in-process", "the configuration changed", is_due=True)
+
+
 async def test_two_stops_that_arrive_together_are_two() -> None:
     orders = Orders()
     orders.give(Stop("SIGINT"))

@@ -2,128 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
 import socket
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-import pytest
 import trio
-from attrs import define
 
+from tests.fakes.supervised_tree import TOKEN, running, write
 from xopc.config.accepted import keep_accepted
 from xopc.config.resolve import Flags
 from xopc.config.setup import prepare
-from xopc.gateway.line import Line
-from xopc.gateway.places import Places
-from xopc.gateway.tree import Home, Outcome, run
-from xopc_supervisor.contract import Address, Go, Inheritance
-
-TOKEN = "an-invented-token-0123456789"
-
-
-@define
-class Supervised:
-    """A running tree, and the supervisor's end of its line."""
-
-    home: Home
-    line: trio.SocketStream
-    outcomes: list[Outcome]
-    _heard: bytes = b""
-
-    async def words(self, until: str) -> list[str]:
-        """All words up to this one, without the `alive`."""
-        with trio.fail_after(10):
-            while f"{until}" not in self._heard.decode():
-                self._heard += await self.line.receive_some()
-        lines, self._heard = self._heard.decode().splitlines(), b""
-        return [line for line in lines if line != "alive"]
-
-    async def tell(self, line: str) -> None:
-        await self.line.send_all(f"{line}\n".encode())
-
-    def told_to_hand_over(self, reason: str) -> socket.socket:
-        """The successor's end of the heirloom."""
-        ours, theirs = socket.socketpair()
-        ours.settimeout(10)
-        with theirs, socket.socket(fileno=os.dup(self.line.socket.fileno())) as line:
-            socket.send_fds(line, [f"hand-over {reason}\n".encode()], [theirs.fileno()])
-        return ours
-
-    async def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
-        """The JSON that a client gets."""
-        port = self.home.places.serving[0].getsockname()[1]
-        async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
-            head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: {TOKEN}\r\nConnection: close\r\n\r\n"
-            await stream.send_all(head.encode())
-            reply = b"".join([part async for part in stream])
-        return json.loads(reply.partition(b"\r\n\r\n")[2])
-
-
-def write(home: Path, document: object) -> None:
-    (home / ".xopc").mkdir(exist_ok=True)
-    (home / ".xopc" / "xopc.json").write_text(json.dumps(document))
-
-
-@asynccontextmanager
-async def running(
-    directory: Path,
-    *,
-    kind: str = "start",
-    since: float | None = None,
-    boot_id: str = "boot-1",
-    use_accepted: bool = False,
-    edited: object = None,
-    bound: tuple[Address, ...] = (),
-    problem: str | None = None,
-    **variables: str,
-) -> AsyncGenerator[Supervised]:
-    """A tree from its start to its end, which the block has to bring about."""
-    environ = {"XOPC_HOME": str(directory), **variables}
-    ours, theirs = socket.socketpair()
-    resolved = prepare(environ, Flags(), use_accepted=use_accepted)
-    if edited is not None:
-        write(directory, edited)
-    home = Home(
-        resolved=resolved,
-        flags=Flags(),
-        environ=environ,
-        inheritance=Inheritance(0, 0, (), boot_id, 4711),
-        go=Go(kind, f"a {kind}", since),
-        places=Places((socket.create_server(("127.0.0.1", 0)),), bound or resolved.addresses, problem=problem),
-        line=Line(theirs.detach()),
-    )
-    supervised = Supervised(home, trio.SocketStream(trio.socket.from_stdlib_socket(ours)), [])
-
-    async def run_home() -> None:
-        supervised.outcomes.append(await run(home))
-
-    try:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(run_home)
-            yield supervised
-    finally:
-        ours.close()
-        home.line.close()
-        home.places.serving[0].close()
-
-
-@pytest.fixture(autouse=True)
-def no_forced_exit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process under test is the test's own, which must not be ended."""
-
-    def never(_code: int, _seconds: float = 0) -> None: ...
-
-    monkeypatch.setattr("xopc.gateway.tree.force_exit", never)
-
-
-@pytest.fixture
-def configured(home: Path) -> Path:
-    write(home, {"gateway": {"auth": {"token": TOKEN}}})
-    return home
+from xopc.gateway.tree import Outcome
+from xopc_supervisor.contract import Address
 
 
 async def test_it_listens_and_then_is_ready_and_a_stop_ends_it(configured: Path) -> None:
@@ -208,11 +97,9 @@ async def test_a_restart_that_comes_while_a_successor_is_awaited_is_left_to_it(c
 
 
 async def test_an_edit_while_it_started_is_followed(configured: Path) -> None:
-    async with running(configured, edited={"gateway": {"auth": {"token": TOKEN}}, "agents": {}}) as supervised:
-        assert await supervised.words("ready 30 0\nrestart")
-        await supervised.words("ready")
-        last = (await supervised.get("/api/status"))["lastRestart"]
-        assert last["reason"] == "the configuration changed while this process started"
+    edited = {"gateway": {"auth": {"token": TOKEN}, "watchdogSeconds": 60}}
+    async with running(configured, edited=edited) as supervised:
+        assert (await supervised.words("ready 60.0 0"))[:3] == ["listening", "ready 30 0", "ready 60.0 0"]
         await supervised.tell("stop")
 
 
@@ -265,14 +152,17 @@ async def test_the_start_after_a_crash_says_how_long_nobody_was_answered(configu
 
 
 async def test_a_configuration_that_forbids_restarts_is_obeyed_but_can_be_reloaded(configured: Path) -> None:
-    write(configured, {"gateway": {"auth": {"token": TOKEN}}, "commands": {"restart": False}})
+    gateway = {"auth": {"token": TOKEN}, "reload": {"mode": "off"}}
+    write(configured, {"gateway": gateway, "commands": {"restart": False}})
     async with running(configured) as supervised:
         await supervised.words("ready")
         await supervised.tell("restart in-process please")
+        write(configured, {"gateway": gateway})
         await supervised.tell("restart reload SIGHUP")
-        await supervised.words("ready")
-        assert (await supervised.get("/health"))["generation"] == 2
-        assert (await supervised.get("/api/status"))["lastRestart"]["reason"] == "SIGHUP"
+        assert await supervised.words("ready") == ["ready 30 0"]
+        assert (await supervised.get("/health"))["generation"] == 1
+        await supervised.tell("restart in-process now")
+        assert await supervised.words("ready") == ["restart in-process now", "ready 30 0"]
         await supervised.tell("stop")
 
 
@@ -295,23 +185,26 @@ async def test_other_addresses_are_the_wish_for_a_successor(configured: Path) ->
     async with running(configured) as supervised:
         await supervised.words("ready")
         write(configured, {"gateway": {"port": 18999, "auth": {"token": TOKEN}}})
-        await supervised.tell("restart reload SIGHUP")
-        assert await supervised.words("SIGHUP") == ["restart respawn SIGHUP"]
+        await supervised.tell("restart in-process now")
+        assert "restart respawn now" in await supervised.words("restart respawn now")
         assert (await supervised.get("/health"))["generation"] == 1
         await supervised.tell("stop")
 
 
-async def test_where_no_process_may_follow_other_addresses_wait_for_the_next_start(
-    configured: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_where_no_process_may_follow_other_addresses_wait_for_the_next_start(configured: Path) -> None:
     async with running(configured, XOPC_NO_RESPAWN="1") as supervised:
         await supervised.words("ready")
         write(configured, {"gateway": {"port": 18999, "auth": {"token": TOKEN}}})
         await supervised.tell("restart reload SIGHUP")
         await supervised.words("ready")
-        assert (await supervised.get("/health"))["generation"] == 2
+        await supervised.tell("restart in-process all the same")
+        await supervised.words("ready")
+        status = await supervised.get("/api/status")
+        assert (status["health"]["generation"], status["health"]["status"]) == (2, "healthy")
+        assert status["problems"][0]["message"] == (
+            "These changes wait for a restart: gateway.port. Stop and start the gateway"
+        )
         await supervised.tell("stop")
-    assert "gateway.port or gateway.bind changed" in capfd.readouterr().out
 
 
 async def test_an_address_that_is_not_there_is_a_problem_from_the_first_answer_on(configured: Path) -> None:
@@ -324,7 +217,7 @@ async def test_an_address_that_is_not_there_is_a_problem_from_the_first_answer_o
         assert any(node["name"] == "addresses" for node in (await supervised.get("/api/tree"))["children"])
         write(configured, {"gateway": {**custom, "customBindHost": "127.0.0.2"}})
         await supervised.tell("restart reload SIGHUP")
-        assert await supervised.words("SIGHUP") == ["restart respawn SIGHUP"]
+        assert (await supervised.words("SIGHUP"))[-1] == "restart respawn SIGHUP"
         await supervised.tell("stop")
 
 

@@ -7,7 +7,7 @@ import trio
 from trio.testing import MockClock
 
 from xopc.config.resolve import Flags, resolve
-from xopc.contracts.api import HealthStatus
+from xopc.contracts.api import HealthStatus, LastReload
 from xopc.gateway.generation import Generation, Life
 from xopc.gateway.vitals import Identity, Vitals, addresses_of
 
@@ -88,6 +88,12 @@ async def test_the_status_tells_paths_as_a_person_writes_them_and_no_secret(
     status = told.full(generation, None)
     assert status.config_path == "~/.xopc/xopc.json"
     assert (status.port, status.connections, status.restarts, status.auth_mode) == (18790, 3, 0, "token")
+
+
+async def test_the_status_tells_of_the_last_reload(life: Life, home: Path) -> None:
+    told, generation = await running(life, home)
+    last = LastReload("2026-11-20T10:00:00.000Z", "by hand", ("gateway.auth.token",))
+    assert (told.full(generation, None).last_reload, told.full(generation, None, last).last_reload) == (None, last)
 
 
 async def test_the_memory_is_measured_once_a_second_at_most(life: Life, home: Path, autojump_clock: MockClock) -> None:

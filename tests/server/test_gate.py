@@ -211,3 +211,25 @@ async def test_opening_an_open_gate_replaces_the_generation(gate: Gate) -> None:
     await gate.idle()
     async with gate.enter() as services:
         assert services is SECOND
+
+
+async def test_who_is_inside_stays_when_other_services_take_over_and_a_restart_then_waits_for_all(gate: Gate) -> None:
+    leave = trio.Event()
+    gate.open(FIRST)
+    async with trio.open_nursery() as nursery:
+        assert await nursery.start(stay, gate, leave) is FIRST
+        gate.open(SECOND)
+        assert await nursery.start(stay, gate, leave) is SECOND
+        assert (gate.inside, gate.waiting) == (2, 0)
+        gate.close()
+        is_idle = trio.Event()
+
+        async def wait() -> None:
+            await gate.idle()
+            is_idle.set()
+
+        nursery.start_soon(wait)
+        await wait_all_tasks_blocked()
+        assert not is_idle.is_set()
+        leave.set()
+    assert (gate.inside, is_idle.is_set()) == (0, True)

@@ -3,6 +3,7 @@
 accounts = Accounts(channels, context)
 await accounts.init()
 await accounts.start(branch, ids, cap_seconds=5)   # once for those of phase 1, once for those of phase 2
+before = await accounts.replace(branch, channel)    # as often as its settings change; the caller retires `before`
 branch.cancel()                                    # nothing more is taken in; sends go on
 await accounts.close()
 """
@@ -46,6 +47,8 @@ class _Run:
     """It has connected, or failed to, once."""
     error: str | None = None
     """Why it does not run at the moment."""
+    scope: trio.CancelScope = field(factory=trio.CancelScope)
+    ended: trio.Event = field(factory=trio.Event)
 
     def started(self, value: None = None) -> None:
         self.error = self.node.last_error = None
@@ -63,6 +66,8 @@ class Accounts:
 
     def __init__(self, channels: Sequence[Channel], context: Context) -> None:
         self._channels = tuple(channels)
+        self._retiring: tuple[Channel, ...] = ()
+        """Those that were replaced and may have something to send still."""
         self._context = context
         self._broken: dict[str, str] = {}
         self._runs: dict[tuple[str, str], _Run] = {}
@@ -70,11 +75,7 @@ class Accounts:
     async def init(self) -> None:
         """Prepare each channel. One that fails is told in the log and in `status`, and is not started."""
         for channel in self._channels:
-            try:
-                await channel.init(self._context)
-            except Exception as error:
-                self._broken[channel.id] = describe(error)
-                log.exception("A channel cannot be prepared; the gateway goes on without it.", channel=channel.id)
+            await self._init(channel)
 
     async def start(self, branch: Branch, ids: Collection[str], *, cap_seconds: float) -> None:
         """Start the accounts of these channels as tasks of `branch`, at the same time.
@@ -87,11 +88,35 @@ class Accounts:
             if channel.id not in ids or channel.id in self._broken:
                 continue
             for account in channel.accounts():
+                if (channel.id, account) in self._runs:
+                    continue  # it was replaced before its turn came, and runs already
                 run = self._runs[channel.id, account] = await _start(branch, channel, account)
                 runs.append(run)
         with trio.move_on_after(cap_seconds):
             for run in runs:
                 await run.tried.wait()
+
+    async def replace(self, branch: Branch, channel: Channel) -> Channel:
+        """Put a channel in the place of the one with its id, and return that one, whose accounts have ended.
+
+        The new one's accounts are tasks of `branch`, and connect in the background. What was cut while it was taken
+        in is taken in by them: nothing was acknowledged that was not stored.
+
+        *Ownership*: the caller waits until nobody sends by the one before, and then hands it to `retire`.
+        """
+        before = next(known for known in self._channels if known.id == channel.id)
+        await self._stop(channel.id)
+        self._channels = tuple(channel if known is before else known for known in self._channels)
+        self._retiring = (*self._retiring, before)
+        self._broken.pop(channel.id, None)
+        await self._init(channel)
+        await self.start(branch, [channel.id], cap_seconds=0)
+        return before
+
+    async def retire(self, channel: Channel) -> None:
+        """Close a channel that was replaced."""
+        self._retiring = tuple(retiring for retiring in self._retiring if retiring is not channel)
+        await _close(channel)
 
     def status(self) -> tuple[ChannelStatus, ...]:
         """Each channel with its accounts."""
@@ -108,8 +133,24 @@ class Accounts:
         """Close what the channels have open. *Cancellation*: held off for a second at most."""
         with trio.move_on_after(CLOSE_SECONDS, shield=True):
             async with trio.open_nursery() as nursery:
-                for channel in self._channels:
+                for channel in (*self._channels, *self._retiring):
                     nursery.start_soon(_close, channel)
+
+    async def _init(self, channel: Channel) -> None:
+        try:
+            await channel.init(self._context)
+        except Exception as error:
+            self._broken[channel.id] = describe(error)
+            log.exception("A channel cannot be prepared; the gateway goes on without it.", channel=channel.id)
+
+    async def _stop(self, channel_id: str) -> None:
+        """End the accounts of a channel."""
+        runs = {key: run for key, run in self._runs.items() if key[0] == channel_id}
+        for run in runs.values():
+            run.scope.cancel()
+        for key, run in runs.items():
+            await run.ended.wait()
+            del self._runs[key]
 
     def _account_status(self, channel_id: str, status: AccountStatus) -> AccountStatus:
         run = self._runs.get((channel_id, status.account))
@@ -126,7 +167,12 @@ async def _start(branch: Branch, channel: Channel, account: str) -> _Run:
     async def wait_and_keep_running(*, task_status: trio.TaskStatus[None]) -> None:
         task_status.started()
         await begin.wait()
-        await _keep_running(channel, account, run)
+        try:
+            with run.scope:
+                await _keep_running(channel, account, run)
+        finally:
+            run.tried.set()
+            run.ended.set()
 
     name = f"{channel.id}:{account}"
     await branch.start(name, wait_and_keep_running)

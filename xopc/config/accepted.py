@@ -37,16 +37,6 @@ def keep_accepted(resolved: Resolved) -> str | None:
     return None
 
 
-def has_changed(resolved: Resolved) -> bool:
-    """Whether the configuration file is no longer what `resolved` was made from. One that cannot be read has not."""
-    if resolved.refusal is not None:
-        return False
-    try:
-        return _read(resolved.paths.config_path) != resolved.content
-    except OSError:
-        return False
-
-
 def resolve_or_accepted(environ: Mapping[str, str], flags: Flags) -> Resolved:
     """As `resolve`; where the file does not validate, with its last accepted copy, and with `refusal` set.
 

@@ -39,11 +39,11 @@ def prepare(environ: Mapping[str, str], flags: Flags, *, persist: bool = True, u
     Raises:
         ConfigError: as `resolve`, or one of the directories cannot be made, or the certificate does not serve; or the
             copy does not help.
-        OSError: the disk fails; it may work later.
+        OSError: the disk fails, or with `use_accepted` the certificate does not serve; it may work later.
     """
     resolved = (resolve_or_accepted if use_accepted else resolve)(environ, flags)
     paths = resolved.paths
-    certificate = load_certificate(resolved.tls, str(paths.config_path)) if resolved.tls else None
+    certificate = _certificate(resolved, is_patient=use_accepted)
     _make_directory(paths.state_dir, "XOPC_STATE_DIR")
     _make_directory(paths.workspace, "XOPC_WORKSPACE")
     lacking = resolved.auth.mode is AuthMode.TOKEN and resolved.auth.secret is None
@@ -55,7 +55,7 @@ def prepare(environ: Mapping[str, str], flags: Flags, *, persist: bool = True, u
         resolved = resolve(environ, flags)
     resolved = evolve(resolved, first_run=saved.created, warnings=(*resolved.warnings, *saved.warnings))
     if certificate is not None:
-        resolved = _with_certificate(resolved, certificate)
+        resolved = _noted(resolved, certificate)
     return _with_token(resolved, token) if token else resolved
 
 
@@ -64,7 +64,30 @@ def generate_token() -> str:
     return token_hex(GENERATED_TOKEN_BYTES)
 
 
-def _with_certificate(resolved: Resolved, certificate: Certificate) -> Resolved:
+def with_certificate(resolved: Resolved) -> Resolved:
+    """The same, with its certificate loaded where the port speaks HTTPS; one that expires soon is a warning.
+
+    Raises:
+        ConfigError: it does not serve.
+        OSError: the disk fails; it may work later.
+    """
+    if resolved.tls is None:
+        return resolved
+    return _noted(resolved, load_certificate(resolved.tls, str(resolved.paths.config_path)))
+
+
+def _certificate(resolved: Resolved, *, is_patient: bool) -> Certificate | None:
+    """The certificate of a configuration, None where it has none. With `is_patient`, one that does not serve may do so
+    later: the gateway ran with it, and must not be given up because it crashes while the files are being renewed."""
+    try:
+        return with_certificate(resolved).certificate
+    except ConfigError as error:
+        if is_patient:
+            raise OSError(error.message) from error
+        raise
+
+
+def _noted(resolved: Resolved, certificate: Certificate) -> Resolved:
     warning = expiry_warning(certificate, datetime.now(UTC))
     warnings = (*resolved.warnings, warning) if warning else resolved.warnings
     return evolve(resolved, certificate=certificate, warnings=warnings)

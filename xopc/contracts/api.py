@@ -47,7 +47,7 @@ class StandingProblem:
     """Something that is wrong now, and goes away once it is mended."""
 
     code: str
-    """storage, log, configuration, config-file, addresses or hand-over."""
+    """storage, log, configuration, config-file, reload, addresses, tls or hand-over."""
     message: str
     """What, where, and what to do."""
     since: str
@@ -77,6 +77,21 @@ class Restart:
     """ISO 8601, UTC: when it was complete."""
     duration_ms: int | None
     """How long nobody was answered; None where the beginning is not known."""
+
+
+@frozen
+class LastReload:
+    """How it went when the configuration was read again, the last time that this process did."""
+
+    at: str
+    """ISO 8601, UTC."""
+    reason: str
+    hot: tuple[str, ...] = ()
+    """Keys that took effect at once."""
+    restart: tuple[str, ...] = ()
+    """Keys that take effect with a restart."""
+    error: str | None = None
+    """Why the file was refused; nothing changed then."""
 
 
 class TaskState(Enum):
@@ -177,6 +192,8 @@ class Status:
     """What is wrong now, the oldest first."""
     limiter: LimiterStatus | None = None
     """Clients that presented wrong credentials; None in mode `none`."""
+    last_reload: LastReload | None = None
+    """None where nothing has changed since the process started."""
 
 
 @frozen

@@ -85,7 +85,8 @@ class Outbox:
         self._paused: dict[tuple[str, str], float] = {}
         """Accounts that are to be left alone until then, of trio's clock."""
         self._draining = trio.Event()
-        self._sending = 0
+        self._sending: dict[str, Sender] = {}
+        """By the ids of the messages that are being sent."""
         self._sent = trio.lowlevel.ParkingLot()
 
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
@@ -157,6 +158,11 @@ class Outbox:
         while self._sending:
             await self._sent.park()
 
+    async def finish_with(self, sender: Sender) -> None:
+        """Return when nothing is being sent by a sender that is no longer among the channels: it may be closed."""
+        while any(sending is sender for sending in self._sending.values()):
+            await self._sent.park()
+
     # ----------------------------------------------------------------- lanes
 
     async def _serve(self, lane: _Lane) -> None:
@@ -216,13 +222,13 @@ class Outbox:
             return
         if row.possible_duplicate:
             _log.warn("A message may be sent twice.", **_fields(row), possibleDuplicate=True)
-        self._sending += 1
+        self._sending[row.id] = sender
         try:
             await self._storage.begin_attempt(row.id)
             delivery, platform_ids = await self._send(sender, row)
             await self._conclude(lane, row, delivery, platform_ids)
         finally:
-            self._sending -= 1
+            del self._sending[row.id]
             self._sent.unpark_all()
 
     async def _send(self, sender: Sender, row: OutboxRow) -> tuple[Delivery | None, list[str]]:

@@ -123,7 +123,7 @@ async def watch_addresses(
                 problems.report(ADDRESSES, finding.problem, degrades=finding.degrades)
             if patience.is_over(finding, wanted, trio.current_time()):
                 move = f"from {places.addresses[0].host} to {wanted[0].host}"
-                give(Restart(contract.RELOAD, f"the addresses of this host changed: {move}"))
+                give(Restart(contract.IN_PROCESS, f"the addresses of this host changed: {move}", is_due=True))
 
     await attend()
     task_status.started()

@@ -1,4 +1,4 @@
-"""A generation: all that depends on the configuration. An in-process restart replaces it whole.
+"""A generation: all that depends on the configuration. An in-process restart replaces it whole; a reload, what it can.
 
 generation
 ├─ channels               the accounts, each a task that is started again alone
@@ -14,7 +14,8 @@ import structlog
 import trio
 from attrs import field, frozen
 
-from xopc.agent.agent import Agent, open_agent
+from xopc.agent.agent import Agent
+from xopc.agent.shift import Shifts, open_shifts
 from xopc.channels.accounts import Accounts
 from xopc.channels.base import Channel, Context
 from xopc.channels.registry import make_channels
@@ -30,6 +31,7 @@ from xopc.channels.startup import (
     phase2_record,
     plan_deferral,
 )
+from xopc.config.plan import Plan
 from xopc.config.resolve import Resolved
 from xopc.contracts.keys import SessionKey
 from xopc.contracts.messages import Inbound
@@ -72,6 +74,9 @@ class Generation:
         """`number` is 1 for the first of a process."""
         self.number = number
         self.resolved = resolved
+        """In force; a reload changes it."""
+        self.started_with = resolved
+        """What takes a restart to change is as it is here."""
         self.started = trio.current_time()
         """Of trio's clock, seconds."""
         self.started_at = utc_now()
@@ -83,6 +88,7 @@ class Generation:
         self.inbox: Inbox
         self.node = Node("generation", restarts=number - 1)
         self._life = life
+        self._shifts: Shifts
         self._parts: Branch
         self._connections: Branch
         self._plan: DeferPlan
@@ -96,11 +102,11 @@ class Generation:
         try:
             with self._scope:
                 async with (
-                    open_agent(resolved.settings, resolved.paths, life.environ, life.storage) as agent,
+                    open_shifts(resolved.settings, resolved.paths, life.environ, life.storage) as self._shifts,
                     open_branch(self.node) as self._parts,
                 ):
                     async with open_branch(self.node.add("channels")) as self._connections:
-                        await self._begin(agent)
+                        await self._begin()
                         task_status.started()
                         await trio.sleep_forever()
                     await trio.sleep_forever()
@@ -108,16 +114,22 @@ class Generation:
             await self.accounts.close()
             self._ended.set()
 
+    @property
+    def agents(self) -> tuple[Agent, ...]:
+        """Those that have turns, and at last the one that new turns have."""
+        return self._shifts.agents
+
     def route(self, inbound: Inbound) -> SessionKey:
         """The session that a message from a channel belongs to."""
         return route(inbound, self.routing)
 
-    async def _begin(self, agent: Agent) -> None:
+    async def _begin(self) -> None:
         """Phase 1: everything but the channels that connect late."""
         life = self._life
         clock = _Clock()
-        life.audit.tell(self.resolved.audit)
-        self.sessions = Sessions(life.storage, agent.run_turn, life.runs, life.hub, self.outbox.wake, life.boot_id)
+        self.sessions = Sessions(
+            life.storage, self._shifts.run_turn, life.runs, life.hub, self.outbox.wake, life.boot_id
+        )
         self.inbox = Inbox(life.storage, self.route, self.sessions)
         await self.accounts.init()
         init = clock.lap()
@@ -181,6 +193,41 @@ class Generation:
             channel.error is not None or any(account.enabled and account.error for account in channel.accounts)
             for channel in self.accounts.status()
         )
+
+    # --------------------------------------------------------------- reload
+
+    async def change(self, resolved: Resolved, plan: Plan, *, read_again: bool = False) -> None:
+        """Go on with another configuration, as far as the plan is hot; turns, sends and requests go on as they are.
+
+        With `read_again`, what stands in other files, as `models.json` does, is read again in any case.
+
+        Raises:
+            Exception: it cannot be applied, and the one before stays in force.
+        """
+        if plan.takes_agent or read_again:
+            await self._shifts.change(resolved.settings)
+        self.resolved = resolved
+        self.routing = Routing.of(resolved.settings)
+        for warning in self.routing.warnings:
+            log.warn(warning)
+
+    async def change_channels(self, plan: Plan) -> None:
+        """Start the channels anew whose settings the plan changes; the others go on.
+
+        What is being sent is ended with the channel of before, which is closed then.
+        """
+        changed = [channel for channel in make_channels(self.resolved.settings) if channel.id in plan.channels]
+        for channel in changed:
+            before = await self.accounts.replace(self._connections, channel)
+            self.channels[channel.id] = channel
+            await self._parts.start(f"the {channel.id} of before", self._retire, before)
+        if changed:
+            self._life.hub.publish("channels.status", {"channels": self.channel_status()})
+
+    async def _retire(self, channel: Channel, *, task_status: trio.TaskStatus[None]) -> None:
+        task_status.started()
+        await self.outbox.finish_with(channel)
+        await self.accounts.retire(channel)
 
     # ------------------------------------------------------------------ end
 

@@ -29,6 +29,8 @@ class Restart:
     mode: str
     """`in-process`, `respawn` or `reload` (see `xopc_supervisor.contract`)."""
     reason: str
+    is_due: bool = False
+    """A changed configuration asks for it, and nobody has to allow it."""
 
 
 @frozen
@@ -119,5 +121,5 @@ class Orders:
 def _is_covered(waiting: Order, order: Order) -> bool:
     """Whether following `order` does what `waiting` asks for. A second stop is not covered: it asks for haste."""
     if isinstance(order, Restart):
-        return isinstance(waiting, Restart) and waiting.mode == order.mode
+        return isinstance(waiting, Restart) and (waiting.mode, waiting.is_due) == (order.mode, order.is_due)
     return waiting is order

@@ -6,6 +6,7 @@ storage                    the life of the process
 ├─ addresses               looks whether this host has those that the configuration names
 ├─ tls                     reads the certificate anew when its files change
 ├─ server                  the accept loop: knows the gate, not the services
+├─ config watcher          reloads the configuration when its file changes
 └─ generation              all that depends on the configuration
 """
 
@@ -14,7 +15,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from enum import IntEnum
 from functools import partial
 
 import structlog
@@ -22,9 +22,9 @@ import trio
 from attrs import evolve, field, frozen
 
 import xopc
-from xopc.config.accepted import has_changed, keep_accepted
+from xopc.config.accepted import keep_accepted
 from xopc.config.edit import Editor
-from xopc.config.resolve import Flags, Resolved, resolve
+from xopc.config.resolve import Flags, Resolved
 from xopc.config.setup import prepare
 from xopc.contracts.api import (
     HealthStatus,
@@ -34,7 +34,6 @@ from xopc.contracts.api import (
     Status,
     TaskState,
 )
-from xopc.contracts.api_config import Reloaded
 from xopc.contracts.errors import ConfigError, Failure, XopcError
 from xopc.core.hub import Hub
 from xopc.core.log_level import LevelSwitch
@@ -43,14 +42,16 @@ from xopc.core.tasks import Branch, Node, open_branch, utc_now
 from xopc.gateway import problems
 from xopc.gateway.addresses import watch_addresses
 from xopc.gateway.causes import record_boot, record_restart
-from xopc.gateway.drain import LINGER_SECONDS, drain, force_exit, leave_at_second_stop
+from xopc.gateway.departure import Departure, Outcome, say_goodbye
+from xopc.gateway.drain import LINGER_SECONDS, drain
 from xopc.gateway.generation import Generation, Life, start_generation
-from xopc.gateway.heirloom import open_heirloom, receive_connections
+from xopc.gateway.heirloom import receive_connections
 from xopc.gateway.line import Line
 from xopc.gateway.memory import collect_generation
 from xopc.gateway.orders import Declined, HandOver, Orders, Restart, Stop, receive_orders
 from xopc.gateway.places import Places
 from xopc.gateway.problems import Problems
+from xopc.gateway.reload import Reloader, Surroundings
 from xopc.gateway.succession import Succession, may_be_succeeded
 from xopc.gateway.tls import Tls
 from xopc.gateway.vitals import Identity, Vitals, addresses_of
@@ -61,24 +62,14 @@ from xopc.server.door import Door, Policy
 from xopc.server.front import Front
 from xopc.server.gate import Gate
 from xopc.server.routes import Route
-from xopc.server.serve import Heir, Server
+from xopc.server.serve import Server
 from xopc.server.services import Logs, Services
+from xopc.server.sse import Slots
 from xopc.storage.sqlite import SqliteStorage, open_storage
 from xopc_supervisor import contract
 from xopc_supervisor.contract import Go, Inheritance
 
-RESTART_EXPECTED_MS = 1500
-"""What subscribers are told of how long a restart takes."""
-STUCK_SECONDS = 1.0
-"""After which a process that is stuck ends."""
 log = structlog.get_logger("xopc.gateway")
-
-
-class Outcome(IntEnum):
-    """How a gateway ends, as its exit code."""
-
-    STOP = contract.EXIT_OK
-    RESPAWN = contract.EXIT_RESTART
 
 
 @frozen
@@ -134,6 +125,31 @@ class Gateway:
         self._generation: Generation
         self._succession = Succession(home.line, self._orders, home.problems)
         self._config_file = home.problems.reporter(problems.CONFIG_FILE, degrades=False)
+        self._reloader = Reloader(
+            Surroundings(
+                environ=home.environ,
+                flags=home.flags,
+                bound=home.resolved,
+                problems=home.problems,
+                hub=self._hub,
+                give=self._orders.give,
+                generation=lambda: self._generation,
+                put_in_force=self._go_on,
+            )
+        )
+        self._departure = Departure(
+            line=home.line,
+            orders=self._orders,
+            succession=self._succession,
+            reloader=self._reloader,
+            server=self._server,
+            gate=self._gate,
+            hub=self._hub,
+            vitals=self._vitals,
+            generation=lambda: self._generation,
+            record=self._record,
+        )
+        self._event_streams: Slots
 
     # ---------------------------------------------------------------- start
 
@@ -158,8 +174,7 @@ class Gateway:
         if home.inheritance.heirloom_fd is not None:
             await self._branch.start("heirloom", receive_connections, home.inheritance.heirloom_fd, self._server.adopt)
         await self._generation.begin_phase_2()
-        if await trio.to_thread.run_sync(has_changed, self._generation.resolved):
-            self._orders.give(Restart(contract.RELOAD, "the configuration changed while this process started"))
+        await self._branch.start("config watcher", self._reloader.run)
         log.info("The gateway is ready.", addresses=self._vitals.identity.addresses, version=xopc.__version__)
 
     async def _say_ready(self) -> None:
@@ -183,20 +198,40 @@ class Gateway:
     async def _take_over(self, generation: Generation) -> None:
         """Let requests through to a new generation. Its restart is recorded already: whoever sees it may ask why."""
         await self._tls.apply(generation.resolved)
-        for warning in generation.resolved.warnings:
-            log.warn(warning)
         self._generation = self._vitals.generation = generation
         self._vitals.status = HealthStatus.HEALTHY
-        self._door.use(self._policy(generation.resolved))
-        self._gate.open(self._services(generation))
+        self._event_streams = Slots(generation.resolved.settings.gateway.max_sse_connections)
+        self._put_in_force()
+        self._reloader.tell_what_waits()
+
+    async def _go_on(self, before: Resolved) -> None:
+        """The running generation has another configuration."""
+        resolved = self._generation.resolved
+        if resolved.tls != before.tls:  # else the certificate may be a newer one than the configuration came with
+            await self._tls.apply(resolved)
+        self._put_in_force(before.warnings)
+        await self._say_ready()
+
+    def _put_in_force(self, known: tuple[str, ...] = ()) -> None:
+        """Take over what the generation's configuration says of what lives longer: with a new generation, and when a
+        reload has changed the configuration of the running one. Warnings that are `known` are not logged again."""
+        resolved = self._generation.resolved
+        for warning in resolved.warnings:
+            if warning not in known:
+                log.warn(warning)
+        self._life.audit.tell(resolved.audit)
+        self._event_streams.most = resolved.settings.gateway.max_sse_connections
+        self._door.use(self._policy(resolved))
+        # Requests that are inside keep the services that they have, which are the same parts.
+        self._gate.open(self._services(self._generation))
 
     def _policy(self, resolved: Resolved) -> Policy:
         return Policy.of(resolved, self._vitals.identity.port)
 
     def _services(self, generation: Generation) -> Services:
         async def status() -> Status:
-            last_restart = await self._storage.last_restart()
-            return evolve(self._vitals.full(generation, last_restart), limiter=self._door.status())
+            full = self._vitals.full(generation, await self._storage.last_restart(), self._reloader.last)
+            return evolve(full, limiter=self._door.status())
 
         def restart(reason: str) -> RestartAccepted:
             if not generation.resolved.settings.commands.restart:
@@ -206,21 +241,13 @@ class Gateway:
             self._orders.give(Restart(contract.IN_PROCESS, reason))
             return RestartAccepted(HealthStatus.RESTARTING.value, self._vitals.identity.boot_id, generation.number)
 
-        async def reload(reason: str) -> Reloaded:
-            try:
-                await trio.to_thread.run_sync(resolve, self._home.environ, self._home.flags)
-            except (ConfigError, OSError) as error:
-                return Reloaded(reloaded=False, error=str(error))
-            self._orders.give(Restart(contract.RELOAD, reason))
-            return Reloaded(reloaded=True)
-
         return Services(
             door=self._door,
             health=self._vitals.health,
             status=status,
             tree=self._branch.node.snapshot,
             restart=restart,
-            reload=reload,
+            reload=self._reloader.reload,
             config=Editor(generation.resolved, self._home.environ, self._home.flags, self._config_file),
             settings=generation.resolved.settings,
             storage=self._storage,
@@ -232,6 +259,7 @@ class Gateway:
             channels=generation.channels,
             route=generation.route,
             logs=Logs(generation.resolved.paths.log_dir, self._home.log_level),
+            open_streams=self._event_streams,
         )
 
     async def _record(self, kind: RestartKind, reason: str, number: int, duration_ms: int | None = None) -> None:
@@ -245,18 +273,21 @@ class Gateway:
         while True:
             match order := await self._orders.take():
                 case Stop():
-                    return await self._stop(order)
+                    return await self._departure.stop(order)
                 case HandOver():
-                    return await self._hand_over(order)
+                    return await self._departure.hand_over(order)
                 case Declined(why):
                     self._succession.decline(why)
                 case Restart():
                     if not await self._follow(order):
-                        return await self._leave(order)
+                        return await self._departure.leave(order)
 
     async def _follow(self, order: Restart) -> bool:
         """Restart as told, if that is allowed; False when only a new process helps."""
-        if not self._allows(order):
+        if order.mode == contract.RELOAD:
+            self._reloader.begin(order.reason)
+            return True
+        if not order.is_due and not self._generation.resolved.settings.commands.restart:
             log.warn("SIGUSR1 restart ignored (commands.restart=false or unauthorized).", reason=order.reason)
             return True
         if self._succession.is_awaited:
@@ -265,10 +296,8 @@ class Gateway:
         if order.mode == contract.RESPAWN:
             self._succession.wish(order)
             return True
-        return await self._restart(order)
-
-    def _allows(self, order: Restart) -> bool:
-        return order.mode == contract.RELOAD or self._generation.resolved.settings.commands.restart
+        async with self._reloader.paused():
+            return await self._restart(order)
 
     async def _restart(self, order: Restart) -> bool:
         """Replace the generation; False when the old one does not end, so that only a new process helps.
@@ -283,7 +312,8 @@ class Gateway:
             what = what if refusal is None else f"{what}. {refusal}"
             self._home.problems.report(problems.CONFIGURATION, what, degrades=refusal is not None, happens=True)
             return True
-        if self._moves(resolved):
+        moves = resolved.addresses != self._home.places.addresses
+        if moves and may_be_succeeded(self._home.environ):
             self._succession.wish(order)
             return True
         self._home.problems.clear(problems.HAND_OVER)
@@ -292,7 +322,7 @@ class Gateway:
         self._home.line.say(contract.RESTART, contract.IN_PROCESS, order.reason)
         self._vitals.status = HealthStatus.RESTARTING
         self._gate.close()
-        self._say_goodbye("restarting", for_good=False)
+        say_goodbye(self._hub, "restarting", for_good=False)
         await drain(self._drain_generation, cut=self._orders.stop_given)
         if self._orders.stop_given.is_set():
             return True
@@ -315,15 +345,6 @@ class Gateway:
             nursery.start_soon(self._generation.drain)
             await self._gate.idle()
 
-    async def _drain_all(self, heir: Heir | None = None) -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._generation.drain)
-            await self._server.drain(heir)
-
-    def _say_goodbye(self, reason: str, *, for_good: bool = True) -> None:
-        """Part from the subscribers of broadcast events; for good when the process ends."""
-        self._hub.close(reason, RESTART_EXPECTED_MS if reason == "restarting" else None, for_good=for_good)
-
     async def _end_generation(self) -> bool:
         """Whether all of the old generation is gone within `LINGER_SECONDS`: its tasks, and the requests inside it."""
         with trio.move_on_after(LINGER_SECONDS):
@@ -331,56 +352,6 @@ class Gateway:
             await self._gate.idle()
             return True
         return False
-
-    def _moves(self, resolved: Resolved) -> bool:
-        """Whether a configuration has to be served by a new process: at other addresses."""
-        if resolved.addresses == self._home.places.addresses:
-            return False
-        if not may_be_succeeded(self._home.environ):
-            log.warn("gateway.port or gateway.bind changed: stop and start the gateway for them to take effect.")
-            return False
-        return True
-
-    async def _hand_over(self, order: HandOver) -> Outcome:
-        """Drain, and leave the sockets and the idle connections to the new process: whoever connects waits for it."""
-        force_exit(Outcome.RESPAWN)
-        log.info("Handing over to a new process.", reason=order.reason)
-        self._vitals.status = HealthStatus.RESTARTING
-        self._say_goodbye("restarting")
-        with open_heirloom(order.heirloom_fd) as heir:
-            await drain(partial(self._drain_all, heir))
-        return Outcome.RESPAWN
-
-    async def _leave(self, order: Restart) -> Outcome:
-        """Part of this process is stuck: let a new one take over, and do not wait for what does not end."""
-        self._succession.wish(order)
-        self._say_goodbye("restarting")
-        answer = await self._succession.come()
-        if isinstance(answer, Stop):
-            return await self._stop(answer)
-        force_exit(Outcome.RESPAWN, STUCK_SECONDS)
-        with open_heirloom(answer.heirloom_fd if answer else None) as heir:
-            await self._server.drain(heir)
-        return Outcome.RESPAWN
-
-    async def _stop(self, order: Stop) -> Outcome:
-        force_exit(Outcome.STOP)
-        log.info("Stopping.", reason=order.reason)
-        self._home.line.say(contract.STOPPING)
-        if order.is_restart:
-            # Whoever comes meanwhile is served, or waits at the sockets, which outlive this process in systemd's store.
-            self._vitals.status = HealthStatus.RESTARTING
-            self._say_goodbye("restarting")
-            await self._record(RestartKind.SERVICE, order.reason, self._generation.number)
-        else:
-            self._vitals.status = HealthStatus.STOPPING
-            self._gate.shut()
-            self._say_goodbye("stopping")
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(leave_at_second_stop, self._orders)
-            await drain(self._drain_all)
-            nursery.cancel_scope.cancel()
-        return Outcome.STOP
 
 
 def _identity(home: Home) -> Identity:

@@ -12,7 +12,7 @@ from attrs import define, field, frozen
 
 import xopc
 from xopc.config.paths import from_home
-from xopc.contracts.api import Health, HealthStatus, MemoryUse, Restart, Status
+from xopc.contracts.api import Health, HealthStatus, LastReload, MemoryUse, Restart, Status
 from xopc.contracts.convert import unstructure
 from xopc.core.tasks import utc_now
 from xopc.gateway.generation import Generation
@@ -83,7 +83,9 @@ class Vitals:
         code = HTTPStatus.SERVICE_UNAVAILABLE if self.status is HealthStatus.STOPPING else HTTPStatus.OK
         return code, self._cached[1]
 
-    def full(self, generation: Generation, last_restart: Restart | None) -> Status:
+    def full(
+        self, generation: Generation, last_restart: Restart | None, last_reload: LastReload | None = None
+    ) -> Status:
         """The body of `/api/status`, of the generation that serves the request."""
         paths = generation.resolved.paths
         return Status(
@@ -99,6 +101,7 @@ class Vitals:
             connections=self.connections(),
             warnings=generation.resolved.warnings,
             problems=self.problems.standing(),
+            last_reload=last_reload,
         )
 
     def _memory(self) -> MemoryUse:

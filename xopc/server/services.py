@@ -26,7 +26,7 @@ from xopc.storage.path import PathStorage
 
 
 def _event_streams(services: Services) -> Slots:
-    return Slots(services.settings.gateway.max_sse_connections)
+    return services.open_streams or Slots(services.settings.gateway.max_sse_connections)
 
 
 @frozen
@@ -65,5 +65,7 @@ class Services:
     route: Callable[[Inbound], SessionKey]
     """The session that a message from a channel belongs to."""
     logs: Logs
+    open_streams: Slots | None = None
+    """Of the services before these, where the streams that they opened go on."""
     event_streams: Slots = field(init=False, default=Factory(_event_streams, takes_self=True))
     """Of `GET /api/events` and `GET /api/logs/stream`."""

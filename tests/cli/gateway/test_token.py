@@ -122,8 +122,17 @@ def test_what_is_still_wrong_is_told(home: Path, capsys: pytest.CaptureFixture[s
     assert "$.gateway.port" in token_as_json(capsys, generate=True)["warnings"][0]
 
 
-def test_a_running_gateway_needs_a_restart_for_it(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_running_gateway_takes_it_by_itself(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with running_gateway(home):
+        assert token(generate=True) == 0
+    assert "restart" not in capsys.readouterr().err
+
+
+def test_a_running_gateway_that_does_not_watch_needs_a_restart_for_it(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running_gateway(home):
+        configure(home, reload={"mode": "off"})
         assert token(generate=True) == 0
     assert "⚠️  The running gateway takes it after: xopc gateway restart\n" in capsys.readouterr().err
 

@@ -13,6 +13,7 @@ from xopc.cli.gateway.auth_section import change_auth
 from xopc.cli.gateway.target import Target, find_target
 from xopc.cli.options import ConfigOption, JsonOption
 from xopc.cli.output import fail, preview, print_json
+from xopc.contracts.access_settings import ReloadMode
 from xopc.contracts.auth import AuthMode
 from xopc.contracts.errors import Failure, XopcError
 from xopc_supervisor.contract import EXIT_OK
@@ -78,9 +79,14 @@ def _generate(target: Target, form: Form) -> int:
         warnings.append(f"The configuration does not validate yet: {what}")
     elif after.resolved.auth.secret != new:
         warnings.append("The environment outranks the file: XOPC_GATEWAY_TOKEN or XOPC_GATEWAY_AUTH_MODE is set.")
-    if target.owner is not None:
+    if target.owner is not None and not _is_watched(after):
         warnings.append("The running gateway takes it after: xopc gateway restart")
     return _print(new, warnings, form)
+
+
+def _is_watched(target: Target) -> bool:
+    """Whether a running gateway takes a new token from the file by itself."""
+    return target.resolved is not None and target.resolved.settings.gateway.reload.mode is not ReloadMode.OFF
 
 
 def _write(path: Path, new: str) -> list[str]:
