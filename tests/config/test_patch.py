@@ -43,6 +43,7 @@ def test_null_deletes_a_key() -> None:
     assert patch({"gateway": {"port": 1, "host": "a"}}, {"gateway": {"port": None}}) == {"gateway": {"host": "a"}}
     assert patch({"gateway": {"port": 1}}, {"gateway": None}) == {}
     assert patch({}, {"gateway": {"port": None}, "agents": None}) == {}
+    assert patch({"ext": 1}, {"ext": None}) == patch({}, {"ext": None}) == {}
 
 
 def test_an_empty_secret_is_deleted() -> None:

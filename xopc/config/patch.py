@@ -85,6 +85,8 @@ class _Merge:
     def _free(self, place: _Place, result: JsonObject, seen: JsonObject, key: str, value: object) -> None:
         """A key that no class declares: of a map, or one that the file has already, or one below such a key."""
         below, members = place.below(key, value_kind(place.kind)), members_of(place.kind)
+        if key not in result and value is None:
+            return  # to be deleted, and gone already: whoever sends a patch again gets the same answer
         if key not in result and members is not None:
             known = [*members, *(MODELS.values() if place.keys == MODELS_AT else ())]
             self._refuse(below, f"unknown key{closest(key, known)}")
