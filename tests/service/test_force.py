@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.gateway import Behaviour, Running, running_gateway
+from tests.ports import free_port
 from xopc.cli.gateway.target import find_target
 from xopc.contracts.errors import Failure, XopcError
 from xopc.service.force import Freed, collide, free
@@ -57,9 +58,7 @@ def make_room(port: int, hosts: tuple[str, ...] = LOOPBACK) -> tuple[Freed, list
 
 
 def test_row_013_a_free_port_is_left_as_it_is() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    assert make_room(port) == (Freed((), 0, escalated_to_sigkill=False), [])
+    assert make_room(free_port()) == (Freed((), 0, escalated_to_sigkill=False), [])
 
 
 def test_rows_009_011_one_that_ends_by_itself_is_not_killed(home: Path) -> None:
@@ -142,9 +141,7 @@ def test_a_gateway_is_told_by_its_pid_and_ends(home: Path) -> None:
 
 
 def test_the_gateway_that_has_the_lock_ends_wherever_it_listens(home: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    for wanted in (port, 0):
+    for wanted in (free_port(), 0):
         with running_gateway(home) as gateway:
             freed, _ = make_room(wanted)
             assert gateway.process.wait(1) == 0
