@@ -18,7 +18,8 @@ from tests.fakes.gateway import Behaviour, Running, running_gateway
 from tests.ports import free_port
 from xopc.cli.gateway.target import find_target
 from xopc.contracts.errors import Failure, XopcError
-from xopc.service.force import Freed, collide, free
+from xopc.service import force as module
+from xopc.service.force import TERM_SECONDS, Freed, collide, free
 from xopc.service.lockfile import read_lock
 from xopc.service.ports import PortStatus, inspect
 from xopc_supervisor.contract import LockInfo, is_alive, start_time
@@ -61,13 +62,14 @@ def test_row_013_a_free_port_is_left_as_it_is() -> None:
     assert make_room(free_port()) == (Freed((), 0, escalated_to_sigkill=False), [])
 
 
-def test_rows_009_011_one_that_ends_by_itself_is_not_killed(home: Path) -> None:
+def test_rows_009_011_one_that_ends_by_itself_is_not_killed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TERM_SECONDS", 30)
     with dummy(home, "exit") as other:
         freed, told = make_room(other.port)
         assert other.process.wait(1) == 7
         assert inspect(other.port).status is PortStatus.FREE
     assert [one.process.pid for one in freed.killed] == [other.pid]
-    assert freed.waited_ms < 700
+    assert freed.waited_ms < 30_000
     assert not freed.escalated_to_sigkill
     (sentence,) = told
     assert sentence.startswith(f"Port {other.port} is used by pid {other.pid}: {sys.executable} -c ")
@@ -80,9 +82,10 @@ def test_row_010_one_that_ignores_sigterm_is_killed_after_700_ms(home: Path) -> 
         assert other.process.wait(1) == -signal.SIGKILL
         assert other.process.stdout is not None
         asked = float(other.process.stdout.readline().split()[1])
-    assert 0.4 <= died - asked < 1.5, "the program may have been told late, on a busy machine"
+    assert TERM_SECONDS == 0.7
+    assert 0.4 <= died - asked < 10, "the program may have been told late, on a busy machine"
     assert freed.escalated_to_sigkill
-    assert 700 <= freed.waited_ms < 1500
+    assert 700 <= freed.waited_ms < 10_000
 
 
 def test_one_that_gives_the_port_up_and_lives_on_may_live(home: Path) -> None:
