@@ -6,6 +6,10 @@ BIN = $(VENV)/bin
 TESTS =
 ARGS =
 
+# How many processes run the tests. They wait more than they compute, so four are right for two cores. A few tests that
+# somebody names run in one, with -x, -s and --pdb as ever.
+WORKERS = $(if $(TESTS),0,4)
+
 # Newest first. Set PYTHON to use another one: make PYTHON=/opt/python/bin/python3 run
 PYTHON =
 CANDIDATES = $(if $(PYTHON),$(PYTHON),python3.13 python3.12 python3.11 python3)
@@ -42,8 +46,8 @@ help: ## what there is
 run: $(VENV)/.installed ## start the gateway in the foreground; flags as ARGS="--port 18800"
 	@$(COMPILE) xopc supervisor && exec $(BIN)/xopc gateway $(ARGS)
 
-test: $(VENV)/.installed-dev ## run the tests; some of them as TESTS="tests/config -k port"
-	$(BIN)/pytest $(TESTS)
+test: $(VENV)/.installed-dev ## run the tests side by side; some of them as TESTS="tests/config -k port"; WORKERS=0 for one by one
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal $(TESTS)
 
 check: $(VENV)/.installed-dev ## lint, format, types, import rule, and the checks on the repository itself
 	$(BIN)/ruff check

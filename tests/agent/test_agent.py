@@ -197,12 +197,20 @@ async def test_a_storage_that_fails_is_not_the_agents_to_explain(talk: Talk, ser
 async def test_a_turn_that_takes_too_long_is_stopped_and_says_so(
     start_talk: Talks, server: OpenAIServer, mock_clock: MockClock
 ) -> None:
-    mock_clock.rate = 500
     talk = start_talk(
         settings={"agents": {"defaults": {"maxTaskDurationMs": 60_000}}}, models={"fake": provider(server)}
     )
     server.script(Stall("Let me"))
-    end = await talk.say("hello")
+
+    async def hurry() -> None:
+        while not any(isinstance(event, Token) for event in talk.events):  # noqa: ASYNC110  events are only kept
+            await trio.sleep(0.01)
+        mock_clock.rate = 500
+
+    mock_clock.rate = 1
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hurry)
+        end = await talk.say("hello")
     assert end.state is RunState.FAILED
     assert end.timed_out
     apology = "I stopped after 60 s without coming to an end. Ask for less, or raise agents.defaults.maxTaskDurationMs."

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.certificates import Authority, Pair
+from tests.ports import free_port
 from xopc.client.http import MAX_BODY_BYTES, Client, NoAnswerError, RefusedError, split_base_url
 from xopc.config.certificate import leaves
 from xopc.contracts.errors import Failure, XopcError
@@ -157,10 +158,8 @@ def test_an_error_without_an_envelope_is_told_by_its_status(body: bytes) -> None
 
 
 def test_nobody_who_listens_is_no_answer() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        url = f"http://127.0.0.1:{server.getsockname()[1]}"
     with pytest.raises(NoAnswerError, match=r"/x: connection refused$") as caught:
-        Client(url).get("/x")
+        Client(f"http://127.0.0.1:{free_port()}").get("/x")
     assert caught.value.failure is Failure.UNAVAILABLE
 
 

@@ -103,7 +103,7 @@ def test_an_event_without_end_is_given_up() -> None:
     endless = (b"data: " + b"x" * (1 << 20),) * (MAX_FRAME_BYTES // (1 << 20) + 1)
     with (
         serving(Stream(endless), is_gateway=False) as api,
-        open_stream(Client(api.url), "/x", {}) as frames,
+        open_stream(Client(api.url, timeout_seconds=30), "/x", {}) as frames,
         pytest.raises(NoAnswerError, match="larger than 8 MiB"),
     ):
         next(frames)

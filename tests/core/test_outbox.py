@@ -99,13 +99,13 @@ class World:
         assert row is not None
         return row
 
-    async def settled(self, row_id: str) -> OutboxRow:
+    async def settled(self, row_id: str, look_seconds: float = 0.25) -> OutboxRow:
         """The row when it is sent or dead."""
         while True:
             row = await self.row(row_id)
             if row.state in (OutboxState.SENT, OutboxState.DEAD):
                 return row
-            await trio.sleep(0.25)
+            await trio.sleep(look_seconds)
 
 
 @asynccontextmanager
@@ -227,7 +227,7 @@ async def test_what_was_not_sent_is_tried_again_later_and_later_and_then_given_u
     world = World(storage, Carrier(script={"hello": deque([Retry("busy")] * 1000)}))
     async with running(world), world.hub.subscribe() as events:
         row_id, behind = await world.send("hello"), await world.send("next")
-        row = await world.settled(row_id)
+        row = await world.settled(row_id, look_seconds=600)
         await world.settled(behind)
         failed, sent = await heard(events)
     times = world.carrier.times("hello")

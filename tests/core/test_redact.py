@@ -110,6 +110,6 @@ def test_fields_are_masked_by_their_name_and_by_their_shape_at_any_depth() -> No
 
 @pytest.mark.parametrize("part", ["1", "://", 'token="', 'token="\\', "authorization ", "-----BEGIN A-----", "bearer "])
 def test_a_long_text_made_to_confuse_takes_time_in_proportion(part: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     redact(part * (400_000 // len(part)))
-    assert time.perf_counter() - started < 5  # about 0.2 s; a quadratic pattern takes minutes
+    assert time.process_time() - started < 5  # about 0.2 s; a quadratic pattern takes minutes

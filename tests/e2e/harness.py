@@ -99,7 +99,8 @@ class Gateway:
     # ---------------------------------------------------------------- verbs
 
     def wait_until_ready(self) -> Gateway:
-        until(lambda: "✅ Gateway started" in self.text or self.process.poll() is not None, "the gateway starts")
+        """Wait for the end of the start: after its banner, it looks whether its configuration has changed meanwhile."""
+        until(lambda: '"The gateway is ready."' in self.text or self.process.poll() is not None, "the gateway starts")
         assert self.process.poll() is None, self.text
         return self
 

@@ -25,7 +25,8 @@ def waiting_spare(gateway: Gateway) -> int:
         for pid in spares(gateway):
             used = cpu_seconds(pid)
             time.sleep(LOOK_SECONDS)
-            if used and cpu_seconds(pid) == used:
+            # One that only waits for its turn on a busy machine is not asleep.
+            if used and cpu_seconds(pid) == used and psutil.Process(pid).status() == psutil.STATUS_SLEEPING:
                 return pid
         return None
 

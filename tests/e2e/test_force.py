@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Generator
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.e2e.harness import Gateway, until
+from tests.ports import free_port
 from xopc_supervisor.contract import is_alive
 
 Start = Callable[..., Gateway]
@@ -66,9 +66,7 @@ def test_row_010_a_program_that_ignores_sigterm_is_killed(start: Start) -> None:
 
 
 def test_row_013_a_free_port_is_simply_taken(start: Start) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    gateway = start("--port", str(port), "--force")
+    gateway = start("--port", str(free_port()), "--force")
     assert gateway.health()["status"] == "healthy"
     assert gateway.text.startswith("🚀 Starting xopc gateway...")
 
@@ -119,8 +117,7 @@ def test_a_gateway_that_a_service_manager_keeps_running_is_left_alone(home: obje
 
 
 def test_two_that_force_each_other_at_once_leave_one_gateway(start: Start) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = str(server.getsockname()[1])
+    port = str(free_port())
     first = start("--port", port)
     rivals = [start("--force", "--port", port, ready=False) for _ in range(2)]
     for rival in rivals:
@@ -128,7 +125,8 @@ def test_two_that_force_each_other_at_once_leave_one_gateway(start: Start) -> No
             lambda rival=rival: "✅ Gateway started" in rival.text or rival.process.poll() is not None,
             "it serves, or has ended",
         )
-    assert first.wait_until_ended() in (0, -signal.SIGKILL)
+    # An interpreter that ends has no handlers any more: the second SIGTERM may come just then.
+    assert first.wait_until_ended() in (0, -signal.SIGTERM, -signal.SIGKILL)
     lock = first.lock()
     assert lock is not None
     assert lock.pid in [rival.process.pid for rival in rivals]

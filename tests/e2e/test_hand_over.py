@@ -17,7 +17,8 @@ import pytest
 
 from tests.e2e.harness import TOKEN, Gateway, until, write_config
 from tests.e2e.load import Load
-from tests.e2e.outside import Listener
+from tests.e2e.outside import Listener, Outside
+from tests.ports import free_port
 from xopc_supervisor.contract import RestartIntent
 
 Start = Callable[..., Gateway]
@@ -65,11 +66,6 @@ def configured(tmp_path: Path) -> Iterator[Callable[[int], Gateway]]:
         gateway.kill()
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
-
-
 def test_an_idle_connection_is_handed_on_and_answered_by_the_new_process(gateway: Gateway) -> None:
     kept = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)
     with contextlib.closing(kept):
@@ -92,7 +88,7 @@ def test_a_request_in_flight_is_answered_in_full_and_newcomers_by_the_new_proces
 
     asking = threading.Thread(target=ask)
     asking.start()
-    time.sleep(0.3)
+    until(lambda: "GET /slow/2\n" in gateway.text, "it is in flight")
     old = gateway.child_pid
     respawn(gateway)
     until(lambda: (info := gateway.lock()) and info.state == "respawning", "the old process drains")
@@ -102,7 +98,7 @@ def test_a_request_in_flight_is_answered_in_full_and_newcomers_by_the_new_proces
     assert newcomer["gatewayPid"] != old
 
 
-def test_the_stream_of_a_turn_ends_with_its_turn_and_not_with_the_process(talking: Gateway) -> None:
+def test_the_stream_of_a_turn_ends_with_its_turn_and_not_with_the_process(talking: Gateway, world: Outside) -> None:
     heard: list[str] = []
 
     def stream() -> None:
@@ -112,7 +108,7 @@ def test_the_stream_of_a_turn_ends_with_its_turn_and_not_with_the_process(talkin
 
     asking = threading.Thread(target=stream)
     asking.start()
-    time.sleep(0.5)
+    until(world.asked, "the model is asked")
     wait_for_another(talking, respawn(talking))
     asking.join(10)
     assert "event: result" in heard[0]
@@ -193,7 +189,7 @@ def test_a_stop_that_reaches_both_processes_lets_requests_finish(start: Start) -
     answers: list[object] = []
     asking = threading.Thread(target=lambda: answers.append(gateway.request("GET", "/slow/1.5").json))
     asking.start()
-    time.sleep(0.3)
+    until(lambda: "GET /slow/1.5\n" in gateway.text, "it is in flight")
     os.kill(gateway.child_pid, signal.SIGTERM)
     gateway.signal(signal.SIGTERM)
     assert gateway.wait_until_ended() == 0
@@ -206,9 +202,9 @@ def test_a_restart_that_comes_while_a_new_process_is_on_its_way_tears_nothing(st
     answers: list[object] = []
     asking = threading.Thread(target=lambda: answers.append(gateway.request("GET", "/slow/4").json))
     asking.start()
-    time.sleep(0.3)
+    until(lambda: "GET /slow/4\n" in gateway.text, "it is in flight")
     boot_id = respawn(gateway)
-    time.sleep(0.1)
+    until(lambda: (info := gateway.lock()) and info.candidate_pid, "the new process is on its way")
     assert gateway.request("POST", "/api/restart", body="{}", headers=JSON).status == 202
     asking.join(10)
     assert answers == [{"seconds": 4.0}]
@@ -294,7 +290,7 @@ def test_a_loop_that_hangs_is_ended_after_the_log_tells_where(home: Path, start:
 def test_the_supervisor_dies_during_a_hand_over_and_nobody_is_left(start: Start, moment: str) -> None:
     gateway = start(child=SLOW_GATEWAY)
     threading.Thread(target=_ask_slowly, args=[gateway.port], daemon=True).start()
-    time.sleep(0.3)
+    until(lambda: "GET /slow/3\n" in gateway.text, "it is in flight")
     respawn(gateway)
     until(lambda: (info := gateway.lock()) and info.state == moment, f"it is {moment}")
     gateway.process.kill()

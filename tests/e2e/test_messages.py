@@ -45,12 +45,12 @@ def test_rows_121_122_126_127_128_the_start_of_the_channels_is_told_in_two_recor
 
 
 def test_row_129_the_gateway_answers_while_a_channel_is_still_connecting(world: Outside, start: Start) -> None:
-    world.fault(method="getMe", delay=4)
+    world.fault(method="getMe", delay=20)
     began = time.monotonic()
     gateway = start()
     assert gateway.request("GET", "/health", token=None).status == 200
     assert ask(gateway, "are you there?").status == 200
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 20
     assert records(gateway, "phase2") == []
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from tests.e2e.harness import TOKEN, Gateway, is_refused, until, write_config
 from tests.e2e.load import Load
 from tests.e2e.spare import cpu_seconds, spares, waiting_spare
+from tests.ports import free_port
 from xopc_supervisor.contract import is_alive
 
 Start = Callable[..., Gateway]
@@ -26,11 +26,6 @@ SETTLED_SECONDS = 3.5
 
 def configure(home: Path, **gateway: object) -> None:
     write_config(home, {"gateway": {"auth": {"token": TOKEN}, "standby": True, **gateway}})
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
 
 
 def kill_child(gateway: Gateway) -> None:

@@ -15,14 +15,10 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.harness import TOKEN, XOPC, Gateway, is_refused, until, write_config
+from tests.ports import free_port
 from xopc_supervisor.contract import start_time
 
 Start = Callable[..., Gateway]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def test_row_001_the_port_flag_is_where_it_serves(start: Start) -> None:

@@ -59,9 +59,10 @@ def test_stopping_what_does_not_run_is_no_error(gateway: Gateway) -> None:
 def half_a_request(port: int) -> socket.socket:
     """A client that has begun and does not go on: to the gateway a request in flight."""
     client = socket.create_connection(("127.0.0.1", port), timeout=20)
-    head = f"POST /api/restart HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: {TOKEN}\r\nContent-Length: 100\r\n\r\n{{"
-    client.sendall(head.encode())
-    time.sleep(0.2)
+    lines = ("POST /api/restart HTTP/1.1", "Host: localhost", f"X-Api-Key: {TOKEN}", "Content-Length: 100")
+    client.sendall("\r\n".join([*lines, "Expect: 100-continue", "", ""]).encode())
+    assert client.recv(1000).startswith(b"HTTP/1.1 100 "), "the gateway waits for the body"
+    client.sendall(b"{")
     return client
 
 

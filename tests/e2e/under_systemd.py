@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 from tests.e2e.harness import TOKEN, is_refused, until, write_config
 from tests.e2e.load import Load
 from tests.e2e.systemd import Service, UserManager, user_manager
+from tests.ports import free_port
 
 RESTARTS, KILLS = (20, 5) if os.environ.get("XOPC_CHAOS") == "long" else (3, 2)
 
@@ -32,8 +32,7 @@ def manager() -> Iterator[UserManager]:
 
 @pytest.fixture
 def port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+    return free_port()
 
 
 def configure(home: Path, port: int, **gateway: object) -> Path:
@@ -98,8 +97,7 @@ def test_a_hung_supervisor_is_ended_and_started_again_and_refuses_nobody(
 
 def test_the_manager_keeps_what_is_listened_at_and_nothing_else(service: Service, tmp_path: Path, port: int) -> None:
     assert service.show("NFileDescriptorStore") == "2"  # 127.0.0.1 and ::1
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        other = free.getsockname()[1]
+    other = free_port()
     configure(tmp_path, other, bind="lan")
     service.restart()
     until(lambda: not is_refused(other), "it listens at the other port")

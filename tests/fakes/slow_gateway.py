@@ -1,4 +1,7 @@
-"""The real gateway process with two more routes: one that takes its time, and one that cannot be cancelled."""
+"""The real gateway process with two more routes: one that takes its time, and one that cannot be cancelled.
+
+It tells each call of them, such as `GET /slow/2`, so that a test sees that its request is in flight.
+"""
 
 import sys
 import time
@@ -19,12 +22,14 @@ class Slept:
 
 
 async def sleep(call: Call[Any]) -> Slept:
+    print(f"GET /slow/{call.path['seconds']}", flush=True)  # noqa: T201  tests wait for it
     seconds = float(call.path["seconds"])
     await trio.sleep(seconds)
     return Slept(seconds)
 
 
 async def stick(call: Call[Any]) -> Slept:
+    print(f"GET /stuck/{call.path['seconds']}", flush=True)  # noqa: T201  tests wait for it
     seconds = float(call.path["seconds"])
     await trio.to_thread.run_sync(time.sleep, seconds)
     return Slept(seconds)

@@ -15,9 +15,11 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.gateway import Behaviour, Running, running_gateway
+from tests.ports import free_port
 from xopc.cli.gateway.target import find_target
 from xopc.contracts.errors import Failure, XopcError
-from xopc.service.force import Freed, collide, free
+from xopc.service import force as module
+from xopc.service.force import TERM_SECONDS, Freed, collide, free
 from xopc.service.lockfile import read_lock
 from xopc.service.ports import PortStatus, inspect
 from xopc_supervisor.contract import LockInfo, is_alive, start_time
@@ -57,18 +59,17 @@ def make_room(port: int, hosts: tuple[str, ...] = LOOPBACK) -> tuple[Freed, list
 
 
 def test_row_013_a_free_port_is_left_as_it_is() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    assert make_room(port) == (Freed((), 0, escalated_to_sigkill=False), [])
+    assert make_room(free_port()) == (Freed((), 0, escalated_to_sigkill=False), [])
 
 
-def test_rows_009_011_one_that_ends_by_itself_is_not_killed(home: Path) -> None:
+def test_rows_009_011_one_that_ends_by_itself_is_not_killed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TERM_SECONDS", 30)
     with dummy(home, "exit") as other:
         freed, told = make_room(other.port)
         assert other.process.wait(1) == 7
         assert inspect(other.port).status is PortStatus.FREE
     assert [one.process.pid for one in freed.killed] == [other.pid]
-    assert freed.waited_ms < 700
+    assert freed.waited_ms < 30_000
     assert not freed.escalated_to_sigkill
     (sentence,) = told
     assert sentence.startswith(f"Port {other.port} is used by pid {other.pid}: {sys.executable} -c ")
@@ -81,9 +82,10 @@ def test_row_010_one_that_ignores_sigterm_is_killed_after_700_ms(home: Path) -> 
         assert other.process.wait(1) == -signal.SIGKILL
         assert other.process.stdout is not None
         asked = float(other.process.stdout.readline().split()[1])
-    assert 0.4 <= died - asked < 1.5, "the program may have been told late, on a busy machine"
+    assert TERM_SECONDS == 0.7
+    assert 0.4 <= died - asked < 10, "the program may have been told late, on a busy machine"
     assert freed.escalated_to_sigkill
-    assert 700 <= freed.waited_ms < 1500
+    assert 700 <= freed.waited_ms < 10_000
 
 
 def test_one_that_gives_the_port_up_and_lives_on_may_live(home: Path) -> None:
@@ -142,9 +144,7 @@ def test_a_gateway_is_told_by_its_pid_and_ends(home: Path) -> None:
 
 
 def test_the_gateway_that_has_the_lock_ends_wherever_it_listens(home: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    for wanted in (port, 0):
+    for wanted in (free_port(), 0):
         with running_gateway(home) as gateway:
             freed, _ = make_room(wanted)
             assert gateway.process.wait(1) == 0

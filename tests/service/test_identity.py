@@ -123,7 +123,7 @@ def test_a_stranger_is_refused_and_survives(home: Path) -> None:
         assert process.process.poll() is None
 
 
-@pytest.mark.parametrize("pid", [1, os.getpid(), os.getppid()])
+@pytest.mark.parametrize("pid", [1, os.getpid(), os.getppid()], ids=["init", "oneself", "the_parent"])
 def test_init_oneself_and_the_parent_are_refused(pid: int) -> None:
     with pytest.raises(XopcError, match=f"refusing to signal non-gateway process pid {pid}|another user"):
         send(pid, signal.SIGTERM)

@@ -14,17 +14,13 @@ import psutil
 import pytest
 
 from tests.fakes.gateway import running_gateway, stranger
+from tests.ports import free_port
 from xopc.service.ports import Listener, PortStatus, PortUse, inspect, parse_lsof
 
 
 def explain(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-P", "-m", "xopc.service.ports", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def test_a_port_where_nobody_listens_is_free() -> None:

@@ -24,6 +24,7 @@ from xopc.storage.sqlite import open_storage
 SESSIONS = [f"main:telegram:default:dm:{chat}" for chat in (1, 2, 3)]
 MAX_BACKLOG = 4
 MAX_LIFE_SECONDS = 0.06
+FEWEST_SENT = 3
 
 
 def address(session_key: str) -> Address:
@@ -38,7 +39,7 @@ async def live(path: Path, boot_id: str, tell: int, ready: int) -> None:
         for session_key in SESSIONS:
             nursery.start_soon(read_updates, storage, session_key, boot_id, tell)
             nursery.start_soon(answer, storage, session_key, boot_id, tell)
-            nursery.start_soon(send, storage, session_key, tell)
+            nursery.start_soon(send, storage, session_key, tell, ready)
 
 
 async def read_updates(storage: PathStorage, session_key: str, boot_id: str, tell: int) -> None:
@@ -90,7 +91,7 @@ async def run(storage: PathStorage, turn: Turn) -> None:
     await storage.finish(turn.run_id, TurnEnd(RunState.DONE, message, answers))
 
 
-async def send(storage: PathStorage, session_key: str, tell: int) -> None:
+async def send(storage: PathStorage, session_key: str, tell: int, count: int) -> None:
     where = address(session_key)
     lane = lane_of(where.channel, where.account, where.chat)
     while True:
@@ -103,6 +104,7 @@ async def send(storage: PathStorage, session_key: str, tell: int) -> None:
         await storage.record_part(row.id, 1, "17")
         await storage.settle(row.id, Attempt(OutboxState.SENT))
         os.write(tell, f"sent {row.id}\n".encode())
+        os.write(count, b".")
 
 
 def main(path: Path, tell: int, lives: int) -> None:
@@ -115,6 +117,9 @@ def main(path: Path, tell: int, lives: int) -> None:
         os.close(ready)
         if number % 4:  # every fourth is killed wherever it is, perhaps before it has opened the database
             os.read(readable, 1)
+        if number % 2:  # every second one has got somewhere, however busy the machine is
+            for _ in range(FEWEST_SENT):
+                os.read(readable, 1)
         time.sleep(random.uniform(0, MAX_LIFE_SECONDS))  # noqa: S311  a moment, not a secret
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)

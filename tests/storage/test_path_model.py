@@ -218,6 +218,7 @@ def as_model(row: OutboxRow) -> tuple[str, str, str, str, int, int, bool]:
     )
 
 
+@pytest.mark.timeout(240)  # it does nothing but compute, at a tenth of the pace where ten others do so
 class TestMessagePath(MessagePath.TestCase):
     """Some 4 s: three hundred lives of forty transactions each."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from xopc_supervisor import contract
 from xopc_supervisor.child import Child
 from xopc_supervisor.contract import Address, Launch, LockInfo
@@ -47,11 +48,6 @@ def child() -> Iterator[tuple[Child, socket.socket]]:
     theirs.settimeout(5)
     with ours, theirs:
         yield Child(os.getpid(), "boot-1", ours), theirs
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
 
 
 def test_sockets_for_other_addresses_are_bound_and_become_the_gateways_only_with_their_process(

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.ports import free_port
 from xopc_supervisor import contract
 from xopc_supervisor.contract import Address, Launch, LockInfo, RestartIntent
 
@@ -323,8 +324,7 @@ def test_a_silent_child_is_ended_and_followed(start: Callable[..., Supervised]) 
 
 
 def test_other_addresses_are_bound_beside_those_that_serve(start: Callable[..., Supervised]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     supervised = start(f'ready,hang|say:listen [["127.0.0.1"; {port}; true]],ready,hang')
     before = supervised.wait_for_state("serving").port
     ask_for_respawn(supervised)

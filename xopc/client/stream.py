@@ -57,7 +57,9 @@ class FrameReader:
     """Makes frames of bytes, however these are cut. What is no JSON object, such as an empty ping, is left out."""
 
     def __init__(self) -> None:
-        self._line = b""
+        self._line: list[bytes] = []
+        """Pieces of the one that is not complete; joined once, for a long one may come in a thousand."""
+        self._line_bytes = 0
         self._event = ""
         self._data: list[bytes] = []
         self._data_bytes = 0
@@ -66,15 +68,18 @@ class FrameReader:
     @property
     def waiting_bytes(self) -> int:
         """What was read of a frame that is not complete."""
-        return len(self._line) + self._data_bytes
+        return self._line_bytes + self._data_bytes
 
     def feed(self, piece: bytes) -> Iterator[Frame]:
         """The frames that `piece` completes."""
-        *lines, self._line = (self._line + piece).split(b"\n")
+        *lines, rest = piece.split(b"\n")
         for line in lines:
-            frame = self._take(line.removesuffix(b"\r"))
+            frame = self._take(b"".join([*self._line, line]).removesuffix(b"\r"))
+            self._line, self._line_bytes = [], 0
             if frame is not None:
                 yield frame
+        self._line.append(rest)
+        self._line_bytes += len(rest)
 
     def _take(self, line: bytes) -> Frame | None:
         if not line:

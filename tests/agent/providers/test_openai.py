@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator
 
 import httpx2
@@ -9,6 +8,7 @@ import trio
 from attrs import evolve
 
 from tests.fakes.openai_server import Call, Cut, Fail, OpenAIServer, Raw, Say, Stall, serving
+from tests.ports import free_port
 from xopc.agent.keys import PlainKey
 from xopc.agent.providers import openai
 from xopc.agent.providers.base import Chunk, ErrorKind, Finish, ModelRequest, ProviderError, TextDelta
@@ -190,9 +190,7 @@ async def test_what_is_no_provider_is_told(
 
 
 async def test_a_server_that_is_not_there_is_told(client: httpx2.AsyncClient) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    failure = await failure_of(OpenAIProvider(Endpoint("fake", f"http://127.0.0.1:{port}/v1"), client))
+    failure = await failure_of(OpenAIProvider(Endpoint("fake", f"http://127.0.0.1:{free_port()}/v1"), client))
     assert failure.kind is ErrorKind.TRANSIENT
     assert failure.message.startswith("it could not be reached")
 

@@ -125,6 +125,6 @@ def test_no_piece_is_empty_and_no_tag_stands_twice(text: str) -> None:
     "unit", ["*a **b ", "[a](b", "[", "` `` ", "_a* ", "~~a||b", "](", "<http://", "![](http://a)"]
 )
 def test_time_is_in_proportion_to_the_length(unit: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     parse_inline(unit * (100_000 // len(unit)))
-    assert time.perf_counter() - began < 5, "quadratic time would be minutes"
+    assert time.process_time() - began < 5, "quadratic time would be minutes"

@@ -70,6 +70,6 @@ def test_what_no_encoding_can_carry_is_replaced() -> None:
 
 @pytest.mark.parametrize("unit", ["# ", "> ", "|x", "- - x", "~~~a\n", "```\n", "``` a", "#### #"])
 def test_time_is_in_proportion_to_the_length(unit: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     parse(unit * (100_000 // len(unit)))
-    assert time.perf_counter() - began < 5, "quadratic time would be minutes"
+    assert time.process_time() - began < 5, "quadratic time would be minutes"

@@ -8,7 +8,6 @@ import json
 import os
 import random
 import signal
-import socket
 import time
 import uuid
 from collections.abc import Callable, Generator, Mapping
@@ -21,6 +20,7 @@ from tests.e2e.chaos.installation import Installation
 from tests.e2e.chaos.observers import processes
 from tests.e2e.harness import Gateway, until
 from tests.e2e.outside import Outside, ask, outside
+from tests.ports import free_port
 
 WATCHDOG_SECONDS = 3
 STEADY_SECONDS = 1.2
@@ -29,7 +29,6 @@ WELL_SECONDS = 60
 MOST_TOLD = 40
 REST_SECONDS = 0.5
 """For the channels to connect, which they do once the gateway serves."""
-EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 Health = dict[str, Any]
 
@@ -150,7 +149,7 @@ def site(directory: Path, dice: random.Random, **settings: object) -> Generator[
     home = directory / "home"
     home.mkdir()
     installation = Installation(directory / "installed")
-    port, mark = _port(dice), uuid.uuid4().hex
+    port, mark = free_port(dice), uuid.uuid4().hex
     with outside() as world:
         world.configure(home)
         _configure(home, {"watchdogSeconds": WATCHDOG_SECONDS, **settings})
@@ -175,17 +174,3 @@ def _configure(home: Path, settings: Mapping[str, object]) -> None:
     document = json.loads(path.read_text())
     document["gateway"] |= settings
     path.write_text(json.dumps(document))
-
-
-def _port(dice: random.Random) -> int:
-    """A free one that the kernel gives to nobody by itself.
-
-    Were it one of the ephemeral ports, a client that connects while the supervisor is dead could get it as its own
-    and connect to itself (simultaneous open, RFC 9293 section 3.5); the next start would then find it taken.
-    """
-    lowest = int(EPHEMERAL.read_text().split()[0])
-    while True:
-        port = dice.randrange(lowest // 2, lowest)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port

@@ -54,12 +54,13 @@ def test_a_watch_that_saw_no_lock_proves_nothing(tmp_path: Path) -> None:
     assert "never seen locked" in complaint
 
 
-def test_a_process_with_the_mark_is_found_until_it_ends() -> None:
-    process = subprocess.Popen(["sleep", "60"], env={**os.environ, "CHAOS_RUN": "of-this-test"})
-    assert list(processes("of-this-test").items()) == [(process.pid, "sleep 60")]
+def test_a_process_with_the_mark_is_found_until_it_ends(tmp_path: Path) -> None:
+    mark = str(tmp_path)
+    process = subprocess.Popen(["sleep", "60"], env={**os.environ, "CHAOS_RUN": mark})
+    assert list(processes(mark).items()) == [(process.pid, "sleep 60")]
     process.kill()
     process.wait()
-    assert processes("of-this-test") == {}
+    assert processes(mark) == {}
 
 
 def test_a_descriptor_that_is_not_closed_is_a_leak(tmp_path: Path) -> None:
