@@ -95,7 +95,9 @@ def test_the_routes_of_the_api_are_these() -> None:
         ("GET /api/outbound", Scope.READ, HTTPStatus.OK),
         ("POST /api/outbound/{id}/retry", Scope.WRITE, HTTPStatus.OK),
         ("DELETE /api/outbound/{id}", Scope.WRITE, HTTPStatus.OK),
+        ("GET /api", None, HTTPStatus.OK),
         ("GET /openapi.json", None, HTTPStatus.OK),
+        ("GET /docs", None, HTTPStatus.OK),
     }
     check(ROUTES)
 

@@ -5,7 +5,6 @@ A trailing slash makes no difference; nothing is ever redirected.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import parse_qsl
@@ -23,12 +22,14 @@ from quart_trio import QuartTrio
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from xopc.contracts.errors import Failure, XopcError
-from xopc.server.answers import answered, failed
+from xopc.contracts.operations import JSON
+from xopc.server.answers import answered, failed, written
 from xopc.server.api import ROUTES
 from xopc.server.auth import Denial, Principal, decide
-from xopc.server.body import BODY_SECONDS, MAX_BODY_BYTES, read_body
+from xopc.server.body import BODY_SECONDS, MAX_BODY_BYTES, check_head, read_body
 from xopc.server.gate import Gate
 from xopc.server.headers import SECURITY_HEADERS
+from xopc.server.query import check_path
 from xopc.server.routes import Answer, Call, Route, check
 from xopc.server.services import Services
 from xopc.server.sse import EventStream, streamed
@@ -40,8 +41,6 @@ _QUART_CONFIG: Mapping[str, object] = {
     "PROVIDE_AUTOMATIC_OPTIONS": False,
     "RESPONSE_TIMEOUT": None,  # it would cut event streams
 }
-_UNREADABLE = re.compile(r"[\x00-\x1f\x7f\ufffd]")
-"""In a decoded path: control characters, and what stands for bytes that are not UTF-8."""
 
 
 def build_app(gate: Gate, routes: Sequence[Route] = ROUTES) -> QuartTrio:
@@ -66,6 +65,8 @@ def _view(gate: Gate, route: Route) -> Callable[..., Awaitable[Response]]:
                 return streamed(result, has_body=current_request.method != "HEAD")
             case Answer():
                 return answered(result.status, result.value)
+            case str() if route.media_type != JSON:
+                return written(route.status, result, route.media_type)
             case _:
                 return answered(route.status, result)
 
@@ -78,8 +79,8 @@ async def _serve(gate: Gate, route: Route, request: Request, path: Mapping[str, 
     Raises:
         XopcError: the path, the door, the body or the handler refused it, or there is no generation.
     """
-    if any(_UNREADABLE.search(value) for value in path.values()):
-        raise XopcError(Failure.INVALID_REQUEST, "The path holds control characters, or bytes that are not UTF-8.")
+    check_path(path)
+    check_head(request)
     query = _query(request)
     body = None
     if route.request is not None:
