@@ -112,6 +112,13 @@ async def test_a_body_in_no_encoding_may_say_so(app: QuartTrio, encoding: bytes)
     assert (await ask(app, "POST", "/api/restart", [BEARER, (b"content-encoding", encoding)], b"{}")).status == 202
 
 
+async def test_two_ways_to_find_the_end_of_a_body_are_refused(app: QuartTrio, generation: Generation) -> None:
+    answer = await ask(app, "POST", "/api/restart", [BEARER, JSON, (b"transfer-encoding", b"chunked")], b"{}")
+    assert (answer.status, answer.error[0]) == (400, "INVALID_REQUEST")
+    assert "Transfer-Encoding" in answer.error[1]
+    assert generation.restarts == []
+
+
 async def test_two_types_of_one_body_are_refused(app: QuartTrio, generation: Generation) -> None:
     answer = await ask(app, "POST", "/api/restart", [BEARER, JSON, (b"content-type", b"text/plain")], b"{}")
     assert (answer.status, answer.error[0]) == (400, "INVALID_REQUEST")

@@ -25,10 +25,13 @@ def check_head(request: Request) -> None:
     """Refuse a head that two readers could take for two requests.
 
     Raises:
-        XopcError: INVALID_REQUEST: several `Content-Type`, or a body where the method has no use for one.
+        XopcError: INVALID_REQUEST: several `Content-Type`, two ways to find the end of the body, or a body where the
+            method has no use for one.
     """
     if len(request.headers.getlist("Content-Type")) > 1:
         raise XopcError(Failure.INVALID_REQUEST, "The request has more than one Content-Type. Send one.")
+    if "Content-Length" in request.headers and "Transfer-Encoding" in request.headers:
+        raise XopcError(Failure.INVALID_REQUEST, "The request has Content-Length and Transfer-Encoding. Send one.")
     has_body = request.content_length or "Transfer-Encoding" in request.headers
     if request.method in _WITHOUT_BODY and has_body:
         raise XopcError(Failure.INVALID_REQUEST, f"{request.method} takes no body. Send what is asked in the query.")
