@@ -42,7 +42,7 @@ def test_parameters_of_the_query_are_the_attributes_of_a_class() -> None:
     empty = {"in": "query", "allowEmptyValue": True}
     assert in_query == [
         {"name": "leafCount", **empty, "description": "At least so many.", "schema": whole},
-        {"name": "names", **empty, "explode": False, "schema": names},
+        {"name": "names", "in": "query", "explode": False, "schema": names},
         {"name": "colour", **empty, "schema": colour},
     ]
 

@@ -252,6 +252,13 @@ def test_each_parameter_of_a_query_is_refused_by_its_name(gateway: Gateway) -> N
                     assert f"?{key}: must be " in refused(gateway, answer, (route, key, value))
 
 
+def test_a_parameter_that_is_given_twice_is_refused(gateway: Gateway) -> None:
+    for route in ROUTES:
+        for key, _, _ in attributes(route.query) if route.query else ():
+            answer = read(send(gateway, whole(route, query=f"?{key}=1&{key}=1")))
+            assert f"?{key}: is given more than once" in refused(gateway, answer, (route, key))
+
+
 def test_a_query_that_is_no_ascii_is_refused(gateway: Gateway) -> None:
     for route in ROUTES:
         data = whole(route, query="?x=y").replace(b"x=y", b"x=\xff")

@@ -9,7 +9,7 @@ from attrs.validators import and_, ge, le, matches_re, optional
 from xopc.contracts.api_sessions import Direction
 from xopc.contracts.convert import spelled
 from xopc.contracts.errors import Failure, InvalidValueError
-from xopc.server.query import check_path, read_headers, read_query
+from xopc.server.query import check_once, check_path, read_headers, read_query
 
 
 @frozen
@@ -93,3 +93,14 @@ def test_a_parameter_of_a_path_may_be_any_text(text: str) -> None:
 def test_a_parameter_of_a_path_that_names_nothing_is_refused(text: str) -> None:
     with pytest.raises(InvalidValueError, match=r"^path \{key\}: must have 1 to 1024 characters"):
         check_path({"id": "a", "key": text})
+
+
+def test_a_known_parameter_that_is_given_twice_is_refused() -> None:
+    with pytest.raises(InvalidValueError) as caught:
+        check_once([("limit", "5"), ("words", "a"), ("limit", "5")], Search)
+    assert caught.value.message == "?limit: is given more than once; send it once, a list with commas"
+
+
+def test_parameters_that_nobody_knows_may_be_given_as_often_as_one_likes() -> None:
+    check_once([("a", "1"), ("a", "2"), ("limit", "1")], Search)
+    check_once([("limit", "1"), ("limit", "2")], None)

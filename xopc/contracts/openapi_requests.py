@@ -45,8 +45,8 @@ def _of_class(cls: type[object], place: str, schemas: Schemas) -> Iterator[JsonO
         if text := schema.pop("description", None):
             described["description"] = text
         if schema.get("type") == "array":
-            described["explode"] = False  # a list is written with commas
-        if place == "query":
+            described["explode"] = False  # a list is written with commas, and an empty text is an empty one
+        elif place == "query":
             described["allowEmptyValue"] = True  # an empty text counts as none
         yield described | {"schema": _without_null(schema)}
 

@@ -29,7 +29,7 @@ from xopc.server.auth import Denial, Principal, decide
 from xopc.server.body import BODY_SECONDS, MAX_BODY_BYTES, check_head, read_body
 from xopc.server.gate import Gate
 from xopc.server.headers import SECURITY_HEADERS
-from xopc.server.query import check_path
+from xopc.server.query import check_once, check_path
 from xopc.server.routes import Answer, Call, Route, check
 from xopc.server.services import Services
 from xopc.server.sse import EventStream, streamed
@@ -81,7 +81,7 @@ async def _serve(gate: Gate, route: Route, request: Request, path: Mapping[str, 
     """
     check_path(path)
     check_head(request)
-    query = _query(request)
+    query = _query(request, route)
     body = None
     if route.request is not None:
         # A slow body must not hold a restart up, so it is read between two visits, and the door asks twice.
@@ -114,9 +114,10 @@ def _admit(services: Services, route: Route, request: Request, query: Mapping[st
     return decision
 
 
-def _query(request: Request) -> Mapping[str, str]:
-    """The query's parameters; of one that is given twice, the first."""
+def _query(request: Request, route: Route) -> Mapping[str, str]:
+    """The query's parameters; of one that the route does not know and that is given twice, the first."""
     pairs = parse_qsl(request.query_string.decode(), keep_blank_values=True)
+    check_once(pairs, route.query)
     return dict(reversed(pairs))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar, cast, get_args, get_origin, get_type_hints
 
 import attrs
@@ -25,6 +25,21 @@ def check_path(path: Mapping[str, str]) -> None:
     problem = f"must have 1 to {PATH_TEXT.most} characters, all of them UTF-8, and no control characters"
     if bad := [Problem(f"path {{{name}}}", problem) for name, text in path.items() if not PATH_TEXT.takes(text)]:
         raise InvalidValueError(*bad)
+
+
+def check_once(pairs: Sequence[tuple[str, str]], kind: type[object] | None) -> None:
+    """Refuse a parameter that `kind` has and that is given twice: two readers could take either.
+
+    Raises:
+        InvalidValueError: with each such parameter.
+    """
+    if kind is None:
+        return
+    names = [name for name, _ in pairs]
+    known = [key for attribute in attrs.fields(cast("type[attrs.AttrsInstance]", kind)) for key in keys_of(attribute)]
+    problem = "is given more than once; send it once, a list with commas"
+    if repeated := [Problem(f"?{key}", problem) for key in known if names.count(key) > 1]:
+        raise InvalidValueError(*repeated)
 
 
 def read_query(query: Mapping[str, str], kind: type[T]) -> T:

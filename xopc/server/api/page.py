@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from xopc.contracts.convert import JsonObject
 from xopc.contracts.limits import MAX_WHOLE
+from xopc.contracts.operations import JSON
 from xopc.server.api.page_style import STYLE
 
 _LANGUAGE = "en"
@@ -85,7 +86,7 @@ def _article(shown: _Shown, document: JsonObject) -> str:
         rows = [(f"<code>{escape(p['name'])}</code>", escape(p["in"]), _said(p, p["schema"])) for p in parameters]
         parts.append(_table("Parameters", ("Name", "In", "Meaning"), rows))
     if body := told.get("requestBody"):
-        content = body["content"]["application/json"]
+        content = body["content"][JSON]
         parts += [f"<h4>Body</h4><p>JSON: {_kind(content['schema'])}</p>", *_examples(content)]
     parts.append(
         _table(
@@ -101,8 +102,7 @@ def _answer(status: str, answer: JsonObject, document: JsonObject) -> tuple[str,
     if "$ref" in answer:
         answer = document["components"]["responses"][answer["$ref"].rpartition("/")[2]]
     kinds = ", ".join(
-        f"{escape(kind)}: {_kind(content['schema'])}" if kind == "application/json" else escape(kind)
-        for kind, content in answer["content"].items()
+        _kind(content["schema"]) if kind == JSON else escape(kind) for kind, content in answer["content"].items()
     )
     headers = "".join(f" With <code>{escape(name)}</code>." for name in answer.get("headers", ()))
     return f"<code>{status}</code>", _prose(answer["description"]) + headers, kinds
