@@ -58,7 +58,7 @@ table{{border-collapse:collapse;width:100%}}
 caption{{text-align:left;font-weight:600;color:var(--quiet);padding:.6rem 0 .25rem}}
 th,td{{text-align:left;vertical-align:top;padding:.4rem .75rem .4rem 0;border-top:1px solid var(--line)}}
 th{{font-weight:600}}
-td{{overflow-wrap:break-word}}
+th,td{{overflow-wrap:break-word}}
 td code{{overflow-wrap:normal}}
 td p{{margin:0}}
 summary{{cursor:pointer;color:var(--accent);padding:.35rem 0}}
