@@ -37,7 +37,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 COMPILE = $(BIN)/python -m compileall -q
 COMPILE_ALL = $(COMPILE) xopc supervisor && { $(COMPILE)q $(VENV)/lib >/dev/null 2>&1 || true; }
 
-.PHONY: help run test check bench chaos chaos-systemd chaos-docs constraints clean
+.PHONY: help run test check bench fuzz chaos chaos-systemd chaos-docs constraints clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do \
@@ -58,6 +58,9 @@ check: $(VENV)/.installed-dev ## lint, format, types, import rule, and the check
 
 bench: $(VENV)/.installed-dev ## measure, and print JSON; the short way as ARGS=--quick
 	$(BIN)/python -m tests.benchmarks.run $(ARGS)
+
+fuzz: $(VENV)/.installed-dev ## ask every operation of the API for long, at random; ARGS="2000" for 2000 times each
+	@$(COMPILE) xopc supervisor && XOPC_FUZZ=$(or $(ARGS),500) exec $(BIN)/pytest tests/e2e/test_openapi.py -s
 
 chaos: $(VENV)/.installed-dev ## disturb a gateway in every way, and write what clients saw to docs; ARGS="--quick --seed 7"
 	@$(COMPILE) xopc supervisor && exec $(BIN)/python -m tests.e2e.chaos $(ARGS)

@@ -137,11 +137,10 @@ def test_status_imports_nothing_of_the_gateway(home: Path) -> None:
 
 
 def test_an_error_of_the_system_is_one_sentence(home: Path) -> None:
-    logs = home / "logs"
-    (logs / "app-2026-01-01.log").mkdir(parents=True)
+    logs = home / ("x" * 300)
     done = run("gateway", "logs", XOPC_LOG_DIR=str(logs))
     assert done.returncode == 1
-    assert done.stderr == f"❌ {logs}/app-2026-01-01.log: Is a directory\n"
+    assert done.stderr == f"❌ {logs}: File name too long\n"
 
 
 def test_a_failure_of_a_command_is_one_sentence_or_json(home: Path) -> None:

@@ -11,6 +11,9 @@ from xopc.contracts import api
 from xopc.contracts.api import ErrorBody, ErrorDetail, Health, RestartRequest
 from xopc.contracts.convert import camel, structure, unstructure
 from xopc.contracts.errors import InvalidValueError
+from xopc.contracts.limits import MAX_WHOLE
+
+st.register_type_strategy(int, st.integers(-MAX_WHOLE, MAX_WHOLE))  # what JSON carries exactly
 
 CLASSES: list[type[attrs.AttrsInstance]] = [
     cls for cls in vars(api).values() if isinstance(cls, type) and attrs.has(cls) and cls.__module__ == api.__name__

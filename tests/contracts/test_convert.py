@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from attrs import define, field, frozen
+from attrs.validators import and_, ge, le, matches_re, optional
 from hypothesis import given, settings, strategies as st
 
 from xopc.contracts.access_settings import AuthSettings, RateLimitSettings
@@ -24,6 +25,7 @@ from xopc.contracts.convert import (
     unstructure,
 )
 from xopc.contracts.errors import InvalidValueError, Problem
+from xopc.contracts.limits import MAX_WHOLE
 from xopc.contracts.settings import (
     AgentDefaults,
     AgentEntry,
@@ -63,7 +65,7 @@ SETTINGS = st.builds(
 )
 
 TREES = st.recursive(
-    st.builds(TreeNode, TEXT, st.sampled_from(TaskState), TEXT, st.integers(0), st.none() | TEXT),
+    st.builds(TreeNode, TEXT, st.sampled_from(TaskState), TEXT, st.integers(0, MAX_WHOLE), st.none() | TEXT),
     lambda inner: st.builds(
         TreeNode, TEXT, st.sampled_from(TaskState), TEXT, children=st.lists(inner, max_size=3).map(tuple)
     ),
@@ -205,7 +207,7 @@ def test_a_value_of_another_kind_is_refused_with_its_path(key: str, value: objec
     assert problems({"fullName": "x", key: value}) == [f"$.{key}: {what}"]
 
 
-@pytest.mark.parametrize("value", ["5", True, False, 1.0, None, [], {}])
+@pytest.mark.parametrize("value", ["5", True, False, 1.5, float("inf"), float("nan"), None, [], {}])
 def test_what_is_no_whole_number_is_refused(value: object) -> None:
     (problem,) = problems({"xAxis": value}, Point)
     assert problem.startswith("$.xAxis: must be a whole number, not ")
@@ -215,6 +217,17 @@ def test_what_is_no_whole_number_is_refused(value: object) -> None:
 def test_what_is_no_number_is_refused(value: object) -> None:
     (problem,) = problems({"xAxis": 1, "yAxis": value}, Point)
     assert problem.startswith("$.yAxis: must be a number")
+
+
+@pytest.mark.parametrize(("value", "whole"), [(1.0, 1), (-0.0, 0), (1e3, 1000), (MAX_WHOLE, MAX_WHOLE)])
+def test_a_number_without_a_fraction_is_whole_as_in_json_schema(value: float, whole: int) -> None:
+    read = structure({"xAxis": value}, Point).x_axis
+    assert (read, type(read)) == (whole, int)
+
+
+@pytest.mark.parametrize("value", [MAX_WHOLE + 1, -MAX_WHOLE - 1, 10**400, 1e300])
+def test_a_whole_number_that_readers_of_json_would_round_is_refused(value: float) -> None:
+    assert problems({"xAxis": value}, Point) == [f"$.xAxis: must be a whole number of at most {MAX_WHOLE}"]
 
 
 def test_a_whole_number_is_a_number_too() -> None:
@@ -353,6 +366,7 @@ def test_what_goes_out_has_the_first_spelling() -> None:
         ({"chatId": None}, "$.chat_id: must be a text or a whole number, not null"),
         ({"chatId": True}, "$.chat_id: must be a text or a whole number, not true"),
         ({"chatId": 1.5}, "$.chat_id: must be a text or a whole number, not a number"),
+        ({"chatId": 2**53}, "$.chat_id: must be a whole number of at most 9007199254740991"),
         ({"chat_id": "\ud800"}, "$.chat_id: holds half a surrogate pair, which no encoding can carry"),
         ({"chat_id": "a", "thread": []}, "$.thread: must be a text or a whole number, not a list"),
         ({"chat_id": "a", "chatId": "a"}, "$: chatId is another spelling of chat_id; send one of them"),
@@ -367,3 +381,16 @@ def test_a_problem_has_the_path_of_the_first_spelling(value: object, message: st
 def test_an_id_may_be_null_where_its_class_says_so() -> None:
     assert structure({"chat_id": "a", "thread": None}, Spelled).thread is None
     assert structure({"chat_id": "a", "thread": 7}, Spelled).thread == 7
+    assert repr(structure({"chat_id": "a", "thread": 7.0}, Spelled).thread) == "7"
+
+
+@frozen
+class Bounded:
+    code: str | None = field(default=None, validator=optional(matches_re("[a-z]+")))
+    rank: int = field(default=1, validator=and_(ge(1), le(9)))
+
+
+def test_what_a_limit_wants_is_said_without_the_value_that_it_refuses() -> None:
+    with pytest.raises(InvalidValueError) as caught:
+        structure({"code": "S3CRET", "rank": 12345}, Bounded)
+    assert caught.value.message == "$.code: must match ^(?:[a-z]+)$; $.rank: must be 1 to 9"

@@ -1,67 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
-from enum import Enum
 from http import HTTPStatus
-from typing import Any
 
-from attrs import field, frozen
-from attrs.validators import ge, max_len
-from openapi_spec_validator import OpenAPIV31SpecValidator
+import pytest
 
-from xopc.contracts.auth import Scope
+from tests.fakes.operations import Branch, Limited, Operation, described
 from xopc.contracts.errors import Failure
 from xopc.contracts.openapi import document
-
-
-class Colour(Enum):
-    """What it looks like."""
-
-    RED = "red"
-    DARK_RED = "dark-red"
-
-
-@frozen
-class Branch:
-    """A thing that holds its like."""
-
-    name: str
-    colour: Colour
-    branches: tuple[Branch, ...] = ()
-
-
-@frozen
-class Limited:
-    title: str = field(default="", validator=max_len(3))
-
-
-@frozen
-class Search:
-    leaf_count: int = field(default=1, validator=ge(1))
-    names: tuple[str, ...] = ()
-    colour: Colour = Colour.RED
-
-
-@frozen
-class Operation:
-    method: str = "POST"
-    path: str = "/api/branches"
-    summary: str = "Grow."
-    scope: Scope | None = Scope.WRITE
-    request: type[object] | None = Branch
-    query: type[object] | None = None
-    response: type[object] | None = Limited
-    frames: tuple[type[object], ...] = ()
-    takes_token_in_query: bool = False
-    status: HTTPStatus = HTTPStatus.CREATED
-    also: Mapping[HTTPStatus, type[object]] = field(factory=dict[HTTPStatus, type[object]])
-    failures: tuple[Failure, ...] = (Failure.INVALID_REQUEST,)
-
-
-def described(*operations: Operation) -> dict[str, Any]:
-    result = document("things", "1.2.3", operations)
-    assert list(OpenAPIV31SpecValidator(result).iter_errors()) == []
-    return result
+from xopc.contracts.operations import Link
 
 
 def test_an_operation_is_described_from_its_declaration() -> None:
@@ -72,20 +18,20 @@ def test_an_operation_is_described_from_its_declaration() -> None:
     assert grow["security"] == [{"bearer": []}, {"apiKey": []}]
     assert grow["requestBody"] == {
         "required": True,
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Branch"}}},
+        "content": {
+            "application/json": {
+                "schema": {"$ref": "#/components/schemas/Branch"},
+                "example": {"name": "name", "colour": "red"},
+            }
+        },
     }
     assert list(grow["responses"]) == ["201", "400"]
-
-
-def test_a_body_of_which_nothing_is_needed_may_be_left_out() -> None:
-    operation = described(Operation(request=Limited))["paths"]["/api/branches"]["post"]
-    assert operation["requestBody"]["required"] is False
 
 
 def test_an_operation_without_scope_or_body_has_neither() -> None:
     operation = described(Operation(method="GET", scope=None, request=None))["paths"]["/api/branches"]["get"]
     assert operation["security"] == []
-    assert operation.keys() == {"operationId", "summary", "responses", "security"}
+    assert operation.keys() == {"operationId", "summary", "tags", "responses", "security"}
 
 
 def test_parameters_of_the_path_are_listed() -> None:
@@ -117,7 +63,10 @@ def test_every_failure_can_be_described() -> None:
     for item in result["components"]["responses"].values():
         assert item["description"]
         for example in item["content"]["application/json"]["examples"].values():
-            assert example["value"]["error"].keys() == {"code", "message"}
+            assert example["value"]["error"].keys() - {"retryAfter"} == {"code", "message"}
+    limited = result["components"]["responses"]["RateLimited"]
+    assert limited["headers"]["Retry-After"]["required"]
+    assert limited["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/RateLimitedBody"}
     statuses = result["paths"]["/api/branches"]["post"]["responses"]
     assert set(statuses) == {"201", *(str(failure.http.value) for failure in Failure)}
 
@@ -133,22 +82,82 @@ def test_a_class_that_goes_both_ways_may_be_taken_with_gaps() -> None:
     assert "required" not in result["components"]["schemas"]["Limited"]
 
 
-def test_parameters_of_the_query_are_the_attributes_of_a_class() -> None:
-    operation = described(Operation(path="/api/{tree}", query=Search))["paths"]["/api/{tree}"]["post"]
-    in_path, *in_query = operation["parameters"]
-    assert in_path["in"] == "path"
-    assert in_query == [
-        {"name": "leafCount", "in": "query", "schema": {"type": "integer", "minimum": 1}},
-        {"name": "names", "in": "query", "explode": False, "schema": {"type": "array", "items": {"type": "string"}}},
-        {"name": "colour", "in": "query", "schema": {"$ref": "#/components/schemas/Colour"}},
-    ]
+def test_examples_are_shown_where_they_are_declared_and_made_up_elsewhere() -> None:
+    declared = Operation(
+        request_examples={"small": {"name": "twig", "colour": "red"}},
+        response_examples={HTTPStatus.CREATED: Limited("oak")},
+        also={HTTPStatus.OK: Limited},
+    )
+    operation = described(declared)["paths"]["/api/branches"]["post"]
+    body = operation["requestBody"]["content"]["application/json"]
+    assert body["examples"] == {"small": {"value": {"name": "twig", "colour": "red"}}}
+    examples = {
+        status: operation["responses"][status]["content"]["application/json"]["example"] for status in ("200", "201")
+    }
+    assert examples == {"200": {"title": "tit"}, "201": {"title": "oak"}}
+
+
+def test_what_a_failure_always_carries_is_a_header_of_its_answer() -> None:
+    failures = (Failure.UNAUTHORIZED, Failure.METHOD_NOT_ALLOWED, Failure.CONFLICT)
+    responses = described(Operation(failures=failures))["components"]["responses"]
+    assert responses["Unauthorized"]["headers"]["WWW-Authenticate"]["required"]
+    assert responses["MethodNotAllowed"]["headers"].keys() == {"Allow"}
+    assert "headers" not in responses["Conflict"]
+
+
+def test_an_answer_leads_to_what_may_be_asked_next() -> None:
+    cut = Operation(method="DELETE", path="/api/branches/{name}", request=None)
+    by_name = Link("cut", "DELETE /api/branches/{name}", {"name": "$response.body#/name"})
+    by_body = Link("grow", "POST /api/branches", body={"name": "$response.body#/name"})
+    grow = described(Operation(links=(by_name, by_body)), cut)["paths"]["/api/branches"]["post"]
+    assert grow["responses"]["201"]["links"] == {
+        "cut": {"operationId": "deleteApiBranchesName", "parameters": {"name": "$response.body#/name"}},
+        "grow": {"operationId": "postApiBranches", "requestBody": {"name": "$response.body#/name"}},
+    }
+    assert "links" not in grow["responses"]["400"]
+
+
+def test_a_link_that_leads_nowhere_is_refused() -> None:
+    with pytest.raises(ValueError, match="POST /api/branches links to GET /api/roots, which there is not"):
+        described(Operation(links=(Link("root", "GET /api/roots"),)))
+
+
+def test_an_answer_that_is_no_json_has_its_own_type() -> None:
+    page = described(Operation(method="GET", request=None, response=str, media_type="text/html; charset=utf-8"))
+    content = page["paths"]["/api/branches"]["get"]["responses"]["201"]["content"]
+    assert content == {"text/html": {"schema": {"type": "string"}}}
+
+
+@pytest.mark.parametrize(
+    ("path", "said", "tag"),
+    [
+        ("/api/branches/{id}", None, "branches"),
+        ("/health", None, "health"),
+        ("/api", None, "api"),
+        ("/api/x", "more", "more"),
+    ],
+)
+def test_operations_stand_in_groups(path: str, said: str | None, tag: str) -> None:
+    result = described(Operation(path=path, tag=said))
+    assert result["tags"] == [{"name": tag}]
+    assert result["paths"][path]["post"]["tags"] == [tag]
+
+
+def test_the_document_says_where_it_is_from() -> None:
+    assert described(Operation())["servers"][0]["url"] == "/"
+    assert document("things", "1", [Operation()], "All of them.")["info"]["description"] == "All of them."
 
 
 def test_a_stream_is_an_answer_beside_the_json_and_names_what_its_events_carry() -> None:
-    result = described(Operation(frames=(Branch,)), Operation(method="GET", response=None, frames=(Limited,)))
+    event = {"id": "1", "event": "grown", "data": "{}"}
+    result = described(
+        Operation(frames=(Branch,), stream_example=event), Operation(method="GET", response=None, frames=(Limited,))
+    )
     methods = result["paths"]["/api/branches"]
     both = methods["post"]["responses"]["201"]["content"]
     assert both["application/json"]["schema"] == {"$ref": "#/components/schemas/Limited"}
+    assert both["text/event-stream"]["schema"]["properties"].keys() == event.keys()
+    assert both["text/event-stream"]["example"] == event
     assert both["text/event-stream"]["x-frames"] == [{"$ref": "#/components/schemas/Branch"}]
     alone = methods["get"]["responses"]["201"]["content"]
     assert list(alone) == ["text/event-stream"]
@@ -159,4 +168,5 @@ def test_where_a_token_in_the_query_counts_it_is_a_third_way_in() -> None:
     result = described(Operation(takes_token_in_query=True))
     security = result["paths"]["/api/branches"]["post"]["security"]
     assert security == [{"bearer": []}, {"apiKey": []}, {"token": []}]
-    assert result["components"]["securitySchemes"]["token"] == {"type": "apiKey", "in": "query", "name": "token"}
+    scheme = result["components"]["securitySchemes"]["token"]
+    assert (scheme["type"], scheme["in"], scheme["name"]) == ("apiKey", "query", "token")

@@ -8,8 +8,9 @@ from attrs import field, frozen
 from attrs.validators import and_, ge, le, matches_re, max_len, min_len, optional
 from jsonschema import Draft202012Validator
 
-from xopc.contracts.convert import spelled, structure, unstructure
+from xopc.contracts.convert import LIMITS, spelled, structure, unstructure
 from xopc.contracts.errors import InvalidValueError
+from xopc.contracts.limits import ID, MAX_WHOLE
 from xopc.contracts.schemas import Schemas
 
 
@@ -77,6 +78,10 @@ VALUES: list[object] = [
     {**WHOLE, "isAlive": None},
     {**WHOLE, "isAlive": 1},
     {**WHOLE, "leafCount": 1.5},
+    {**WHOLE, "leafCount": 1.0},
+    {**WHOLE, "leafCount": MAX_WHOLE},
+    {**WHOLE, "leafCount": MAX_WHOLE + 1},
+    {**WHOLE, "leafCount": 1e300},
     {**WHOLE, "leafCount": True},
     {**WHOLE, "leaf_count": 1},
     {**WHOLE, "branches": {}},
@@ -110,6 +115,8 @@ SPELLED: list[object] = [
     {"chat_id": 5},
     {"chat_id": None},
     {"chat_id": 5.5},
+    {"chat_id": 5.0},
+    {"chat_id": 10**20},
     {"chat_id": True},
     {"chat_id": "a", "chatId": "a"},
     {"chat": "a"},
@@ -159,6 +166,44 @@ def test_what_is_sent_has_one_spelling() -> None:
     schemas.refer(Spelled, sent=True)
     spelled_keys = schemas.components["Spelled"]["required"]
     assert spelled_keys == list(unstructure(Spelled("a"))) == ["chat_id", "idempotency_key", "notes"]
+
+
+@frozen
+class Told:
+    chat: str | int = field(validator=ID)
+    """Where."""
+    note: str = field(default="", metadata={LIMITS: {"maxLength": 4}})
+    colour: Colour = Colour.RED
+    """Its colour."""
+    branches: tuple[Branch, ...] = ()
+    other: dict[str, Any] = field(factory=dict[str, Any])
+
+
+def test_an_attribute_is_told_with_its_text_its_limits_and_its_default() -> None:
+    schemas = Schemas()
+    schemas.refer(Told, sent=False)
+    told = schemas.components["Told"]["properties"]
+    assert told["chat"] == {
+        "type": ["string", "integer"],
+        "minimum": -MAX_WHOLE,
+        "maximum": MAX_WHOLE,
+        **ID.limits,
+        "description": "Where.",
+    }
+    assert told["note"] == {"type": "string", "maxLength": 4, "default": ""}
+    assert told["colour"] == {
+        "$ref": "#/components/schemas/Colour",
+        "description": "Its colour.",
+        "default": "red",
+    }
+    assert told["branches"]["default"] == []
+    assert "default" not in told["other"]
+
+
+def test_what_is_sent_has_no_defaults_and_no_limits_of_numbers() -> None:
+    schemas = Schemas()
+    schemas.refer(Branch, sent=True)
+    assert schemas.components["Branch"]["properties"]["leafCount"] == {"type": "integer"}
 
 
 def test_an_attribute_of_an_unknown_kind_is_named() -> None:

@@ -11,7 +11,7 @@ from werkzeug.exceptions import BadGateway, ImATeapot, MethodNotAllowed, NotFoun
 
 from xopc.contracts.api import ErrorDetail
 from xopc.contracts.errors import Failure, InvalidValueError, Problem, XopcError
-from xopc.server.answers import answered, failed
+from xopc.server.answers import answered, failed, written
 from xopc.storage.base import StorageError
 
 ABSENT = XopcError(Failure.NOT_FOUND, "No such job.")
@@ -29,6 +29,12 @@ async def test_a_value_goes_out_as_compact_json_in_utf_8() -> None:
     assert data == '{"code":"CODE","message":"你好 \\u0000"}'.encode()
     assert response.status_code == 202
     assert response.headers["Content-Length"] == str(len(data))
+
+
+async def test_a_text_goes_out_as_it_is_under_its_own_type() -> None:
+    response = written(HTTPStatus.OK, "<p>你好</p>", "text/html; charset=utf-8")
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert await response.get_data(as_text=False) == "<p>你好</p>".encode()
 
 
 async def test_half_a_surrogate_pair_goes_out_as_its_escape() -> None:

@@ -50,7 +50,7 @@ def route(
 
 
 async def test_an_unknown_path_is_not_found_without_a_credential(app: QuartTrio) -> None:
-    for target in ("/", "/api", "/api/nothing", "/health/more", "/api//status", "/%00", "/%ff", "/api/%2e%2e"):
+    for target in ("/", "/api2", "/api/nothing", "/health/more", "/api//status", "/%00", "/%ff", "/api/%2e%2e"):
         answer = await ask(app, "GET", target)
         assert (answer.status, answer.error[0]) == (404, "NOT_FOUND"), target
 

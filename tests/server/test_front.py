@@ -47,6 +47,24 @@ async def ask(front: Front, method: str, path: str) -> list[Any]:
     return client.sent
 
 
+@pytest.mark.parametrize(
+    ("header", "reaches"),
+    [
+        ((b"content-length", b"2"), True),
+        ((b"transfer-encoding", b"chunked"), True),
+        ((b"content-length", b"0"), False),
+        ((b"accept", b"*/*"), False),
+    ],
+)
+async def test_a_question_for_health_with_a_body_is_the_application_s_to_refuse(
+    header: tuple[bytes, bytes], reaches: bool
+) -> None:
+    client = Client()
+    asked = cast("Scope", {"type": "http", "method": "GET", "path": "/health", "headers": [header]})
+    await Front(hello, open_door(), lambda: (503, BODY))(asked, client.receive, client.send)
+    assert (client.sent[-1]["body"] == b"hello") is reaches
+
+
 @pytest.mark.parametrize("path", ["/health", "/api/health"])
 async def test_health_is_answered_before_the_application(path: str) -> None:
     start, body = await ask(Front(hello, open_door(), lambda: (503, BODY)), "GET", path)

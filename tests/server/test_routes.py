@@ -37,6 +37,7 @@ def test_a_route_is_not_made_without_any_of_these(missing: str) -> None:
         ({"method": "FETCH"}, "FETCH /api/things/{key} has an unknown method"),
         ({"method": "get"}, "get /api/things/{key} has an unknown method"),
         ({"response": None}, "GET /api/things/{key} has neither a response nor frames"),
+        ({"media_type": "text/html"}, "GET /api/things/{key} answers text/html, so its response is a str"),
         ({"path": "api/things"}, "GET api/things has a malformed path"),
         ({"path": "/api/things/"}, "GET /api/things/ has a malformed path"),
         ({"path": "/api//things"}, "GET /api//things has a malformed path"),
@@ -108,9 +109,15 @@ def test_the_routes_of_the_api_are_these() -> None:
         ("GET /api/config", Scope.ADMIN, HTTPStatus.OK),
         ("PATCH /api/config", Scope.ADMIN, HTTPStatus.OK),
         ("POST /api/config/reload", Scope.ADMIN, HTTPStatus.OK),
+        ("GET /api", None, HTTPStatus.OK),
         ("GET /openapi.json", None, HTTPStatus.OK),
+        ("GET /docs", None, HTTPStatus.OK),
     }
     check(ROUTES)
+
+
+def test_a_route_may_answer_with_a_text_of_another_type() -> None:
+    check([attrs.evolve(GOOD, response=str, media_type="text/html; charset=utf-8")])
 
 
 def test_a_route_may_answer_with_a_stream_alone() -> None:

@@ -216,9 +216,28 @@ class RestartAccepted:
 
 
 @frozen
+class ApiIndex:
+    """`GET /api`: where to begin."""
+
+    name: str
+    """Always `xopc-gateway`."""
+    version: str
+    reference: str
+    """The path of a page for people."""
+    openapi: str
+    """The path of the document for programs."""
+    health: str
+    """The path of the gateway's health."""
+
+
+@frozen
 class ErrorDetail:
+    """What went wrong."""
+
     code: str
+    """For programs."""
     message: str
+    """For people: what, where, and how to mend it."""
 
 
 @frozen

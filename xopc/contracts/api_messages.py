@@ -5,14 +5,14 @@ from __future__ import annotations
 from enum import Enum
 
 from attrs import field, frozen
-from attrs.validators import matches_re, max_len, optional
+from attrs.validators import matches_re, optional
 
-from xopc.contracts.convert import spelled
+from xopc.contracts.convert import LIMITS, spelled
+from xopc.contracts.limits import ID, NAME, Text
 from xopc.contracts.transcript import NO_USAGE, Usage
 
-MAX_CONTENT_CHARS = 100_000
-MAX_CHAT_CHARS = 256
-MAX_KEY_CHARS = 256
+CONTENT = Text(1, 100_000)
+"""Checked with the message that the contract has for it."""
 SESSION_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9._:@-]{0,255}"
 
 
@@ -20,20 +20,23 @@ SESSION_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9._:@-]{0,255}"
 class MessageRequest:
     """`POST /api/message`."""
 
-    channel: str
+    channel: str = field(validator=NAME)
     """The id of a channel, such as `telegram`."""
-    chat_id: str | int = field(metadata=spelled("chat_id", "chatId"))
+    chat_id: str | int = field(validator=ID, metadata=spelled("chat_id", "chatId"))
     """As the platform spells it; at most 256 characters."""
-    content: str
+    content: str = field(metadata={LIMITS: CONTENT.limits})
     """Not blank; at most 100,000 characters."""
-    account_id: str | None = None
+    account_id: str | None = field(default=None, validator=NAME)
     """Of the channel; its default account, or else its first."""
-    thread_id: str | int | None = None
-    reply_to_message_id: str | int | None = None
+    thread_id: str | int | None = field(default=None, validator=ID)
+    """Of the chat."""
+    reply_to_message_id: str | int | None = field(default=None, validator=ID)
     """The platform's id of a message in the chat."""
     silent: bool = False
     """Without a notification, where the platform knows that."""
-    idempotency_key: str | None = field(default=None, metadata=spelled("idempotency_key", "idempotencyKey"))
+    idempotency_key: str | None = field(
+        default=None, validator=ID, metadata=spelled("idempotency_key", "idempotencyKey")
+    )
     """As the header `Idempotency-Key`."""
 
 
@@ -75,7 +78,7 @@ class BusyPolicy(Enum):
 class AgentRequest:
     """`POST /api/agent`."""
 
-    message: str
+    message: str = field(metadata={LIMITS: CONTENT.limits})
     """Not blank; at most 100,000 characters."""
     session: str | None = field(
         default=None,
@@ -83,17 +86,17 @@ class AgentRequest:
         metadata=spelled("session", "sessionKey", "chatId"),
     )
     """A name of the caller's own, or the whole key of a session. Default: `default`."""
-    channel: str = "webchat"
+    channel: str = field(default="webchat", validator=NAME)
     """The source segment of the key that a name becomes a part of."""
     new_session: bool = False
     """In a session of its own, whatever `session` says."""
-    agent_id: str | None = None
+    agent_id: str | None = field(default=None, validator=NAME)
     """Default: the default agent, or the one in the session's key."""
     model: str | None = field(default=None, validator=optional(matches_re(r"[^\s/]+/\S+")))
     """For this turn alone: `provider/model`."""
     on_busy: BusyPolicy = BusyPolicy.WAIT
     idempotency_key: str | None = field(
-        default=None, validator=optional(max_len(MAX_KEY_CHARS)), metadata=spelled("idempotency_key", "idempotencyKey")
+        default=None, validator=ID, metadata=spelled("idempotency_key", "idempotencyKey")
     )
     """As the header `Idempotency-Key`."""
 
@@ -146,11 +149,14 @@ class AgentResult:
 class RunRequest:
     """`POST /api/agent/resume` and `POST /api/agent/abort`."""
 
-    run_id: str
+    run_id: str = field(validator=NAME)
+    """Of the answer of `POST /api/agent`, or the first event of its stream."""
 
 
 @frozen
 class AbortOutcome:
+    """Whether there was something to stop."""
+
     aborted: bool
     """False where there was nothing to stop."""
 

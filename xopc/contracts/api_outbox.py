@@ -15,8 +15,11 @@ class OutboundFilter:
     """The query of `GET /api/outbound`."""
 
     state: OutboxState = OutboxState.DEAD
+    """Which messages."""
     limit: int = field(default=50, validator=and_(ge(1), le(MAX_PAGE)))
+    """How many, at most."""
     offset: int = field(default=0, validator=ge(0))
+    """How many to leave out."""
 
 
 @frozen

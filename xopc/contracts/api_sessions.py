@@ -8,6 +8,7 @@ from attrs import field, frozen
 from attrs.validators import and_, ge, le, optional
 
 from xopc.contracts.convert import spelled
+from xopc.contracts.limits import ID, NAME
 from xopc.contracts.transcript import Role, ToolCall, Usage
 
 MAX_PAGE = 500
@@ -17,11 +18,11 @@ MAX_PAGE = 500
 class CreateSession:
     """`POST /api/sessions`."""
 
-    channel: str = "webchat"
+    channel: str = field(default="webchat", validator=NAME)
     """The source segment of the key."""
-    chat_id: str | int | None = field(default=None, metadata=spelled("chat_id", "chatId"))
+    chat_id: str | int | None = field(default=None, validator=ID, metadata=spelled("chat_id", "chatId"))
     """The peer of the key. Default: an empty session is used again, or a new peer is made up."""
-    agent_id: str | None = None
+    agent_id: str | None = field(default=None, validator=NAME)
     """Default: the default agent."""
 
 
@@ -141,11 +142,15 @@ class SessionFilter:
     """The query of `GET /api/sessions`."""
 
     channel: str | None = None
+    """Only those of this channel."""
     agent_id: str | None = None
+    """Only those of this agent."""
     search: str | None = None
     """In key and name, ignoring case."""
     limit: int = field(default=50, validator=and_(ge(1), le(MAX_PAGE)))
+    """How many, at most."""
     offset: int = field(default=0, validator=ge(0))
+    """How many to leave out."""
     sort_by: SessionOrder = SessionOrder.UPDATED
     sort_order: Direction = Direction.DESCENDING
 
@@ -166,5 +171,6 @@ class MessagePaging:
     """The query of `GET /api/sessions/{key}`."""
 
     limit: int = field(default=100, validator=and_(ge(1), le(MAX_PAGE)))
+    """How many messages, at most."""
     before: int | None = field(default=None, validator=optional(ge(1)))
     """Only messages before this `seq`."""

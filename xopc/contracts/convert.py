@@ -2,8 +2,8 @@
 
 A key is the attribute's name in camel case (`boot_id` is `bootId`), unless the attribute is `spelled` otherwise; an
 enum travels by its value, a tuple as a list.
-Scalars are taken as they are written: "5" is no number, 1 is not true, 1.0 is not whole. A message never shows the
-value that it refuses, which may be a secret, but only what kind of value it is.
+Scalars are taken as they are written: "5" is no number, 1 is not true. As in JSON Schema 1.0 is whole, and becomes 1.
+A message never shows the value that it refuses, which may be a secret, but only what kind of value it is.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from cattrs.errors import ClassValidationError, IterableValidationError
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from xopc.contracts.errors import InvalidValueError, Problem
+from xopc.contracts.limits import MAX_WHOLE, in_words
 from xopc.contracts.whole import whole_of
 
 T = TypeVar("T")
@@ -35,6 +36,8 @@ T = TypeVar("T")
 JsonObject: TypeAlias = "dict[str, Any]"
 
 _SPELLINGS = "spellings"
+LIMITS = "limits"
+"""Metadata of an attribute: limits that are its reader's to check, in the words of JSON Schema."""
 
 MAX_UNKNOWN_KEYS = 20
 """So many are named; a hostile body could hold a hundred thousand."""
@@ -180,8 +183,12 @@ def _boolean(value: object, _: object) -> bool:
 
 
 def _whole_number(value: object, _: object) -> int:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
         raise _MismatchError(f"must be a whole number, not {_shape(value)}")
+    if abs(value) > MAX_WHOLE:
+        raise _MismatchError(f"must be a whole number of at most {MAX_WHOLE}")
     return value
 
 
@@ -214,10 +221,12 @@ def _text_or_number_hook(kind: object) -> Callable[[object, object], str | int |
     def structure_text_or_number(value: object, _: object) -> str | int | None:
         if value is None and takes_null:
             return None
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
         if isinstance(value, str):
             return _text(value, str)
+        if (isinstance(value, int) and not isinstance(value, bool)) or (
+            isinstance(value, float) and value.is_integer()
+        ):
+            return _whole_number(value, int)
         raise _MismatchError(f"must be a text or a whole number, not {_shape(value)}")
 
     return structure_text_or_number
@@ -330,7 +339,10 @@ def _validating(
 
     def structure_and_validate(value: object, kind: type[object]) -> object:
         result = converter.structure(value, kind)
-        validate(None, attribute, result)
+        try:
+            validate(None, attribute, result)
+        except ValueError as error:
+            raise _MismatchError(in_words(validate) or str(error)) from None
         return result
 
     return structure_and_validate

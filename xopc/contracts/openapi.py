@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Protocol, cast, get_type_hints
 
-import attrs
-
-from xopc.contracts.api import ErrorBody
-from xopc.contracts.auth import Scope
-from xopc.contracts.convert import JsonObject, keys_of
+from xopc.contracts.api import ErrorBody, RateLimitedBody
+from xopc.contracts.convert import JsonObject, unstructure
 from xopc.contracts.errors import Failure
-from xopc.contracts.schemas import Schemas, limits_of
+from xopc.contracts.openapi_requests import parameters, request_body
+from xopc.contracts.operations import JSON, Link, Operation, operation_id, tag_of
+from xopc.contracts.schemas import Schemas
+from xopc.contracts.stand_in import stand_in
 
 _SECURITY_SCHEMES: JsonObject = {
-    "bearer": {"type": "http", "scheme": "bearer"},
-    "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+    "bearer": {"type": "http", "scheme": "bearer", "description": "The gateway's token or password."},
+    "apiKey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Api-Key",
+        "description": "The same, for clients that have other plans for `Authorization`.",
+    },
 }
-_QUERY_SCHEME: JsonObject = {"token": {"type": "apiKey", "in": "query", "name": "token"}}
+_QUERY_SCHEME: JsonObject = {
+    "token": {
+        "type": "apiKey",
+        "in": "query",
+        "name": "token",
+        "description": "The same, for clients that can set no headers: `EventSource` in a browser.",
+    }
+}
+_HEADERS: Mapping[HTTPStatus, tuple[str, JsonObject]] = {
+    HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate", {"description": "How to present a credential.", "const": "Bearer"}),
+    HTTPStatus.METHOD_NOT_ALLOWED: ("Allow", {"description": "The methods that the path takes.", "type": "string"}),
+    HTTPStatus.TOO_MANY_REQUESTS: (
+        "Retry-After",
+        {"description": "So many seconds to wait.", "type": "integer", "minimum": 0},
+    ),
+}
+"""What an answer of this status always carries, and the schema of its value."""
+_EVENT = ("id", "event", "data")
 _MEANINGS: Mapping[Failure, str] = {
     Failure.INVALID_REQUEST: "The request is malformed, or its body is not what this operation takes.",
     Failure.METHOD_NOT_ALLOWED: "The path exists, but not with this method; `Allow` names those it has.",
@@ -43,55 +63,36 @@ _MEANINGS: Mapping[Failure, str] = {
 }
 
 
-class Operation(Protocol):
-    """What the document needs to know of a route."""
-
-    @property
-    def method(self) -> str: ...
-    @property
-    def path(self) -> str: ...
-    @property
-    def summary(self) -> str: ...
-    @property
-    def scope(self) -> Scope | None: ...
-    @property
-    def request(self) -> type[object] | None: ...
-    @property
-    def query(self) -> type[object] | None: ...
-    @property
-    def response(self) -> type[object] | None: ...
-    @property
-    def frames(self) -> tuple[type[object], ...]: ...
-    @property
-    def takes_token_in_query(self) -> bool: ...
-    @property
-    def status(self) -> HTTPStatus: ...
-    @property
-    def also(self) -> Mapping[HTTPStatus, type[object]]: ...
-    @property
-    def failures(self) -> tuple[Failure, ...]: ...
+_BODIES: Mapping[HTTPStatus, type[object]] = {HTTPStatus.TOO_MANY_REQUESTS: RateLimitedBody}
+"""Of failures that say more than others."""
+_MORE: Mapping[Failure, JsonObject] = {Failure.RATE_LIMITED: {"retryAfter": 212}}
 
 
-def document(title: str, version: str, operations: Iterable[Operation]) -> JsonObject:
+def document(title: str, version: str, operations: Iterable[Operation], description: str = "") -> JsonObject:
     """The OpenAPI document, as a value that `json.dumps` takes.
 
     Raises:
         TypeError: a class has an attribute that no schema is known for.
-        ValueError: two classes have the same name.
+        ValueError: two classes have the same name, or a link leads nowhere.
     """
     operations = tuple(operations)
     schemas = Schemas()
     for operation in operations:
         if operation.request:  # first, so that a class which goes both ways may be sent as it is taken: with gaps
             schemas.refer(operation.request, sent=False)
+    known = {f"{operation.method} {operation.path}" for operation in operations}
     failures: JsonObject = {}
     paths: dict[str, JsonObject] = {}
     for operation in operations:
+        if lost := [link.to for link in operation.links if link.to not in known]:
+            raise ValueError(f"{operation.method} {operation.path} links to {lost[0]}, which there is not")
         methods = paths.setdefault(operation.path, {})
         methods[operation.method.lower()] = _operation(operation, schemas, failures)
     return {
         "openapi": "3.1.0",
-        "info": {"title": title, "version": version},
+        "info": {"title": title, "version": version, **({"description": description} if description else {})},
+        "servers": [{"url": "/", "description": "Where this document is from."}],
+        "tags": [{"name": name} for name in dict.fromkeys(map(tag_of, operations))],
         "paths": paths,
         "components": {
             "schemas": dict(sorted(schemas.components.items())),
@@ -103,35 +104,20 @@ def document(title: str, version: str, operations: Iterable[Operation]) -> JsonO
 
 def _operation(operation: Operation, schemas: Schemas, failures: JsonObject) -> JsonObject:
     described: JsonObject = {
-        "operationId": _operation_id(operation.method, operation.path),
+        "operationId": operation_id(operation.method, operation.path),
         "summary": operation.summary,
+        "tags": [tag_of(operation)],
         "responses": _responses(operation, schemas, failures),
         "security": [],
     }
-    if parameters := _parameters(operation, schemas):
-        described["parameters"] = parameters
+    if listed := parameters(operation, schemas):
+        described["parameters"] = listed
     if operation.request:
-        described["requestBody"] = _request_body(operation.request, schemas)
+        described["requestBody"] = request_body(operation, schemas)
     if operation.scope:
         schemes = [*_SECURITY_SCHEMES, *(_QUERY_SCHEME if operation.takes_token_in_query else ())]
         described |= {"security": [{name: []} for name in schemes], "x-scope": operation.scope.value}
     return described
-
-
-def _parameters(operation: Operation, schemas: Schemas) -> list[JsonObject]:
-    """Those of the path, then those of the query: the attributes of a class."""
-    of_path: JsonObject = {"in": "path", "required": True, "schema": {"type": "string"}}
-    parameters = [{"name": name, **of_path} for name in re.findall(r"\{(\w+)\}", operation.path)]
-    if operation.query is None:
-        return parameters
-    cls = cast("type[attrs.AttrsInstance]", operation.query)
-    types = get_type_hints(cls)
-    for attribute in attrs.fields(cls):
-        schema = schemas.refer(types[attribute.name], sent=False) | limits_of(attribute.validator)
-        # A list is written with commas.
-        form: JsonObject = {"explode": False} if schema.get("type") == "array" else {}
-        parameters.append({"name": keys_of(attribute)[0], "in": "query", **form, "schema": schema})
-    return parameters
 
 
 def _responses(operation: Operation, schemas: Schemas, failures: JsonObject) -> JsonObject:
@@ -140,46 +126,73 @@ def _responses(operation: Operation, schemas: Schemas, failures: JsonObject) -> 
         grouped.setdefault(failure.http, []).append(failure)
     responses = {status: _failed(group, schemas, failures) for status, group in grouped.items()}
     for status, cls in {**operation.also, operation.status: operation.response}.items():
-        content: JsonObject = {"application/json": {"schema": schemas.refer(cls, sent=True)}} if cls else {}
-        if status is operation.status and operation.frames:
-            content["text/event-stream"] = _stream(operation.frames, schemas)
-        responses[status] = {"description": status.phrase, "content": content}
+        responses[status] = _answered(operation, status, cls, schemas)
     return {str(status.value): responses[status] for status in sorted(responses)}
 
 
-def _request_body(cls: type[object], schemas: Schemas) -> JsonObject:
-    needed = any(
-        attribute.default is attrs.NOTHING for attribute in attrs.fields(cast("type[attrs.AttrsInstance]", cls))
-    )
-    return {"required": needed, **_json(schemas.refer(cls, sent=False))}
+def _answered(operation: Operation, status: HTTPStatus, cls: type[object] | None, schemas: Schemas) -> JsonObject:
+    content: JsonObject = {}
+    if cls:
+        schema = schemas.refer(cls, sent=True)
+        content[operation.media_type.partition(";")[0]] = {
+            "schema": schema,
+            **_example(operation, status, schema, schemas),
+        }
+    if status is operation.status and operation.frames:
+        content["text/event-stream"] = _stream(operation, schemas)
+    links = {link.name: _linked(link) for link in operation.links if status < HTTPStatus.BAD_REQUEST}
+    text = (cls and cls.__dict__.get("__doc__")) or ""
+    # Where a class is told by its route, which stands above, there is nothing more to say.
+    described: JsonObject = {"description": text if text and "`" not in text else status.phrase, "content": content}
+    return described | ({"links": links} if links else {})
+
+
+def _example(operation: Operation, status: HTTPStatus, schema: JsonObject, schemas: Schemas) -> JsonObject:
+    if status in operation.response_examples:
+        return {"example": unstructure(operation.response_examples[status])}
+    if operation.media_type != JSON:
+        return {}
+    try:
+        return {"example": stand_in(schema, schemas.components)}
+    except ValueError:
+        return {}
 
 
 def _failed(failures: Sequence[Failure], schemas: Schemas, responses: JsonObject) -> JsonObject:
     """A reference to the response for failures of one status, which becomes a component."""
     name = "Or".join(failure.name.title().replace("_", "") for failure in failures)
     examples: JsonObject = {
-        failure.name: {"value": {"error": {"code": failure.code, "message": _MEANINGS[failure]}}}
+        failure.name: {
+            "value": {"error": {"code": failure.code, "message": _MEANINGS[failure], **_MORE.get(failure, {})}}
+        }
         for failure in failures
     }
-    responses[name] = {
-        "description": " ".join(_MEANINGS[failure] for failure in failures),
-        **_json(schemas.refer(ErrorBody, sent=True), examples),
-    }
+    described: JsonObject = {"description": " ".join(_MEANINGS[failure] for failure in failures)}
+    if failures[0].http in _HEADERS:
+        header, schema = _HEADERS[failures[0].http]
+        text = schema["description"]
+        bare = {key: value for key, value in schema.items() if key != "description"}
+        described["headers"] = {header: {"description": text, "required": True, "schema": bare}}
+    schema = schemas.refer(_BODIES.get(failures[0].http, ErrorBody), sent=True)
+    responses[name] = described | {"content": {JSON: {"schema": schema, "examples": examples}}}
     return {"$ref": f"#/components/responses/{name}"}
 
 
-def _stream(frames: Sequence[type[object]], schemas: Schemas) -> JsonObject:
-    """OpenAPI 3.1 has no words for the events of a stream: `x-frames` holds the schemas of their data."""
+def _stream(operation: Operation, schemas: Schemas) -> JsonObject:
+    """The schema is that of one event, as readers take it. OpenAPI 3.1 has no words for a stream of them, nor for what
+    the text of their data holds: `x-frames` has the schemas of that."""
     return {
-        "schema": {"type": "string"},
-        "x-frames": [schemas.refer(frame, sent=True) for frame in frames],
+        "schema": {"type": "object", "properties": {key: {"type": "string"} for key in _EVENT}},
+        "x-frames": [schemas.refer(frame, sent=True) for frame in operation.frames],
+        **({"example": dict(operation.stream_example)} if operation.stream_example else {}),
     }
 
 
-def _json(schema: JsonObject, examples: JsonObject | None = None) -> JsonObject:
-    return {"content": {"application/json": {"schema": schema, **({"examples": examples} if examples else {})}}}
-
-
-def _operation_id(method: str, path: str) -> str:
-    """`GET /api/cron/{id}` is `getApiCronId`."""
-    return method.lower() + "".join(word.title() for word in re.findall(r"[A-Za-z0-9]+", path))
+def _linked(link: Link) -> JsonObject:
+    method, _, path = link.to.partition(" ")
+    described: JsonObject = {"operationId": operation_id(method, path)}
+    if link.path:
+        described["parameters"] = dict(link.path)
+    if link.body is not None:
+        described["requestBody"] = dict(link.body)
+    return described

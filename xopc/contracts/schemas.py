@@ -5,15 +5,17 @@ Classes become components under their own names; keys are spelled as the convert
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from inspect import cleandoc
 from types import NoneType, UnionType
-from typing import Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 import attrs
 
-from xopc.contracts.convert import JsonObject, keys_of
+from xopc.contracts.convert import LIMITS, JsonObject, keys_of, unstructure
+from xopc.contracts.docstrings import attribute_docs
+from xopc.contracts.limits import MAX_WHOLE, limits_of
 from xopc.contracts.whole import example_of, whole_of
 
 _SCALARS: Mapping[object, str] = {str: "string", int: "integer", float: "number", bool: "boolean", NoneType: "null"}
@@ -33,6 +35,8 @@ class Schemas:
         `sent` means by the gateway: then every attribute is there. In what it takes, those with a default may be
         missing, and unknown ones are refused. The first reference to a class decides.
         """
+        if kind is int and not sent:
+            return {"type": "integer", "minimum": -MAX_WHOLE, "maximum": MAX_WHOLE}
         if kind in _SCALARS:
             return {"type": _SCALARS[kind]}
         if isinstance(kind, type) and (attrs.has(kind) or issubclass(kind, Enum)):
@@ -64,20 +68,15 @@ class Schemas:
     def _object(self, cls: type[attrs.AttrsInstance], *, sent: bool) -> JsonObject:
         if (only := whole_of(cls)) is not None:
             return {"type": "object", "examples": [example_of(only)]}
-        types = get_type_hints(cls)
         properties: JsonObject = {}
         required: list[str] = []
         exclusive: list[JsonObject] = []
-        for attribute in attrs.fields(cls):
-            try:
-                schema = self.refer(types[attribute.name], sent=sent)
-            except TypeError as error:
-                raise TypeError(f"{cls.__name__}.{attribute.name}: {error}") from error
+        for attribute, schema in self.attributes(cls, sent=sent):
             key, *aliases = keys_of(attribute)
-            properties[key] = schema | limits_of(attribute.validator)
+            properties[key] = schema
             needed = sent or attribute.default is attrs.NOTHING
             if aliases and not sent:
-                properties |= {alias: {**properties[key], "deprecated": True} for alias in aliases}
+                properties |= {alias: {**schema, "deprecated": True} for alias in aliases}
                 exclusive.append(_one_of((key, *aliases), needed=needed))
             elif needed:
                 required.append(key)
@@ -89,19 +88,23 @@ class Schemas:
             **({} if sent else {"additionalProperties": False}),
         }
 
-
-def limits_of(validator: object) -> JsonObject:
-    """What an attrs validator says in JSON Schema's words. attrs keeps the classes private, not their attributes."""
-    inner = getattr(validator, "validator", None) or validator
-    limits: JsonObject = {}
-    for part in getattr(inner, "_validators", (inner,)):
-        if (longest := getattr(part, "max_length", None)) is not None:
-            limits["maxLength"] = longest
-        if (bound := getattr(part, "bound", None)) is not None:
-            limits["minimum" if getattr(part, "compare_op", "") == ">=" else "maximum"] = bound
-        if (pattern := getattr(part, "pattern", None)) is not None:
-            limits["pattern"] = f"^{pattern.pattern}$"
-    return limits
+    def attributes(
+        self, cls: type[attrs.AttrsInstance], *, sent: bool
+    ) -> Iterator[tuple[attrs.Attribute[Any], JsonObject]]:
+        """Each attribute of a class with its schema: its type, its limits, its docstring and its default."""
+        types, docs = get_type_hints(cls), attribute_docs(cls)
+        for attribute in attrs.fields(cls):
+            try:
+                schema = self.refer(types[attribute.name], sent=sent)
+            except TypeError as error:
+                raise TypeError(f"{cls.__name__}.{attribute.name}: {error}") from error
+            schema = schema | limits_of(attribute.validator) | attribute.metadata.get(LIMITS, {})
+            if attribute.name in docs:
+                schema["description"] = docs[attribute.name]
+            default = attribute.default
+            if not (sent or default in (attrs.NOTHING, None) or hasattr(default, "factory")):
+                schema["default"] = unstructure(default)
+            yield attribute, schema
 
 
 def _one_of(keys: Sequence[str], *, needed: bool) -> JsonObject:
@@ -111,6 +114,9 @@ def _one_of(keys: Sequence[str], *, needed: bool) -> JsonObject:
 
 
 def _either(schemas: Sequence[JsonObject]) -> JsonObject:
-    if all(schema.keys() == {"type"} for schema in schemas):
-        return {"type": [schema["type"] for schema in schemas]}
-    return {"anyOf": schemas}
+    if not all(isinstance(schema.get("type"), str) for schema in schemas):
+        return {"anyOf": schemas}
+    merged: JsonObject = {}  # every other word of ours concerns one type, and is no concern of the others
+    for schema in schemas:
+        merged |= schema
+    return merged | {"type": [schema["type"] for schema in schemas]}

@@ -46,6 +46,11 @@ def answered(status: HTTPStatus, value: object) -> TrioResponse:
     return response
 
 
+def written(status: HTTPStatus, text: str, media_type: str) -> TrioResponse:
+    """A text as it is."""
+    return TrioResponse(text.encode(), status, content_type=media_type)
+
+
 def failed(error: Exception, place: str) -> TrioResponse:
     """Any error as its envelope. One that nobody foresaw is logged, with `place`, and tells the client nothing."""
     cause = _unwrap(error)

@@ -5,7 +5,6 @@ A trailing slash makes no difference; nothing is ever redirected.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, cast
@@ -25,14 +24,16 @@ from quart_trio.wrappers import TrioResponse
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from xopc.contracts.errors import Failure, XopcError
-from xopc.server.answers import answered, failed
+from xopc.contracts.operations import JSON
+from xopc.server.answers import answered, failed, written
 from xopc.server.api import ROUTES
 from xopc.server.auth import Principal
-from xopc.server.body import BODY_SECONDS, MAX_BODY_BYTES, read_body
+from xopc.server.body import BODY_SECONDS, MAX_BODY_BYTES, check_head, read_body
 from xopc.server.cors import for_page, for_preflight, is_preflight
 from xopc.server.door import Door
 from xopc.server.gate import Gate
 from xopc.server.headers import SECURITY_HEADERS
+from xopc.server.query import check_once, check_path
 from xopc.server.routes import Answer, Call, Route, check
 from xopc.server.sse import EventStream, streamed
 
@@ -43,8 +44,6 @@ _QUART_CONFIG: Mapping[str, object] = {
     "PROVIDE_AUTOMATIC_OPTIONS": False,
     "RESPONSE_TIMEOUT": None,  # it would cut event streams
 }
-_UNREADABLE = re.compile(r"[\x00-\x1f\x7f\ufffd]")
-"""In a decoded path: control characters, and what stands for bytes that are not UTF-8."""
 
 
 def build_app(gate: Gate, door: Door, routes: Sequence[Route] = ROUTES) -> QuartTrio:
@@ -69,6 +68,8 @@ def _view(gate: Gate, door: Door, route: Route) -> Callable[..., Awaitable[Respo
                 return streamed(result, has_body=current_request.method != "HEAD")
             case Answer():
                 return answered(result.status, result.value)
+            case str() if route.media_type != JSON:
+                return written(route.status, result, route.media_type)
             case _:
                 return answered(route.status, result)
 
@@ -81,9 +82,9 @@ async def _serve(gate: Gate, door: Door, route: Route, request: Request, path: M
     Raises:
         XopcError: the path, the door, the body or the handler refused it, or there is no generation.
     """
-    if any(_UNREADABLE.search(value) for value in path.values()):
-        raise XopcError(Failure.INVALID_REQUEST, "The path holds control characters, or bytes that are not UTF-8.")
-    query = _query(request)
+    check_path(path)
+    check_head(request)
+    query = _query(request, route)
     body = None
     if route.request is not None:
         # A slow body must not hold a restart up, so it is read between two visits, and the door asks twice.
@@ -108,9 +109,10 @@ def _admit(door: Door, route: Route, request: Request, query: Mapping[str, str])
     return door.admit(knock, query, route.scope, takes_token_in_query=route.takes_token_in_query)
 
 
-def _query(request: Request) -> Mapping[str, str]:
-    """The query's parameters; of one that is given twice, the first."""
+def _query(request: Request, route: Route) -> Mapping[str, str]:
+    """The query's parameters; of one that the route does not know and that is given twice, the first."""
     pairs = parse_qsl(request.query_string.decode(), keep_blank_values=True)
+    check_once(pairs, route.query)
     return dict(reversed(pairs))
 
 

@@ -16,6 +16,26 @@ MAX_BODY_BYTES = 1024 * 1024
 BODY_SECONDS = 10
 """For a body to arrive whole."""
 
+_LONGEST_NUMBER = 1000
+"""Digits. Python takes quadratic time for more, and refuses them from 4300 on."""
+_WITHOUT_BODY = ("GET", "HEAD")
+
+
+def check_head(request: Request) -> None:
+    """Refuse a head that two readers could take for two requests.
+
+    Raises:
+        XopcError: INVALID_REQUEST: several `Content-Type`, two ways to find the end of the body, or a body where the
+            method has no use for one.
+    """
+    if len(request.headers.getlist("Content-Type")) > 1:
+        raise XopcError(Failure.INVALID_REQUEST, "The request has more than one Content-Type. Send one.")
+    if "Content-Length" in request.headers and "Transfer-Encoding" in request.headers:
+        raise XopcError(Failure.INVALID_REQUEST, "The request has Content-Length and Transfer-Encoding. Send one.")
+    has_body = request.content_length or "Transfer-Encoding" in request.headers
+    if request.method in _WITHOUT_BODY and has_body:
+        raise XopcError(Failure.INVALID_REQUEST, f"{request.method} takes no body. Send what is asked in the query.")
+
 
 async def read_body(request: Request, kind: type[T]) -> T:
     """The JSON body as a `kind`. A missing body counts as `{}`.
@@ -26,6 +46,9 @@ async def read_body(request: Request, kind: type[T]) -> T:
         XopcError: NOT_JSON, or INVALID_REQUEST with the path of each problem.
         HTTPException: 408 and 413: it came too slowly, or too much of it.
     """
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise XopcError(Failure.NOT_JSON, "The body has a Content-Encoding. Send it as it is.")
     if request.content_length != 0 and request.mimetype and not request.is_json:
         raise XopcError(Failure.NOT_JSON, f"The body is {request.mimetype}. Send application/json.")
     data = await request.get_data(cache=False, as_text=False, parse_form_data=False)
@@ -34,7 +57,7 @@ async def read_body(request: Request, kind: type[T]) -> T:
 
 def _parse(data: bytes) -> object:
     try:
-        return json.loads(data.decode(), parse_constant=_refuse_constant)
+        return json.loads(data.decode(), parse_constant=_refuse_constant, parse_int=_whole)
     except RecursionError:
         problem = "it is nested too deeply"
     except UnicodeDecodeError as error:
@@ -42,6 +65,12 @@ def _parse(data: bytes) -> object:
     except ValueError as error:
         problem = str(error)
     raise XopcError(Failure.INVALID_REQUEST, f"The body is not JSON: {problem}.")
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _LONGEST_NUMBER:
+        raise ValueError("it holds a number of more than 1000 digits")
+    return int(digits)
 
 
 def _refuse_constant(name: str) -> NoReturn:

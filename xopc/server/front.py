@@ -43,7 +43,7 @@ class Front:
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif scope["path"] in HEALTH_PATHS and scope["method"] in ("GET", "HEAD"):
+        elif scope["path"] in HEALTH_PATHS and scope["method"] in ("GET", "HEAD") and not _announces_body(scope):
             await self._answer_health(scope, send)
         else:
             messages = _Messages(receive, send)
@@ -58,6 +58,14 @@ class Front:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         body = b"" if scope["method"] == "HEAD" else body
         await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _announces_body(scope: HTTPScope) -> bool:
+    """Whether a body follows, which the application has words for."""
+    for name, value in scope["headers"]:
+        if name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
+            return True
+    return False
 
 
 class _Messages:

@@ -16,6 +16,7 @@ from attrs import Factory, frozen
 
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure
+from xopc.contracts.operations import JSON, Link, PathParameter
 from xopc.server.auth import Principal
 from xopc.server.services import Services
 from xopc.server.sse import EVENT_STREAM
@@ -69,13 +70,29 @@ class Route:
     handler: Handler
     response: type[object] | None
     """None: it answers with a stream alone."""
+    response_examples: Mapping[HTTPStatus, object] = Factory(dict[HTTPStatus, object])
+    """A value that it may answer, for each status."""
     status: HTTPStatus = HTTPStatus.OK
-    request: type[object] | None = None
-    """Class of the JSON body. A route without one ignores the body."""
+    media_type: str = JSON
+    """Of the response. Where it is not JSON, the response is a `str`, and goes out as it is."""
+    tag: str | None = None
+    """The group that it stands in, in the reference. Default: the first word of its path behind `/api`."""
+    path_parameters: Mapping[str, PathParameter] = Factory(dict[str, PathParameter])
+    """What the reference says of them. Each is a `PATH_TEXT`, whatever it says."""
     query: type[object] | None = None
     """Class of what it reads from the query, with `read_query`."""
+    headers: type[object] | None = None
+    """Class of what it reads from the headers, with `read_headers`."""
+    request: type[object] | None = None
+    """Class of the JSON body. A route without one ignores the body."""
+    request_examples: Mapping[str, object] = Factory(dict[str, object])
+    """Bodies that it takes, by what they show."""
     frames: tuple[type[object], ...] = ()
     """What the events of its stream carry, where it answers with one."""
+    stream_example: Mapping[str, str] = Factory(dict[str, str])
+    """One such event: its `id`, `event` and `data`."""
+    links: tuple[Link, ...] = ()
+    """What may be asked with what it answers."""
     takes_token_in_query: bool = False
     """`?token=` counts as a credential; everywhere else it is refused."""
     also: Mapping[HTTPStatus, type[object]] = Factory(dict[HTTPStatus, type[object]])
@@ -109,6 +126,8 @@ def check(routes: Iterable[Route]) -> None:
             raise ValueError(f"{route} has no summary")
         if route.response is None and not route.frames:
             raise ValueError(f"{route} has neither a response nor frames")
+        if route.media_type != JSON and route.response is not str:
+            raise ValueError(f"{route} answers {route.media_type}, so its response is a str")
         if not _PATH.fullmatch(route.path):
             raise ValueError(f"{route} has a malformed path: it is made of /words and /{{parameters}}")
         if route.method not in _METHODS:

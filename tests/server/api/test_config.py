@@ -133,7 +133,8 @@ async def test_a_reload_tells_what_came_of_it(app: QuartTrio, generation: Genera
 
 @pytest.mark.parametrize(("method", "path"), [("GET", ""), ("PATCH", ""), ("POST", "/reload")])
 async def test_nobody_sees_or_changes_it_without_a_credential(app: QuartTrio, method: str, path: str) -> None:
-    assert (await ask(app, method, f"/api/config{path}", [], b"{}")).status == 401
+    body = None if method == "GET" else b"{}"
+    assert (await ask(app, method, f"/api/config{path}", [], body)).status == 401
 
 
 async def test_a_change_that_is_begun_takes_effect_although_its_client_has_gone(

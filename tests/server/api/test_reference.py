@@ -36,7 +36,7 @@ async def document(app: QuartTrio) -> dict[str, Any]:
 def response(described: dict[str, Any], route: Route, answer: Answer) -> Any:  # noqa: ANN401 - JSON is of any kind
     """What the document says of this answer; fails if it says nothing."""
     found = described["paths"][route.path][route.method.lower()]["responses"][str(answer.status)]
-    kind = answer.headers["content-type"]
+    kind = answer.headers["content-type"].partition(";")[0]
     return resolve(described, found)["content"][kind]["schema"]
 
 
@@ -54,6 +54,46 @@ def resolve(described: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
     for name in part.get("$ref", "#").split("/")[1:]:
         described = described[name]
     return described if "$ref" in part else part
+
+
+async def test_each_operation_shows_requests_and_answers_that_fit_its_schemas(app: QuartTrio) -> None:
+    described = await document(app)
+    for route in ROUTES:
+        operation = described["paths"][route.path][route.method.lower()]
+        bodies = [resolve(described, answer) for answer in operation["responses"].values()]
+        bodies += [operation["requestBody"]] if "requestBody" in operation else []
+        for body in bodies:
+            for kind, content in body["content"].items():
+                whole = {**content["schema"], "components": described["components"]}
+                shown = [example["value"] for example in content.get("examples", {}).values()]
+                shown += [content["example"]] if "example" in content else []
+                assert shown or kind == "text/html", (route, kind)
+                for value in shown:
+                    cast("Any", Draft202012Validator(whole)).validate(value)
+
+
+async def test_each_parameter_of_the_path_has_an_example_that_names_something(app: QuartTrio) -> None:
+    described = await document(app)
+    listed = [item for item in described["paths"]["/api/sessions/{key}"]["get"]["parameters"] if item["in"] == "path"]
+    for item in listed:
+        cast("Any", Draft202012Validator(item["schema"])).validate(item["example"])
+
+
+async def test_the_index_says_where_to_begin_without_a_credential(app: QuartTrio) -> None:
+    index = await ask(app, "GET", "/api")
+    assert (index.status, index.json["name"], index.json["version"]) == (200, "xopc-gateway", __version__)
+    for name in ("reference", "openapi", "health"):
+        assert (await ask(app, "GET", index.json[name])).status == 200
+
+
+async def test_the_page_for_people_is_html_that_needs_nothing_else(app: QuartTrio) -> None:
+    answer = await ask(app, "GET", "/docs")
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert "script-src 'self'" in answer.headers["content-security-policy"]
+    text = answer.body.decode()
+    assert not re.findall(r"<script|<link|<img|\son[a-z]+=|src=|@import|url\(", text)
+    for route in ROUTES:
+        assert f"<b>{route.method}</b> {route.path}</code></h3>" in text
 
 
 async def test_the_document_is_valid_openapi_3_1(app: QuartTrio) -> None:
@@ -104,6 +144,8 @@ async def test_what_a_route_answers_fits_what_the_document_says(route: Route, pa
         schema = response(described, route, answer)
         if answer.headers["content-type"] == EVENT_STREAM:
             check_frames(described, route, answer)
+        elif answer.headers["content-type"].startswith("text/html"):
+            assert schema == {"type": "string"}
         elif answer.status != 503 or 503 not in route.also:  # before a stopping gateway stands its health
             whole = {**schema, "components": described["components"]}
             cast("Any", Draft202012Validator(whole)).validate(answer.json)

@@ -123,12 +123,6 @@ def test_an_unknown_account_is_refused() -> None:
         address_of(MessageRequest("telegraph", "a", "hi", "nobody"), CHANNELS)
 
 
-@pytest.mark.parametrize("chat", ["", "  ", "a" * 257, 10**300])
-def test_a_chat_has_1_to_256_characters(chat: str | int) -> None:
-    with pytest.raises(InvalidValueError, match=r"\$\.chat_id: must have 1 to 256 characters"):
-        address_of(MessageRequest("webchat", chat, "hi"), CHANNELS)
-
-
 @pytest.mark.parametrize(
     ("channel", "chat", "kind"),
     [

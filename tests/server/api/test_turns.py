@@ -50,10 +50,10 @@ def test_a_key_comes_in_the_header_or_in_the_body() -> None:
     assert idempotency_key({"idempotency-key": "k"}, "k") == "k"
 
 
-@pytest.mark.parametrize(("header", "in_body"), [("a", "b"), ("", None), (None, " "), (None, "k" * 257)])
-def test_a_key_that_is_none_is_refused(header: str | None, in_body: str | None) -> None:
-    with pytest.raises(InvalidValueError, match="Idempotency-Key"):
-        idempotency_key({} if header is None else {"idempotency-key": header}, in_body)
+@pytest.mark.parametrize(("header", "in_body"), [("a", "b"), ("", None), ("k" * 257, None), ("\xe9", None)])
+def test_a_key_that_is_none_is_refused(header: str, in_body: str | None) -> None:
+    with pytest.raises(InvalidValueError, match=r"Idempotency-Key: (?:must match|is not)"):
+        idempotency_key({"idempotency-key": header}, in_body)
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from uuid import uuid4
 
+from xopc.contracts.api_headers import IdempotencyHeaders, ResumeHeaders
 from xopc.contracts.api_messages import (
     AbortOutcome,
     AgentAnswer,
@@ -17,10 +19,13 @@ from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure, XopcError
 from xopc.contracts.events import MessageEnd, Progress, RunAccepted, RunError, Token, ToolEnd, ToolStart
 from xopc.contracts.messages import Inbound
+from xopc.contracts.operations import Link
 from xopc.core.sessions import NOT_BEGUN
+from xopc.server.api import examples
 from xopc.server.api.run_stream import attach
 from xopc.server.api.targets import Target, session_target
 from xopc.server.api.turns import answer, checked_content, idempotency_key, spoken, submit, succeeded
+from xopc.server.query import read_headers
 from xopc.server.routes import Call, Route
 from xopc.server.services import Services
 from xopc.server.sse import EventStream
@@ -79,7 +84,8 @@ async def _stream(services: Services, acceptance: Acceptance, session: str) -> E
 
 
 async def _resume(call: Call[RunRequest]) -> EventStream:
-    return await attach(call.services, call.body.run_id, last_id=call.headers.get("last-event-id"))
+    last_id = read_headers(call.headers, ResumeHeaders).last_event_id
+    return await attach(call.services, call.body.run_id, last_id=last_id)
 
 
 async def _abort(call: Call[RunRequest]) -> RunAborted:
@@ -94,9 +100,19 @@ AGENT = Route(
     summary="Say something to an agent: the answer whole, or as a stream for `Accept: text/event-stream`.",
     scope=Scope.WRITE,
     handler=_agent,
+    headers=IdempotencyHeaders,
     request=AgentRequest,
+    request_examples=examples.TO_THE_AGENT,
     response=AgentAnswer,
+    response_examples={HTTPStatus.OK: examples.AGENT_ANSWER},
     frames=_FRAMES,
+    stream_example=examples.RUN_EVENT,
+    links=(
+        Link("session", "GET /api/sessions/{key}", {"key": "$response.body#/sessionKey"}),
+        Link("forget", "DELETE /api/sessions/{key}", {"key": "$response.body#/sessionKey"}),
+        Link("resume", "POST /api/agent/resume", body={"runId": "$response.body#/runId"}),
+        Link("abort", "POST /api/agent/abort", body={"runId": "$response.body#/runId"}),
+    ),
     errors=(
         Failure.NOT_FOUND,
         Failure.CONFLICT,
@@ -111,9 +127,12 @@ AGENT_RESUME = Route(
     summary="The stream of a run once more: what there was, then what comes.",
     scope=Scope.WRITE,
     handler=_resume,
+    headers=ResumeHeaders,
     request=RunRequest,
+    request_examples=examples.RUN_OF,
     response=None,
     frames=_FRAMES,
+    stream_example=examples.RUN_EVENT,
     errors=(Failure.NOT_FOUND,),
 )
 AGENT_ABORT = Route(
@@ -123,5 +142,7 @@ AGENT_ABORT = Route(
     scope=Scope.WRITE,
     handler=_abort,
     request=RunRequest,
+    request_examples=examples.RUN_OF,
     response=RunAborted,
+    response_examples={HTTPStatus.OK: examples.ABORTED},
 )

@@ -8,10 +8,12 @@ from contextlib import asynccontextmanager
 from uuid import uuid4
 
 from xopc.contracts.api_events import AgentStream, Connected, EventFilter, Resync, ShuttingDown
+from xopc.contracts.api_headers import EventHeaders
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure, XopcError
 from xopc.core.hub import Hub, Subscription
-from xopc.server.query import read_query
+from xopc.server.api import examples
+from xopc.server.query import read_headers, read_query
 from xopc.server.routes import Call, Route
 from xopc.server.sse import EventStream, Frame, Slots
 
@@ -23,8 +25,9 @@ _CURSOR = re.compile(r"[!-~]{1,100}")
 
 async def _events(call: Call[None]) -> EventStream:
     services, query = call.services, read_query(call.query, EventFilter)
-    last_id = call.headers.get("last-event-id") or query.last_event_id
-    name = call.headers.get("x-session-id") or query.session_id or str(uuid4())
+    headers = read_headers(call.headers, EventHeaders)
+    last_id = headers.last_event_id or query.last_event_id
+    name = headers.session_id or query.session_id or str(uuid4())
     slots = services.event_streams
     refuse_when_full(slots)
     # Whoever comes back and misses nothing keeps his cursor, although `connected` is no event of the hub.
@@ -72,8 +75,10 @@ EVENTS = Route(
     scope=Scope.READ,
     handler=_events,
     query=EventFilter,
+    headers=EventHeaders,
     response=None,
     frames=(Connected, AgentStream, Resync, ShuttingDown),
+    stream_example=examples.BROADCAST_EVENT,
     takes_token_in_query=True,
     errors=(Failure.TOO_MANY_CONNECTIONS,),
 )

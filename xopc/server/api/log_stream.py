@@ -20,6 +20,7 @@ from xopc.contracts.errors import Failure
 from xopc.core.hub import RESYNC, Subscription
 from xopc.core.log_follow import LogFollower
 from xopc.core.log_scan import in_thread
+from xopc.server.api import examples
 from xopc.server.api.events import HEARTBEAT, refuse_when_full
 from xopc.server.query import read_query
 from xopc.server.routes import Call, Route
@@ -82,6 +83,7 @@ LOG_STREAM = Route(
     query=LogStreamQuery,
     response=None,
     frames=(Connected, LogLine, Resync, ShuttingDown),
+    stream_example=examples.LOG_EVENT,
     takes_token_in_query=True,
     errors=(Failure.TOO_MANY_CONNECTIONS,),
 )

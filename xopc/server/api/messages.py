@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from uuid import uuid4
 
 import trio
 
+from xopc.contracts.api_headers import IdempotencyHeaders
 from xopc.contracts.api_messages import MessageAnswered, MessageQueued, MessageRequest, SyncRequest
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure, XopcError
 from xopc.contracts.messages import Address, Inbound, Outbound
+from xopc.contracts.operations import Link
+from xopc.server.api import examples
 from xopc.server.api.targets import address_of, peer_kind
 from xopc.server.api.turns import answer, checked_content, idempotency_key, spoken, succeeded
 from xopc.server.routes import Call, Route
@@ -66,8 +70,15 @@ MESSAGE = Route(
     summary="Send a message to a chat: stored when it is answered, delivered after that.",
     scope=Scope.WRITE,
     handler=_send,
+    headers=IdempotencyHeaders,
     request=MessageRequest,
+    request_examples=examples.TO_A_CHAT,
     response=MessageQueued,
+    response_examples={HTTPStatus.OK: examples.QUEUED},
+    links=(
+        Link("retry", "POST /api/outbound/{id}/retry", {"id": "$response.body#/message_id"}),
+        Link("forget", "DELETE /api/outbound/{id}", {"id": "$response.body#/message_id"}),
+    ),
     errors=(Failure.CHANNEL_NOT_FOUND, Failure.CONFLICT),
 )
 MESSAGE_SYNC = Route(
@@ -76,7 +87,10 @@ MESSAGE_SYNC = Route(
     summary="Have the agent answer a message as if it came from a chat, and wait for the answer.",
     scope=Scope.WRITE,
     handler=_ask,
+    headers=IdempotencyHeaders,
     request=SyncRequest,
+    request_examples=examples.TO_A_CHAT,
     response=MessageAnswered,
+    response_examples={HTTPStatus.OK: examples.ANSWERED},
     errors=(Failure.CHANNEL_NOT_FOUND, Failure.NOT_FOUND, *_AGENT_FAILURES),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from xopc.contracts.api_outbox import (
     OutboundDeleted,
     OutboundFilter,
@@ -12,6 +14,8 @@ from xopc.contracts.api_outbox import (
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure, XopcError
 from xopc.contracts.messages import OutboxRow
+from xopc.contracts.operations import Link
+from xopc.server.api import examples
 from xopc.server.api.times import iso_utc
 from xopc.server.query import read_query
 from xopc.server.routes import Call, Route
@@ -70,6 +74,11 @@ OUTBOUND = Route(
     handler=_list,
     query=OutboundFilter,
     response=OutboundPage,
+    response_examples={HTTPStatus.OK: examples.DEAD_LETTERS},
+    links=(
+        Link("retry", "POST /api/outbound/{id}/retry", {"id": "$response.body#/items/0/id"}),
+        Link("forget", "DELETE /api/outbound/{id}", {"id": "$response.body#/items/0/id"}),
+    ),
 )
 OUTBOUND_RETRY = Route(
     method="POST",
@@ -77,7 +86,9 @@ OUTBOUND_RETRY = Route(
     summary="Send a dead letter again, as if for the first time.",
     scope=Scope.WRITE,
     handler=_retry,
+    path_parameters={"id": examples.MESSAGE_ID},
     response=OutboundRetried,
+    response_examples={HTTPStatus.OK: OutboundRetried(True)},
     errors=(Failure.NOT_FOUND,),
 )
 OUTBOUND_DELETE = Route(
@@ -86,6 +97,8 @@ OUTBOUND_DELETE = Route(
     summary="Forget a dead letter.",
     scope=Scope.WRITE,
     handler=_delete,
+    path_parameters={"id": examples.MESSAGE_ID},
     response=OutboundDeleted,
+    response_examples={HTTPStatus.OK: OutboundDeleted(True)},
     errors=(Failure.NOT_FOUND,),
 )

@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 from xopc.contracts.api import RestartAccepted, RestartRequest
 from xopc.contracts.auth import Scope
+from xopc.server.api import examples
 from xopc.server.routes import Call, Route
 
 
@@ -22,6 +23,8 @@ RESTART = Route(
     scope=Scope.ADMIN,
     handler=_restart,
     request=RestartRequest,
+    request_examples={"reason": {"reason": "a new plug-in"}},
     response=RestartAccepted,
+    response_examples={HTTPStatus.ACCEPTED: examples.RESTARTING},
     status=HTTPStatus.ACCEPTED,
 )

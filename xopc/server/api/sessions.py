@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from xopc.contracts.api_messages import MAX_CHAT_CHARS
 from xopc.contracts.api_sessions import (
     CreateSession,
     Direction,
@@ -18,8 +17,10 @@ from xopc.contracts.api_sessions import (
     SessionReused,
 )
 from xopc.contracts.auth import Scope
-from xopc.contracts.errors import Failure, InvalidValueError, Problem, XopcError
+from xopc.contracts.errors import Failure, XopcError
 from xopc.contracts.keys import SessionKey, segment
+from xopc.contracts.operations import Link
+from xopc.server.api import examples
 from xopc.server.api.session_bodies import shown_detail, shown_session
 from xopc.server.api.targets import DEFAULT_ACCOUNT, WEBCHAT, enabled_agent, new_peer, peer_kind
 from xopc.server.query import read_query
@@ -36,8 +37,6 @@ async def _create(call: Call[CreateSession]) -> SessionCreated | Answer:
         if empty is not None:
             return _reused(empty)
     peer = new_peer() if body.chat_id is None else str(body.chat_id).strip()
-    if not 0 < len(peer) <= MAX_CHAT_CHARS:
-        raise InvalidValueError(Problem("$.chat_id", f"must have 1 to {MAX_CHAT_CHARS} characters"))
     kind = peer_kind(source, peer, services.channels).value
     key = str(SessionKey(agent, source, DEFAULT_ACCOUNT, kind, segment(peer, "unknown")))
     existing = await services.storage.session(key)
@@ -104,6 +103,12 @@ def _reused(session: SessionInfo) -> Answer:
     return Answer(HTTPStatus.OK, SessionReused(shown_session(session), reused=True))
 
 
+def _links(key: str) -> tuple[Link, ...]:
+    """What may be asked of the session whose key stands at `key` in the answer."""
+    of_path = {"key": f"$response.body#/{key}"}
+    return Link("read", "GET /api/sessions/{key}", of_path), Link("forget", "DELETE /api/sessions/{key}", of_path)
+
+
 SESSION_CREATE = Route(
     method="POST",
     path="/api/sessions",
@@ -111,7 +116,13 @@ SESSION_CREATE = Route(
     scope=Scope.WRITE,
     handler=_create,
     request=CreateSession,
+    request_examples={"anywhere": {}, "of a peer": {"chat_id": "notes"}},
     response=SessionCreated,
+    response_examples={
+        HTTPStatus.CREATED: SessionCreated(examples.SESSION),
+        HTTPStatus.OK: SessionReused(examples.SESSION, reused=True),
+    },
+    links=_links("session/key"),
     status=HTTPStatus.CREATED,
     also={HTTPStatus.OK: SessionReused},
 )
@@ -123,6 +134,8 @@ SESSIONS = Route(
     handler=_list,
     query=SessionFilter,
     response=SessionPage,
+    response_examples={HTTPStatus.OK: examples.SESSION_PAGE},
+    links=_links("items/0/key"),
 )
 SESSION = Route(
     method="GET",
@@ -130,8 +143,10 @@ SESSION = Route(
     summary="One session, with its newest messages.",
     scope=Scope.READ,
     handler=_read,
+    path_parameters={"key": examples.KEY},
     query=MessagePaging,
     response=SessionRead,
+    response_examples={HTTPStatus.OK: SessionRead(examples.SESSION_DETAIL)},
     errors=(Failure.SESSION_NOT_FOUND,),
 )
 SESSION_DELETE = Route(
@@ -140,6 +155,8 @@ SESSION_DELETE = Route(
     summary="Forget a session and its messages; what the agent is answering there is stopped first.",
     scope=Scope.WRITE,
     handler=_delete,
+    path_parameters={"key": examples.KEY},
     response=SessionDeleted,
+    response_examples={HTTPStatus.OK: SessionDeleted(True)},
     errors=(Failure.SESSION_NOT_FOUND,),
 )

@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 from xopc.contracts.api import Health, Status
 from xopc.contracts.auth import Scope
+from xopc.server.api import examples
 from xopc.server.routes import Call, Route
 
 
@@ -24,6 +25,7 @@ HEALTH = Route(
     scope=None,
     handler=_health,
     response=Health,
+    response_examples={HTTPStatus.OK: examples.HEALTHY, HTTPStatus.SERVICE_UNAVAILABLE: examples.STOPPING},
     also={HTTPStatus.SERVICE_UNAVAILABLE: Health},
 )
 API_HEALTH = Route(
@@ -33,6 +35,7 @@ API_HEALTH = Route(
     scope=None,
     handler=_health,
     response=Health,
+    response_examples={HTTPStatus.OK: examples.HEALTHY, HTTPStatus.SERVICE_UNAVAILABLE: examples.STOPPING},
     also={HTTPStatus.SERVICE_UNAVAILABLE: Health},
 )
 STATUS = Route(
@@ -42,4 +45,6 @@ STATUS = Route(
     scope=Scope.READ,
     handler=_status,
     response=Status,
+    response_examples={HTTPStatus.OK: examples.STATUS},
+    tag="health",
 )

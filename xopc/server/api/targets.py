@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from attrs import frozen
 
 from xopc.channels.base import Channel
-from xopc.contracts.api_messages import MAX_CHAT_CHARS, AgentRequest, MessageRequest
+from xopc.contracts.api_messages import AgentRequest, MessageRequest
 from xopc.contracts.errors import Failure, InvalidValueError, Problem, XopcError
 from xopc.contracts.keys import SessionKey, segment
 from xopc.contracts.messages import Address, PeerKind
@@ -95,8 +95,6 @@ def address_of(request: MessageRequest, channels: Mapping[str, Channel]) -> Addr
     elif account not in accounts:
         raise InvalidValueError(Problem("$.accountId", f"names no enabled account; there are: {', '.join(accounts)}"))
     chat = str(request.chat_id).strip()
-    if not 0 < len(chat) <= MAX_CHAT_CHARS:
-        raise InvalidValueError(Problem("$.chat_id", f"must have 1 to {MAX_CHAT_CHARS} characters"))
     return Address(request.channel, account, chat, None if request.thread_id is None else str(request.thread_id))
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from xopc.contracts.api import TreeNode
 from xopc.contracts.auth import Scope
+from xopc.server.api import examples
 from xopc.server.routes import Call, Route
 
 
@@ -18,4 +21,6 @@ TREE = Route(
     scope=Scope.READ,
     handler=_tree,
     response=TreeNode,
+    response_examples={HTTPStatus.OK: examples.TREE},
+    tag="health",
 )

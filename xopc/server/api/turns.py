@@ -6,9 +6,11 @@ from collections.abc import Mapping
 
 import trio
 
-from xopc.contracts.api_messages import MAX_CONTENT_CHARS, MAX_KEY_CHARS
+from xopc.contracts.api_headers import IdempotencyHeaders
+from xopc.contracts.api_messages import CONTENT
 from xopc.contracts.errors import Failure, InvalidValueError, Problem, XopcError
 from xopc.contracts.transcript import SILENT_REPLIES, RunResult, RunState
+from xopc.server.query import read_headers
 from xopc.server.services import Services
 from xopc.storage.path import Acceptance
 
@@ -23,27 +25,24 @@ def checked_content(content: str) -> str:
     Raises:
         XopcError: INVALID_REQUEST: it is blank, or too long.
     """
+    if CONTENT.takes(content):
+        return content
     if not content.strip():
         raise XopcError(Failure.INVALID_REQUEST, "Invalid message content")
-    if len(content) > MAX_CONTENT_CHARS:
-        problem = f"Invalid message content: it is longer than {MAX_CONTENT_CHARS} characters."
-        raise XopcError(Failure.INVALID_REQUEST, problem)
-    return content
+    problem = f"Invalid message content: it is longer than {CONTENT.most} characters."
+    raise XopcError(Failure.INVALID_REQUEST, problem)
 
 
 def idempotency_key(headers: Mapping[str, str], in_body: str | None) -> str | None:
     """The key of a request: its header, or the one in its body.
 
     Raises:
-        InvalidValueError: both are there and differ, or it is blank, or too long.
+        InvalidValueError: both are there and differ, or the header holds none.
     """
-    in_header = headers.get("idempotency-key")
+    in_header = read_headers(headers, IdempotencyHeaders).idempotency_key
     if in_header is not None and in_body is not None and in_header != in_body:
         raise InvalidValueError(Problem("Idempotency-Key", "is not the idempotency_key of the body; send one of them"))
-    key = in_body if in_header is None else in_header
-    if key is not None and not 0 < len(key.strip()) <= MAX_KEY_CHARS:
-        raise InvalidValueError(Problem("Idempotency-Key", f"must have 1 to {MAX_KEY_CHARS} characters"))
-    return key
+    return in_body if in_header is None else in_header
 
 
 async def submit(services: Services, acceptance: Acceptance) -> str:

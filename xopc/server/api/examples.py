@@ -1,0 +1,138 @@
+"""What the reference shows: one invented conversation, as requests and answers."""
+
+from __future__ import annotations
+
+from attrs import asdict
+
+from xopc.contracts.api import (
+    Health,
+    HealthStatus,
+    MemoryUse,
+    Restart,
+    RestartAccepted,
+    RestartKind,
+    Status,
+    TaskState,
+    TreeNode,
+)
+from xopc.contracts.api_messages import AbortOutcome, AgentAnswer, RunAborted
+from xopc.contracts.api_outbox import OutboundMessage, OutboundPage
+from xopc.contracts.api_sessions import (
+    Session,
+    SessionDetail,
+    SessionMessage,
+    SessionPage,
+    SessionRouting,
+    SessionStatus,
+)
+from xopc.contracts.messages import OutboxState
+from xopc.contracts.operations import PathParameter
+from xopc.contracts.transcript import Role, Usage
+
+_AT = "2026-11-20T10:00:00.000Z"
+_BOOT = "6b1f0c2e"
+_KEY = "main:webchat:default:direct:notes"
+_MESSAGE = "msg_019aa1b2-7c3d-7e4f-8a5b-0c1d2e3f4a5b"
+_REPLY = "Hello! How can I help?"
+_RUN = "0f6c2c6e-8f0e-4c55-9a3b-0e3c1c0a7a11"
+
+KEY = PathParameter("The key of a session, as it is or percent-encoded; `agent:` before it is left out.", _KEY)
+MESSAGE_ID = PathParameter("What `POST /api/message` answered as `message_id`.", _MESSAGE)
+
+HEALTHY = Health(HealthStatus.HEALTHY, 3600, "xopc-gateway", "0.1.0", _BOOT, 3, 4100, 4101, _AT)
+STOPPING = Health(HealthStatus.STOPPING, 3600, "xopc-gateway", "0.1.0", _BOOT, 3, 4100, 4101, _AT)
+STATUS = Status(
+    health=HEALTHY,
+    port=18790,
+    addresses=("127.0.0.1:18790",),
+    auth_mode="token",
+    config_path="/home/ann/.xopc/xopc.json",
+    state_dir="/home/ann/.xopc",
+    last_restart=Restart(RestartKind.IN_PROCESS, "a new configuration", _BOOT, 3, _AT, 12),
+    restarts=2,
+    memory=MemoryUse(41_943_040, 39_845_888),
+    connections=1,
+    warnings=(),
+)
+TREE = TreeNode("main", TaskState.RUNNING, _AT, children=(TreeNode("storage", TaskState.RUNNING, _AT),))
+RESTARTING = RestartAccepted("restarting", _BOOT, 3)
+
+TO_A_CHAT = {"message": {"channel": "telegram", "chat_id": "123456", "content": "Hello"}}
+QUEUED = {"status": "ok", "message_id": _MESSAGE}
+ANSWERED = {"status": "ok", "reply": _REPLY}
+
+TO_THE_AGENT: dict[str, object] = {
+    "message": {"message": "Hello"},
+    "in a session": {"message": "Hello", "session": "notes", "onBusy": "reject"},
+}
+AGENT_ANSWER = AgentAnswer("ok", _REPLY, "notes", _KEY, _RUN, Usage(12, 8), "openai/gpt-6-luna")
+RUN_OF = {"run": {"runId": _RUN}}
+ABORTED = RunAborted(AbortOutcome(True))
+RUN_EVENT = {"id": "2", "event": "token", "data": '{"type":"token","content":"Hello!"}'}
+BROADCAST_EVENT = {"id": f"{_BOOT}-18", "event": "session.updated", "data": f'{{"key":"{_KEY}"}}'}
+LOG_EVENT = {
+    "id": "app-2026-11-20.log-4711",
+    "event": "log",
+    "data": f'{{"timestamp":"{_AT}","level":"info","message":"Restarted.","module":"xopc.gateway"}}',
+}
+CHANGED = {"agents": {"defaults": {"temperature": 0.5}}}
+
+SESSION = Session(
+    key=_KEY,
+    name=None,
+    status=SessionStatus.ACTIVE,
+    tags=(),
+    created_at=_AT,
+    updated_at=_AT,
+    last_accessed_at=_AT,
+    message_count=1,
+    estimated_tokens=2,
+    compacted_count=0,
+    source_channel="webchat",
+    source_chat_id="notes",
+    routing=SessionRouting("main", "webchat", "default", "direct", "notes", None),
+    model=None,
+)
+SESSION_DETAIL = SessionDetail(
+    **asdict(SESSION, recurse=False),
+    messages=(
+        SessionMessage(
+            seq=1,
+            role=Role.USER,
+            content="Hello",
+            timestamp=_AT,
+            tool_call_id=None,
+            tool_calls=(),
+            tool_name=None,
+            is_error=False,
+            name=None,
+            run_id=_RUN,
+            model=None,
+            usage=None,
+        ),
+    ),
+)
+SESSION_PAGE = SessionPage((SESSION,), total=12, limit=1, offset=0, has_more=True)
+
+DEAD_LETTERS = OutboundPage(
+    (
+        OutboundMessage(
+            id=_MESSAGE,
+            channel="telegram",
+            account_id="default",
+            chat_id="123456",
+            thread_id=None,
+            content="Hello",
+            state=OutboxState.DEAD,
+            created_at=_AT,
+            attempts=1,
+            next_attempt_at=None,
+            parts_sent=0,
+            last_error="chat not found",
+            possible_duplicate=False,
+        ),
+    ),
+    limit=50,
+    offset=0,
+    has_more=False,
+)
