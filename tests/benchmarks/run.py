@@ -43,6 +43,7 @@ def main() -> None:
         "start": start_up(repeats),
         "memory": idle_memory(),
         "throughput": throughput(rounds, seconds),
+        "door": door(rounds, seconds),
         "in_process_restart": in_process_restart(20 if quick else 50),
         "crash": crash(repeats),
         "turns": turns(2 if quick else 5, 80 if quick else 400),
@@ -53,10 +54,10 @@ def main() -> None:
 
 
 @contextmanager
-def gateway() -> Generator[Gateway]:
-    """A ready gateway in a temporary home."""
+def gateway(**auth: str) -> Generator[Gateway]:
+    """A ready gateway in a temporary home, with a token unless told otherwise."""
     with tempfile.TemporaryDirectory() as directory:
-        write_config(Path(directory), {"gateway": {"auth": {"token": TOKEN}}})
+        write_config(Path(directory), {"gateway": {"auth": auth or {"token": TOKEN}}})
         started = Gateway(Path(directory), "--port", "0")
         try:
             yield started.wait_until_ready()
@@ -154,6 +155,29 @@ def throughput(rounds: int, seconds: float) -> dict[str, Any]:
         }
         for name, runs in seen.items()
     } | {"promised": {"health ratio_to_stock": 1.5}}
+
+
+def door(rounds: int, seconds: float) -> dict[str, Any]:
+    """Requests per second of one GET with a credential, as a program and as a page, against mode `none`."""
+    page = {"Origin": "http://localhost:3000"}
+    with gateway(mode="none") as open_one, gateway() as guarded:
+        targets: dict[str, tuple[Gateway, dict[str, str]]] = {
+            "none": (open_one, {}),
+            "authenticated": (guarded, BEARER),
+            "none_from_a_page": (open_one, page),
+            "authenticated_from_a_page": (guarded, BEARER | page),
+        }
+        seen: dict[str, list[Throughput]] = {name: [] for name in targets}
+        for _ in range(rounds):
+            for name, (asked, headers) in targets.items():
+                seen[name].append(measure(asked.port, "/api/tree", headers, connections=32, seconds=seconds))
+    return {
+        "authenticated_ratio_to_none": round(statistics.median(pairwise(seen["authenticated"], seen["none"])), 2),
+        "from_a_page_ratio_to_none": round(
+            statistics.median(pairwise(seen["authenticated_from_a_page"], seen["none_from_a_page"])), 2
+        ),
+        "promised": {"authenticated_ratio_to_none": 0.85},
+    }
 
 
 def in_process_restart(count: int) -> dict[str, Any]:

