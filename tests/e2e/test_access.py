@@ -194,8 +194,10 @@ def test_the_tree_is_the_running_one(gateway: Gateway) -> None:
     assert {child["name"] for child in tree["children"]} == {
         "storage",
         "orders",
+        "addresses",
         "tls",
         "server",
+        "config watcher",
         "generation",
         "alive",
     }

@@ -20,6 +20,7 @@ from xopc.contracts.api_headers import IdempotencyHeaders
 from xopc.contracts.convert import JsonObject, keys_of
 from xopc.contracts.errors import Failure
 from xopc.contracts.schemas import Schemas
+from xopc.contracts.whole import whole_of
 from xopc.server.api import ROUTES
 from xopc.server.headers import SECURITY_HEADERS
 from xopc.server.routes import Route
@@ -169,6 +170,8 @@ def test_a_body_that_is_not_as_it_should_be_is_refused_by_every_route(gateway: G
 def test_each_key_of_a_body_is_refused_with_its_path_where_its_value_is_of_another_type(
     gateway: Gateway, route: Route
 ) -> None:
+    if whole_of(cast("type", route.request)) is not None:
+        return  # an object of any keys
     for key, schema, components in attributes(route.request):
         validator: Any = Draft202012Validator({**schema, "components": {"schemas": components}})
         for value in OF_EACH_TYPE:

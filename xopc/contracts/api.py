@@ -7,6 +7,8 @@ from enum import Enum
 from attrs import field, frozen
 from attrs.validators import max_len, optional
 
+from xopc.contracts.convert import LIMITS
+
 
 class HealthStatus(Enum):
     """How the gateway is, in one word."""
@@ -152,11 +154,14 @@ class LimiterStatus:
     """The first hundred."""
 
 
+_ADDRESS = {"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}, {"type": "null"}]}
+
+
 @frozen
 class UnlockRequest:
     """`POST /api/auth/unlock`."""
 
-    client: str | None = field(default=None, validator=optional(max_len(100)))
+    client: str | None = field(default=None, validator=optional(max_len(100)), metadata={LIMITS: _ADDRESS})
     """An IP address; without one, all clients."""
 
 

@@ -12,7 +12,7 @@ from attrs import field, frozen
 from attrs.validators import and_, ge, le, max_len, optional
 
 from xopc.contracts.api_sessions import Direction
-from xopc.contracts.convert import spelled
+from xopc.contracts.convert import LIMITS, spelled
 
 MAX_LINES = 1000
 """Of one page."""
@@ -55,7 +55,8 @@ def _is_instant(_: object, __: attrs.Attribute[str | None], text: str | None) ->
 
 
 def _moment(key: str) -> str | None:
-    return field(default=None, validator=_is_instant, metadata=spelled(key))
+    # The schema names the form that tools know how to make; what else ISO 8601 allows is taken all the same.
+    return field(default=None, validator=_is_instant, metadata={**spelled(key), LIMITS: {"format": "date-time"}})
 
 
 def _word() -> str | None:

@@ -13,6 +13,7 @@ from xopc.contracts.limits import PATH_TEXT
 from xopc.contracts.operations import JSON, Operation
 from xopc.contracts.schemas import Schemas
 from xopc.contracts.stand_in import stand_in
+from xopc.contracts.whole import whole_of
 
 
 def parameters(operation: Operation, schemas: Schemas) -> list[JsonObject]:
@@ -28,7 +29,8 @@ def request_body(operation: Operation, schemas: Schemas) -> JsonObject:
     """The body of an operation that takes one."""
     cls = cast("type[attrs.AttrsInstance]", operation.request)
     schema = schemas.refer(cls, sent=False)
-    needed = any(attribute.default is attrs.NOTHING for attribute in attrs.fields(cls))
+    # No body counts as `{}`, which is good where no key is needed.
+    needed = whole_of(cls) is None and any(attribute.default is attrs.NOTHING for attribute in attrs.fields(cls))
     return {"required": needed, "content": {JSON: {"schema": schema, **_examples(operation, schema, schemas)}}}
 
 
