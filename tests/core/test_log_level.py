@@ -2,15 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.fakes.clock import Clock
 from xopc.core.log_level import LEVELS, LevelSwitch
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

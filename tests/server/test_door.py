@@ -9,6 +9,7 @@ from attrs import evolve
 from hypothesis import given, settings as examples, strategies as st
 from structlog.testing import capture_logs
 
+from tests.fakes.clock import Clock
 from tests.fakes.door import TOKEN, policy
 from xopc.contracts.access_settings import AccessToken
 from xopc.contracts.auth import AuthMode, RateLimit, Scope
@@ -23,13 +24,6 @@ WRONG = "another-invented-token-98765"
 LISTED = "https://desk.example.com"
 SETTINGS = GatewaySettings(cors_origins=(LISTED,), trusted_proxies=("10.0.0.0/8",))
 TOKENS = (AccessToken("reader", sha256(READER.encode()).hexdigest(), (Scope.READ,)),)
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def make_door(mode: AuthMode = AuthMode.TOKEN, limit: RateLimit = RateLimit(), **changes: object) -> Door:  # noqa: B008  frozen

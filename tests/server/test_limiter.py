@@ -4,18 +4,11 @@ import pytest
 from attrs import evolve
 from hypothesis import given, strategies as st
 
+from tests.fakes.clock import Clock
 from xopc.contracts.auth import RateLimit
 from xopc.server.limiter import MAX_KEYS, Limiter, is_of, key_of
 
 LIMIT = RateLimit(max_attempts=3, window_seconds=100, block_seconds=30)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

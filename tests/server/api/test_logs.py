@@ -10,6 +10,7 @@ import pytest
 from quart_trio import QuartTrio
 
 from tests.fakes.asgi import ask
+from tests.fakes.clock import Clock
 from tests.fakes.door import open_door
 from tests.fakes.generation import BEARER, Generation
 from xopc.core.log_level import LevelSwitch
@@ -18,14 +19,6 @@ from xopc.server.gate import Gate
 from xopc.server.services import Logs
 
 READS = ("", "/files", "/stats", "/levels", "/modules", "/dir", "/level")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
