@@ -61,7 +61,7 @@ def _resolve_accepted(environ: Mapping[str, str], flags: Flags, refused: ConfigE
     kept = datetime.fromtimestamp(copy.stat().st_mtime, UTC)
     refusal = (
         f"{paths.config_path} does not validate ({_first_problem(refused)}); serving with the copy of "
-        f"{kept:%Y-%m-%d %H:%M} UTC that was last accepted. Mend the file, then: xopc gateway restart"
+        f"{kept:%Y-%m-%d %H:%M} UTC that was last accepted. Mend the file, and it takes effect"
     )
     return evolve(resolved, refusal=refusal, warnings=(refusal, *resolved.warnings))
 

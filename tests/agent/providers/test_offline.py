@@ -54,7 +54,7 @@ async def test_it_tells_only_once_how_to_connect_a_model() -> None:
     assert "To connect a model:" not in await answer("hi", first, "hi")
     assert await answer("hi", first, "What is love?") == (
         "Your question arrived: “What is love?”. I cannot answer it: no language model is connected, and I am only "
-        "what is built in. Connecting a model takes a key and `xopc gateway restart`; /help says what works without."
+        "what is built in. Connecting a model takes a key in the configuration; /help says what works without."
     )
 
 

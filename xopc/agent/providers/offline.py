@@ -75,7 +75,7 @@ class OfflineProvider:
             "To connect a model:\n"
             f'1. Put its key into {self.config_path}: {{"providers": {{"openai": "sk-…"}}}}. For Ollama, or another '
             f"server that speaks like OpenAI, write {self.models_path} instead.\n"
-            "2. Run `xopc gateway restart`.\n"
+            "2. The first takes effect by itself; after the second run `xopc gateway restart`.\n"
             "docs/how-to/connect-a-model.md has it step by step, with examples.\n\n"
             "Until then I know what time it is, and /help, /status, /new and /model."
         )
@@ -85,7 +85,7 @@ _WORKS = (
     "This is xopc, and all of the way from you to me and back works: your message was stored, answered and delivered. "
     "What is missing is a language model, so do not expect conversation yet."
 )
-_REMINDER = "Connecting a model takes a key and `xopc gateway restart`; /help says what works without."
+_REMINDER = "Connecting a model takes a key in the configuration; /help says what works without."
 
 
 def _was_told(messages: Sequence[Message]) -> bool:

@@ -37,7 +37,7 @@ _TOLD_BY_BOTH = {"hand-over", "configuration"}
 _CURES = {
     "storage": "It goes on by itself once the disk does. See: xopc gateway logs",
     "log": "It goes on by itself once the disk does.",
-    "configuration": "Mend the file, then: xopc gateway restart",
+    "configuration": "Mend the file: it takes effect by itself. If gateway.reload.mode is off: xopc gateway restart",
     "hand-over": "Mend what it says, then: xopc gateway restart --wait 30s",
 }
 
