@@ -212,7 +212,7 @@ def _of_origins(origins: tuple[str, ...], on_network: bool) -> Iterator[AuditFin
             CheckId.NO_EXPLICIT_ORIGINS,
             Severity.CRITICAL,
             "No web origin is named, and the gateway is on a network",
-            "Pages of the gateway's own host may use the API, and what that is called is up to whoever asks.",
+            "Until one is named, pages of this machine alone may use the API, and which others shall is undecided.",
             "Name in gateway.corsOrigins the pages that may, such as https://desk.example.com.",
         )
 
@@ -244,7 +244,7 @@ def _of_transport(binding: Binding, on_network: bool, has_tls: bool) -> Iterator
             Severity.WARN,
             "The gateway is on a network without TLS",
             "Credentials and conversations can be read by whoever is between it and its clients.",
-            "Reach it through a tunnel or a proxy that speaks HTTPS, or set gateway.bind to loopback or tailnet.",
+            "Set gateway.tls, or put a tunnel or a proxy that speaks HTTPS before it, or bind to loopback or tailnet.",
         )
     if _is_everywhere(binding):
         yield AuditFinding(
@@ -260,7 +260,7 @@ def _of_transport(binding: Binding, on_network: bool, has_tls: bool) -> Iterator
             Severity.WARN,
             "This machine has no address in a tailnet",
             f"gateway.bind is tailnet, and the gateway listens at {binding.hosts[0]} alone.",
-            "Connect this machine to the tailnet, then: xopc gateway restart",
+            "Connect this machine to the tailnet: the gateway moves there by itself.",
         )
 
 
