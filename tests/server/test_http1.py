@@ -303,6 +303,8 @@ async def test_part_of_a_head_is_noticed() -> None:
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 20_000, 431),
         (HANDSHAKE.replace(b"Version: 13", b"Version: 12"), 400),
         (HANDSHAKE + b"\x81\x80\x00\x00\x00\x00", 400),
+        (HANDSHAKE.replace(b"\r\n\r\n", b"\r\nSec-WebSocket-Protocol: \xff\r\n\r\n"), 400),
+        (HANDSHAKE.replace(b"\r\n\r\n", b"\r\nSec-WebSocket-Extensions: \xff\r\n\r\n"), 400),
     ],
     ids=[
         "not ASCII",
@@ -315,6 +317,8 @@ async def test_part_of_a_head_is_noticed() -> None:
         "large head",
         "old WebSocket",
         "early frame",
+        "protocol not ASCII",
+        "extension not ASCII",
     ],
 )
 async def test_what_is_not_understood_is_refused_with_the_envelope(request_bytes: bytes, status: int) -> None:

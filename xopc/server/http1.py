@@ -134,9 +134,11 @@ class Http1(H11Protocol):
                 await trio.lowlevel.checkpoint()  # as above: a stream of chunks
 
     async def _check_protocol(self, event: h11.Request) -> None:
-        """HTTP/1 only: an `Upgrade: h2c` is ignored, and the preface of HTTP/2 is malformed."""
+        """HTTP/1 only: an `Upgrade: h2c` is ignored, and the preface of HTTP/2 malformed. A handshake is ASCII."""
         if not event.http_version.startswith(b"1."):
             raise h11.RemoteProtocolError("Not HTTP/1", error_status_hint=HTTPStatus.BAD_REQUEST)
+        if any(name.startswith(b"sec-websocket-") and not value.isascii() for name, value in event.headers):
+            raise h11.RemoteProtocolError("Not ASCII", error_status_hint=HTTPStatus.BAD_REQUEST)
 
     async def _send_error_response(self, status_code: int) -> None:
         await self.refuse(status_code)
