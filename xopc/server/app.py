@@ -28,7 +28,7 @@ from xopc.contracts.operations import JSON
 from xopc.server.answers import answered, failed, written
 from xopc.server.api import ROUTES
 from xopc.server.auth import Principal
-from xopc.server.body import BODY_SECONDS, MAX_BODY_BYTES, check_head, read_body
+from xopc.server.body import BODY_SECONDS, MAX_BODY_BYTES, check_head, has_two_ends, read_body
 from xopc.server.cors import for_page, for_preflight, is_preflight
 from xopc.server.door import Door
 from xopc.server.gate import Gate
@@ -165,7 +165,8 @@ class _App(QuartTrio):
         response.headers.extend(SECURITY_HEADERS)
         if "Origin" in request.headers:
             response.headers.extend(for_page(self._door.open_to(request.scope)))
-        if self._gate.is_shut:
+        # RFC 9112, section 6.1: what follows such a request may have been a part of it, to a proxy.
+        if self._gate.is_shut or has_two_ends(request.headers):
             response.headers["Connection"] = "close"
         return response
 
