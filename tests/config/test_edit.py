@@ -345,6 +345,8 @@ def test_messages_for_clients_name_no_path(desk: Desk) -> None:
     with pytest.raises(ConfigError) as caught:
         resolve(desk.environ, Flags())
     assert editor.without_path(str(caught.value)) == "xopc.json\n  $.gateway.port: must be 1 to 65535"
+    beside = editor.resolved.paths.config_path.parent / "tls" / "key.pem"
+    assert editor.without_path(f"{beside} cannot be read") == "tls/key.pem cannot be read"
 
 
 # ------------------------------------------------------------------- always

@@ -7,6 +7,7 @@ only then written.
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import NoReturn
@@ -99,7 +100,8 @@ class Editor:
 
     def without_path(self, text: str) -> str:
         """A message for clients, who learn no path of a file."""
-        return text.replace(str(self.resolved.paths.config_path), self.resolved.paths.config_path.name)
+        path = self.resolved.paths.config_path
+        return text.replace(str(path), path.name).replace(f"{path.parent}{os.sep}", "")
 
     # -------------------------------------------------------------- helpers
 
