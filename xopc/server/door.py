@@ -25,7 +25,14 @@ from xopc.contracts.errors import Failure, XopcError
 from xopc.server.auth import Credentials, Denial, Headers, Principal, decide
 from xopc.server.client_address import Client, Proxies, client_of
 from xopc.server.limiter import Limiter, key_of
-from xopc.server.origin import Names, browser_of, machine_names, refused_host
+from xopc.server.origin import (
+    FOREIGN_SITES,
+    UNNAMED_PAGES,
+    Names,
+    browser_of,
+    machine_names,
+    refused_host,
+)
 
 LOCAL_KEY_HEADER = b"x-xopc-local-key"
 """Shows that a command on this machine may read the state directory. It opens nothing, but is not blocked."""
@@ -98,13 +105,16 @@ class Door:
         browser = self._browser(knock, host, client)
         if policy.credentials.everybody is not None:
             return policy.credentials.everybody
+        if browser is None and takes_token_in_query and "token" in query:
+            browser = UNNAMED_PAGES
         key = None if self._is_exempt(headers, client, browser) else key_of(client.network, browser)
         if key is not None and (seconds := self.limiter.seconds_left(key)):
             message = f"Too many wrong credentials came from this client. Try again in {seconds} s."
             raise XopcError(Failure.RATE_LIMITED, message, retry_after=seconds)
         decision = decide(policy.credentials, headers, query, required, takes_token_in_query=takes_token_in_query)
         if not isinstance(decision, Denial):
-            if key is not None:
+            # Whoever may do less could else guess for ever at what opens more.
+            if key is not None and decision and decision.scope.includes(Scope.ADMIN):
                 self.limiter.forgive(key)
             return decision
         if decision.is_guess:
@@ -134,6 +144,8 @@ class Door:
     def _browser(self, knock: Knock, host: str, client: Client) -> str | None:
         origin = _value(knock["headers"], b"origin")
         if not origin:
+            if _value(knock["headers"], b"sec-fetch-site").strip().lower() in FOREIGN_SITES:
+                raise XopcError(Failure.FORBIDDEN, "Origin not allowed. A page asks that does not tell its origin.")
             return None
         browser = browser_of(origin, host, client, self._policy.names)
         if browser is None:
