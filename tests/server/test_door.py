@@ -16,6 +16,7 @@ from xopc.contracts.errors import Failure, XopcError
 from xopc.contracts.settings import GatewaySettings
 from xopc.server.auth import Principal
 from xopc.server.door import Door, Knock, Policy
+from xopc.server.restraint import LINES
 
 LOCAL_KEY = b"ab" * 32
 READER = "an-invented-token-for-a-reader"
@@ -195,6 +196,17 @@ def test_a_page_under_a_foreign_name_does_not_lock_programs_out() -> None:
     door = make_door()
     assert guess(door, 9, knock("127.0.0.1", host="evil.example.com", x_api_key=WRONG)) == [403] * 9
     assert outcome(door, knock("127.0.0.1", x_api_key=TOKEN)) == 200
+
+
+def test_refusals_without_end_do_not_fill_the_log() -> None:
+    door = make_door()
+    with capture_logs() as logs:
+        for _ in range(500):
+            outcome(door, knock(host="evil.example.com"))
+            outcome(door, knock(origin="https://evil.example.com"))
+        assert len(logs) == LINES
+        outcome(door, knock(x_api_key=WRONG))
+    assert logs[-1]["event"] == "A wrong credential was presented."
 
 
 def in_url(door: Door, token: str, asked: Knock) -> int:

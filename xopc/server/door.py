@@ -33,6 +33,7 @@ from xopc.server.origin import (
     machine_names,
     refused_host,
 )
+from xopc.server.restraint import Restraint
 
 LOCAL_KEY_HEADER = b"x-xopc-local-key"
 """Shows that a command on this machine may read the state directory. It opens nothing, but is not blocked."""
@@ -74,6 +75,7 @@ class Door:
         self._policy = policy
         self._local_key = local_key
         self._has_told_of_proxy = False
+        self._restraint = Restraint(clock)
         self.limiter = Limiter(policy.limit, clock)
 
     def use(self, policy: Policy) -> None:
@@ -100,7 +102,7 @@ class Door:
         client = client_of(_peer(knock), headers, policy.proxies)
         host = _value(headers, b"host")
         if why := refused_host(host, policy.names):
-            _log.warn("A request under a foreign name was refused.", host=host[:200], client=client.address)
+            self._tell_refusal("A request under a foreign name was refused.", host=host[:200], client=client.address)
             raise XopcError(Failure.FORBIDDEN, why)
         browser = self._browser(knock, host, client)
         if policy.credentials.everybody is not None:
@@ -150,7 +152,7 @@ class Door:
         browser = browser_of(origin, host, client, self._policy.names)
         if browser is None:
             shown = origin if len(origin) <= 200 else f"{origin[:200]}…"
-            _log.warn(
+            self._tell_refusal(
                 "A web page was refused.", origin=shown, host=host[:200], path=knock["path"], client=client.address
             )
             cure = f'If "{shown}" is yours, add it to gateway.corsOrigins.'
@@ -165,6 +167,12 @@ class Door:
             return True
         shown = _value(headers, LOCAL_KEY_HEADER).encode("latin1")
         return bool(shown) and self._local_key is not None and compare_digest(shown, self._local_key)
+
+    def _tell_refusal(self, what: str, **fields: object) -> None:
+        """In the log, unless there are so many that they would fill the disk: they cost whoever causes them nothing."""
+        left_out = self._restraint.left_out()
+        if left_out is not None:
+            _log.warn(what, **fields, **({"left_out": left_out} if left_out else {}))
 
     def _tell_guess(self, knock: Knock, client: Client, browser: str | None, failures: int) -> None:
         limit = self.limiter.limit
