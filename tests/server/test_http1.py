@@ -335,6 +335,17 @@ async def test_what_is_not_understood_is_refused_with_the_envelope(request_bytes
         assert peer.is_closed
 
 
+@pytest.mark.parametrize("odd", [b"2.0\r\nHost: localhost", b"1.1\r\nHost: localhost\r\nSec-WebSocket-Key: \xff"])
+async def test_a_head_that_is_not_understood_is_refused_without_a_body(odd: bytes) -> None:
+    with capture_logs() as logs:
+        async with speaking_to(hello) as peer:
+            head, _, body = (await peer.say(b"HEAD / HTTP/" + odd + b"\r\n\r\n")).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 400 ")
+            assert body == b""
+            assert peer.is_closed
+    assert logs == []
+
+
 async def test_an_answer_to_what_was_refused_half_way_comes_to_nothing() -> None:
     async def app(_scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         while (await receive())["type"] != "http.disconnect":
