@@ -304,6 +304,13 @@ def test_a_disk_that_fails_changes_nothing_and_is_told(
     assert desk.told[-1] is None
 
 
+def test_a_certificate_that_does_not_serve_is_refused_before_anything_is_written(desk: Desk) -> None:
+    message = refused(
+        desk, {"gateway": {"tls": {"certPath": "none.pem", "keyPath": "none.key"}}}, Failure.INVALID_REQUEST
+    )
+    assert message.startswith("$.gateway.tls.certPath: none.pem cannot be read")
+
+
 # ------------------------------------------------------------------- undone
 
 

@@ -20,6 +20,7 @@ from xopc.config.parse import NotJsonError
 from xopc.config.patch import patched
 from xopc.config.resolve import Flags, Resolved, weigh
 from xopc.config.sent import is_same
+from xopc.config.setup import with_certificate
 from xopc.config.substitute import substitute
 from xopc.config.view import Hides, effective, masked
 from xopc.config.write import create_document, is_read_only, replace_document, text_of, write_private
@@ -131,11 +132,14 @@ class Editor:
         paths = self.resolved.paths
         try:
             document = read_document(content)
-            auth = weigh(paths, document, str(paths.config_path), self.environ, self.flags).auth
+            resolved = weigh(paths, document, str(paths.config_path), self.environ, self.flags)
+            auth = with_certificate(resolved).auth
         except NotJsonError as error:
             raise InvalidValueError(Problem("$", str(error))) from None
         except ConfigError as error:
             raise XopcError(Failure.INVALID_REQUEST, self.without_path("; ".join(map(str, error.problems)))) from None
+        except OSError as error:
+            self._fail(error)
         if auth.mode is AuthMode.TOKEN and auth.secret is None and not _lacks_token(shown):
             what = "there would be none, and a new one that nobody knows would be generated: send one"
             raise InvalidValueError(Problem("$.gateway.auth.token", what))
@@ -155,8 +159,8 @@ class Editor:
         try:
             if document is None:
                 written = create_document(path, values)
-            elif written := path.read_bytes() == document.content:
-                replace_document(path, values)
+            else:
+                written = replace_document(path, values, document.content)
         except FileNotFoundError:
             return False
         except OSError as error:
