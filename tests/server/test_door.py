@@ -290,6 +290,19 @@ def test_row_218_without_the_limiter_nobody_is_blocked() -> None:
     assert guess(door, 20) == [401] * 20
 
 
+def test_whose_token_was_taken_back_is_admitted_no_more() -> None:
+    door = make_door()
+    reader, owner = knock(x_api_key=READER), knock(x_api_key=TOKEN)
+    assert door.still_admits(reader, {}, Scope.READ)
+    assert not door.still_admits(reader, {}, Scope.ADMIN)
+    assert door.still_admits(knock(), {"token": READER}, Scope.READ, takes_token_in_query=True)
+    door.use(policy(TOKEN, settings=SETTINGS))
+    assert not door.still_admits(reader, {}, Scope.READ)
+    assert not door.still_admits(knock(), {"token": READER}, Scope.READ, takes_token_in_query=True)
+    assert door.still_admits(owner, {}, Scope.READ)
+    assert door.still_admits(reader, {}, None)
+
+
 def test_another_policy_holds_at_once_and_forgets_no_block() -> None:
     door = make_door()
     guess(door, 5)

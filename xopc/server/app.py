@@ -65,7 +65,8 @@ def _view(gate: Gate, door: Door, route: Route) -> Callable[..., Awaitable[Respo
         result = await _serve(gate, door, route, current_request, path)
         match result:
             case EventStream():
-                return streamed(result, has_body=current_request.method != "HEAD")
+                is_admitted = _admission(door, route, current_request)
+                return streamed(result, is_admitted, has_body=current_request.method != "HEAD")
             case Answer():
                 return answered(result.status, result.value)
             case str() if route.media_type != JSON:
@@ -107,6 +108,12 @@ async def _serve(gate: Gate, door: Door, route: Route, request: Request, path: M
 def _admit(door: Door, route: Route, request: Request, query: Mapping[str, str]) -> Principal | None:
     knock = cast("HTTPScope", request.scope)
     return door.admit(knock, query, route.scope, takes_token_in_query=route.takes_token_in_query)
+
+
+def _admission(door: Door, route: Route, request: Request) -> Callable[[], bool]:
+    """Whether the caller's credential still counts, whenever that is asked."""
+    knock, query = cast("HTTPScope", request.scope), _query(request, route)
+    return lambda: door.still_admits(knock, query, route.scope, takes_token_in_query=route.takes_token_in_query)
 
 
 def _query(request: Request, route: Route) -> Mapping[str, str]:

@@ -123,6 +123,14 @@ class Door:
             self._tell_guess(knock, client, browser, self.limiter.count(key) if key else 0)
         raise XopcError(decision.failure, decision.message)
 
+    def still_admits(
+        self, knock: Knock, query: Mapping[str, str], required: Scope | None, *, takes_token_in_query: bool = False
+    ) -> bool:
+        """Whether the credential of a caller who was let in would do so now: it may have been taken back."""
+        credentials, headers = self._policy.credentials, knock["headers"]
+        decision = decide(credentials, headers, query, required, takes_token_in_query=takes_token_in_query)
+        return not isinstance(decision, Denial)
+
     def open_to(self, knock: Knock) -> str | None:
         """The origin of the page that asks, where it may read the answer; None where no page asks, or a foreign one."""
         origin = _value(knock["headers"], b"origin")
