@@ -127,10 +127,10 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, *, max_connections: int | None = None, **patience: float) -> AsyncGenerator[Served]:
+async def serving(app: ASGIApp, **patience: float) -> AsyncGenerator[Served]:
     """`app` on a server of its own, on loopback; cancelled with the block."""
     with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
-        server = Server(app, max_connections=max_connections, **patience)
+        server = Server(app, **patience)
         async with trio.open_nursery() as nursery:
             await nursery.start(server.run, [listener])
             yield Served(server, listener, listener.getsockname()[1], nursery)

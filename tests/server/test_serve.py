@@ -139,10 +139,11 @@ async def test_a_full_table_of_descriptors_is_survived_and_logged_once(clock: Mo
 
 async def test_whoever_asks_for_nothing_gives_way_where_there_is_no_room(clock: MockClock) -> None:
     async with (
-        serving(hello, max_connections=3) as served,
+        serving(hello) as served,
         await served.connect() as used,
         await served.connect() as old,
     ):
+        served.server.max_connections = 3
         await used.get()
         async with await served.connect() as young:
             await served.until_connections(3)
@@ -158,7 +159,8 @@ async def test_whoever_asks_for_nothing_gives_way_where_there_is_no_room(clock: 
 
 async def test_where_all_are_served_there_is_no_room_for_a_newcomer(clock: MockClock) -> None:
     slow = Slow()
-    async with serving(slow, max_connections=1) as served, await served.connect() as busy:
+    async with serving(slow) as served, await served.connect() as busy:
+        served.server.max_connections = 1
         await busy.say(GET)
         await slow.asked.wait()
         async with await served.connect() as newcomer:

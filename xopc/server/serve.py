@@ -50,12 +50,8 @@ class Server:
         keep_alive_seconds: float = 75,
         write_seconds: float = 3,
         head_seconds: float = 20,
-        max_connections: int | None = None,
     ) -> None:
-        """Deadlines of a client: between two requests, to go on reading, and for the head of a request.
-
-        `max_connections` are those open at once; without it as many as the process has descriptors for.
-        """
+        """Deadlines of a client: between two requests, to go on reading, and for the head of a request."""
         self._app = app
         self._patience = Patience(keep_alive_seconds, head_seconds, write_seconds)
         self._rules = Rules()
@@ -64,8 +60,8 @@ class Server:
         self._tls: ssl.SSLContext | None = None
         self._accepting = trio.CancelScope()
         self._has_accepted_all = trio.Event()
-        self.max_connections = _room() if max_connections is None else max_connections
-        """At once."""
+        self.max_connections = _room()
+        """At once: as many as the process has descriptors for. May be set."""
         self._is_full = False
         self._connections: dict[Connection, None] = {}
         """The oldest first."""
