@@ -304,6 +304,13 @@ def test_a_disk_that_fails_changes_nothing_and_is_told(
     assert desk.told[-1] is None
 
 
+def test_a_certificate_that_does_not_serve_is_refused_before_anything_is_written(desk: Desk) -> None:
+    message = refused(
+        desk, {"gateway": {"tls": {"certPath": "none.pem", "keyPath": "none.key"}}}, Failure.INVALID_REQUEST
+    )
+    assert message.startswith("$.gateway.tls.certPath: none.pem cannot be read")
+
+
 # ------------------------------------------------------------------- undone
 
 
@@ -345,6 +352,8 @@ def test_messages_for_clients_name_no_path(desk: Desk) -> None:
     with pytest.raises(ConfigError) as caught:
         resolve(desk.environ, Flags())
     assert editor.without_path(str(caught.value)) == "xopc.json\n  $.gateway.port: must be 1 to 65535"
+    beside = editor.resolved.paths.config_path.parent / "tls" / "key.pem"
+    assert editor.without_path(f"{beside} cannot be read") == "tls/key.pem cannot be read"
 
 
 # ------------------------------------------------------------------- always

@@ -96,6 +96,29 @@ def test_a_failed_write_changes_nothing(file: Path, monkeypatch: pytest.MonkeyPa
     assert names(file.parent) == {"xopc.json"}
 
 
+def test_what_somebody_has_saved_meanwhile_is_not_replaced(file: Path) -> None:
+    file.write_text('{"mine": 1}')
+    assert not replace_document(file, {"a": 1}, expected=b"{}")
+    assert file.read_text() == '{"mine": 1}'
+    assert names(file.parent) == {"xopc.json"}
+    assert replace_document(file, {"a": 1}, expected=b'{"mine": 1}')
+    assert json.loads(file.read_text()) == {"a": 1}
+
+
+def test_what_somebody_saves_while_the_disk_writes_is_not_replaced(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text("{}")
+    sync = os.fsync
+
+    def save_by_hand(descriptor: int) -> None:
+        sync(descriptor)
+        file.write_text('{"mine": 1}')
+
+    monkeypatch.setattr(os, "fsync", save_by_hand)
+    assert not replace_document(file, {"a": 1})
+    assert file.read_text() == '{"mine": 1}'
+    assert names(file.parent) == {"xopc.json"}
+
+
 def test_what_json_can_hold_but_utf_8_cannot_is_kept(file: Path) -> None:
     values = json.loads('{"a": "\\ud800"}')
     assert create_document(file, values)

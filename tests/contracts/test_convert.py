@@ -13,6 +13,7 @@ from xopc.contracts.access_settings import AuthSettings, RateLimitSettings
 from xopc.contracts.api import RestartRequest, TaskState, TreeNode
 from xopc.contracts.auth import AuthMode
 from xopc.contracts.convert import (
+    MAX_PROBLEMS,
     MAX_UNKNOWN_KEYS,
     camel,
     closest,
@@ -319,6 +320,13 @@ def test_a_flood_of_unknown_keys_is_cut_short() -> None:
     found = unknown_keys(value, Sample)
     assert len(found) == MAX_UNKNOWN_KEYS
     assert all(len(str(problem)) < 200 for problem in found)
+
+
+def test_a_flood_of_bad_values_is_cut_short() -> None:
+    value = {"bindings": [{"agentId": 1}] * 10_000}
+    with pytest.raises(InvalidValueError) as caught:
+        structure(value, Settings)
+    assert len(caught.value.problems) == MAX_PROBLEMS
 
 
 @pytest.mark.parametrize(

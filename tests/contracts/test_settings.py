@@ -106,6 +106,11 @@ def test_no_two_agents_share_an_id() -> None:
         AgentsSettings(list=(AgentEntry("a"), AgentEntry("b"), AgentEntry("a")))
 
 
+@pytest.mark.timeout(5)  # minutes, if each were looked for among all
+def test_very_many_agents_are_compared_in_no_time() -> None:
+    assert len(AgentsSettings(list=tuple(AgentEntry(f"a{number}") for number in range(50_000))).list) == 50_000
+
+
 @pytest.mark.parametrize(
     ("agents", "default"),
     [

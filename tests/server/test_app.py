@@ -335,6 +335,16 @@ async def test_one_connection_carries_several_requests(app: QuartTrio) -> None:
     assert [head[:3] for head in heads] == [b"200", b"202", b"401"]
 
 
+async def test_what_follows_a_body_with_two_ends_is_no_request(app: QuartTrio) -> None:
+    restart = ("POST /api/restart HTTP/1.1", "Host: localhost", f"X-Api-Key: {TOKEN}", "Content-Length: 6")
+    smuggled = message("GET /api/status HTTP/1.1", "Host: localhost", f"X-Api-Key: {TOKEN}")
+    async with listening(app) as port:
+        received = await exchange(port, message(*restart, "Transfer-Encoding: chunked") + b"0\r\n\r\n" + smuggled)
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert received.count(b"HTTP/1.1 ") == 1
+    assert b"\r\nconnection: close" in received
+
+
 async def test_head_has_the_length_of_the_body_but_no_body(app: QuartTrio) -> None:
     async with listening(app) as port:
         received = await exchange(port, message("HEAD /openapi.json HTTP/1.1", "Host: localhost", "Connection: close"))

@@ -17,6 +17,7 @@ from xopc.contracts.errors import Failure, XopcError
 from xopc.contracts.settings import GatewaySettings
 from xopc.server.auth import Principal
 from xopc.server.door import Door, Knock, Policy
+from xopc.server.restraint import LINES
 
 LOCAL_KEY = b"ab" * 32
 READER = "an-invented-token-for-a-reader"
@@ -191,6 +192,55 @@ def test_a_page_under_a_foreign_name_does_not_lock_programs_out() -> None:
     assert outcome(door, knock("127.0.0.1", x_api_key=TOKEN)) == 200
 
 
+def test_refusals_without_end_do_not_fill_the_log() -> None:
+    door = make_door()
+    with capture_logs() as logs:
+        for _ in range(500):
+            outcome(door, knock(host="evil.example.com"))
+            outcome(door, knock(origin="https://evil.example.com"))
+        assert len(logs) == LINES
+        outcome(door, knock(x_api_key=WRONG))
+    assert logs[-1]["event"] == "A wrong credential was presented."
+
+
+def in_url(door: Door, token: str, asked: Knock) -> int:
+    """The status of a route that takes a token in the URL."""
+    try:
+        door.admit(asked, {"token": token}, Scope.READ, takes_token_in_query=True)
+    except XopcError as error:
+        return error.failure.http.value
+    return 200
+
+
+def test_pictures_of_a_hostile_page_lock_nobody_out() -> None:
+    door = make_door()
+    picture = knock("127.0.0.1", sec_fetch_site="cross-site", sec_fetch_mode="no-cors")
+    assert [in_url(door, WRONG, picture) for _ in range(9)] == [403] * 9
+    assert in_url(door, TOKEN, knock("127.0.0.1", sec_fetch_site="same-origin")) == 200
+    of_an_old_browser = knock("127.0.0.1")
+    assert [in_url(door, WRONG, of_an_old_browser) for _ in range(6)] == [401] * 5 + [429]
+    assert in_url(door, TOKEN, of_an_old_browser) == 429
+    assert outcome(door, knock("127.0.0.1", x_api_key=TOKEN)) == 200
+
+
+@pytest.mark.parametrize(
+    ("site", "status"), [("cross-site", 403), ("Same-Site", 403), ("same-origin", 200), ("none", 200)]
+)
+def test_a_page_of_another_origin_that_hides_it_is_refused_in_every_mode(site: str, status: int) -> None:
+    asked = knock(sec_fetch_site=site, x_api_key=TOKEN)
+    assert outcome(make_door(), asked) == status
+    assert outcome(make_door(AuthMode.NONE), asked) == status
+    assert outcome(make_door(), knock(sec_fetch_site=site, x_api_key=TOKEN, origin=LISTED)) == 200
+
+
+def test_a_token_that_may_do_less_clears_no_count() -> None:
+    door = make_door()
+    for _ in range(4):
+        assert outcome(door, knock(x_api_key=WRONG)) == 401
+        assert outcome(door, knock(x_api_key=READER)) == 200
+    assert guess(door, 2) == [401, 429]
+
+
 def test_what_was_not_compared_is_not_counted() -> None:
     door = make_door()
     for _ in range(20):
@@ -232,6 +282,19 @@ def test_loopback_may_be_exempt_and_its_browsers_are_not() -> None:
 def test_row_218_without_the_limiter_nobody_is_blocked() -> None:
     door = make_door(limit=RateLimit(enabled=False))
     assert guess(door, 20) == [401] * 20
+
+
+def test_whose_token_was_taken_back_is_admitted_no_more() -> None:
+    door = make_door()
+    reader, owner = knock(x_api_key=READER), knock(x_api_key=TOKEN)
+    assert door.still_admits(reader, {}, Scope.READ)
+    assert not door.still_admits(reader, {}, Scope.ADMIN)
+    assert door.still_admits(knock(), {"token": READER}, Scope.READ, takes_token_in_query=True)
+    door.use(policy(TOKEN, settings=SETTINGS))
+    assert not door.still_admits(reader, {}, Scope.READ)
+    assert not door.still_admits(knock(), {"token": READER}, Scope.READ, takes_token_in_query=True)
+    assert door.still_admits(owner, {}, Scope.READ)
+    assert door.still_admits(reader, {}, None)
 
 
 def test_another_policy_holds_at_once_and_forgets_no_block() -> None:

@@ -303,6 +303,8 @@ async def test_part_of_a_head_is_noticed() -> None:
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 20_000, 431),
         (HANDSHAKE.replace(b"Version: 13", b"Version: 12"), 400),
         (HANDSHAKE + b"\x81\x80\x00\x00\x00\x00", 400),
+        (HANDSHAKE.replace(b"\r\n\r\n", b"\r\nSec-WebSocket-Protocol: \xff\r\n\r\n"), 400),
+        (HANDSHAKE.replace(b"\r\n\r\n", b"\r\nSec-WebSocket-Extensions: \xff\r\n\r\n"), 400),
     ],
     ids=[
         "not ASCII",
@@ -315,6 +317,8 @@ async def test_part_of_a_head_is_noticed() -> None:
         "large head",
         "old WebSocket",
         "early frame",
+        "protocol not ASCII",
+        "extension not ASCII",
     ],
 )
 async def test_what_is_not_understood_is_refused_with_the_envelope(request_bytes: bytes, status: int) -> None:
@@ -329,6 +333,17 @@ async def test_what_is_not_understood_is_refused_with_the_envelope(request_bytes
         assert b"\r\nx-content-type-options: nosniff" in head
         assert json.loads(body)["error"]["code"] == "INVALID_REQUEST"
         assert peer.is_closed
+
+
+@pytest.mark.parametrize("odd", [b"2.0\r\nHost: localhost", b"1.1\r\nHost: localhost\r\nSec-WebSocket-Key: \xff"])
+async def test_a_head_that_is_not_understood_is_refused_without_a_body(odd: bytes) -> None:
+    with capture_logs() as logs:
+        async with speaking_to(hello) as peer:
+            head, _, body = (await peer.say(b"HEAD / HTTP/" + odd + b"\r\n\r\n")).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 400 ")
+            assert body == b""
+            assert peer.is_closed
+    assert logs == []
 
 
 async def test_an_answer_to_what_was_refused_half_way_comes_to_nothing() -> None:

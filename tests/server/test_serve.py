@@ -137,6 +137,51 @@ async def test_a_full_table_of_descriptors_is_survived_and_logged_once(clock: Mo
             assert (await wire.get()).body == b"hello"
 
 
+async def test_whoever_asks_for_nothing_gives_way_where_there_is_no_room(clock: MockClock) -> None:
+    async with (
+        serving(hello) as served,
+        await served.connect() as used,
+        await served.connect() as old,
+    ):
+        served.server.max_connections = 3
+        await used.get()
+        async with await served.connect() as young:
+            await served.until_connections(3)
+            with capture_logs() as logs:
+                async with await served.connect() as newcomer, await served.connect() as another:
+                    assert (await newcomer.get()).body == b"hello"
+                    assert (await another.get()).body == b"hello"
+                    assert await old.rest() == await young.rest() == b""
+                    assert served.server.connections == 3
+            assert [line["event"][:31] for line in logs] == ["There are too many connections;"]
+            assert (await used.get()).body == b"hello"
+
+
+async def test_where_all_are_served_there_is_no_room_for_a_newcomer(clock: MockClock) -> None:
+    slow = Slow()
+    async with serving(slow) as served, await served.connect() as busy:
+        served.server.max_connections = 1
+        await busy.say(GET)
+        await slow.asked.wait()
+        async with await served.connect() as newcomer:
+            assert await newcomer.rest() == b""
+        slow.go.set()
+        assert (await busy.reply()).body == b"hello"
+        async with await served.connect() as newcomer:
+            assert (await newcomer.get()).body == b"hello"
+
+
+def test_a_part_of_the_descriptors_is_left_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def rooms(soft: int) -> int:
+        def limit(_: int) -> tuple[int, int]:
+            return soft, soft
+
+        monkeypatch.setattr(resource, "getrlimit", limit)
+        return Server(hello).max_connections
+
+    assert [rooms(soft) for soft in (64, 1024, 1_000_000, resource.RLIM_INFINITY)] == [32, 896, 2048, 2048]
+
+
 @contextmanager
 def full_table() -> Generator[None]:
     """No descriptor is left to this process."""

@@ -13,7 +13,7 @@ from attrs import define, field
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.fakes.asgi import ask
-from tests.fakes.door import open_door
+from tests.fakes.door import open_door, policy
 from tests.fakes.generation import BEARER, Generation
 from xopc.contracts.api import Health
 from xopc.contracts.events import Token
@@ -134,6 +134,39 @@ async def test_silence_is_broken_every_fifteen_seconds(
         answer = await ask(build_app(gate, open_door(), (route,)), "GET", "/api/ticks", [BEARER])
     assert answer.body == b": here\n\n: here\n\nevent: a\ndata: {}\n\n"
     assert COMMENT == b": ping\n\n"
+
+
+async def test_a_credential_that_is_taken_back_ends_its_stream_before_the_next_event(
+    gate: Gate, route: Route, ticker: Ticker
+) -> None:
+    door = open_door()
+
+    async def go_on() -> None:
+        ticker.send.send_nowait([Frame("a", {})])
+        await wait_all_tasks_blocked()
+        door.use(policy("the-next-invented-token"))
+        ticker.send.send_nowait([Frame("b", {})])
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(go_on)
+        answer = await ask(build_app(gate, door, (route,)), "GET", "/api/ticks", [BEARER])
+    assert answer.body == b"event: a\ndata: {}\n\n"
+    assert ticker.closed.is_set()
+
+
+async def test_a_credential_that_is_taken_back_ends_its_stream_in_silence_too(
+    gate: Gate, route: Route, ticker: Ticker, autojump_clock: MockClock
+) -> None:
+    door = open_door()
+
+    async def take_back() -> None:
+        await trio.sleep(HEARTBEAT_SECONDS * 1.5)
+        door.use(policy("the-next-invented-token"))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(take_back)
+        answer = await ask(build_app(gate, door, (route,)), "GET", "/api/ticks", [BEARER])
+    assert answer.body == b": here\n\n"
 
 
 async def test_a_client_that_goes_away_closes_its_source(gate: Gate, route: Route, ticker: Ticker) -> None:

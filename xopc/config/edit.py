@@ -7,6 +7,7 @@ only then written.
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import NoReturn
@@ -19,6 +20,7 @@ from xopc.config.parse import NotJsonError
 from xopc.config.patch import patched
 from xopc.config.resolve import Flags, Resolved, weigh
 from xopc.config.sent import is_same
+from xopc.config.setup import with_certificate
 from xopc.config.substitute import substitute
 from xopc.config.view import Hides, effective, masked
 from xopc.config.write import create_document, is_read_only, replace_document, text_of, write_private
@@ -99,7 +101,8 @@ class Editor:
 
     def without_path(self, text: str) -> str:
         """A message for clients, who learn no path of a file."""
-        return text.replace(str(self.resolved.paths.config_path), self.resolved.paths.config_path.name)
+        path = self.resolved.paths.config_path
+        return text.replace(str(path), path.name).replace(f"{path.parent}{os.sep}", "")
 
     # -------------------------------------------------------------- helpers
 
@@ -129,11 +132,14 @@ class Editor:
         paths = self.resolved.paths
         try:
             document = read_document(content)
-            auth = weigh(paths, document, str(paths.config_path), self.environ, self.flags).auth
+            resolved = weigh(paths, document, str(paths.config_path), self.environ, self.flags)
+            auth = with_certificate(resolved).auth
         except NotJsonError as error:
             raise InvalidValueError(Problem("$", str(error))) from None
         except ConfigError as error:
             raise XopcError(Failure.INVALID_REQUEST, self.without_path("; ".join(map(str, error.problems)))) from None
+        except OSError as error:
+            self._fail(error)
         if auth.mode is AuthMode.TOKEN and auth.secret is None and not _lacks_token(shown):
             what = "there would be none, and a new one that nobody knows would be generated: send one"
             raise InvalidValueError(Problem("$.gateway.auth.token", what))
@@ -153,8 +159,8 @@ class Editor:
         try:
             if document is None:
                 written = create_document(path, values)
-            elif written := path.read_bytes() == document.content:
-                replace_document(path, values)
+            else:
+                written = replace_document(path, values, document.content)
         except FileNotFoundError:
             return False
         except OSError as error:

@@ -37,20 +37,25 @@ def create_document(path: Path, values: JsonObject) -> bool:
     return True
 
 
-def replace_document(path: Path, values: JsonObject) -> None:
+def replace_document(path: Path, values: JsonObject, expected: bytes | None = None) -> bool:
     """Write the file anew, and keep what it was as the newest of ten backups, all readable by the owner alone.
 
-    A symbolic link stays one: the file that it points to is replaced.
+    A symbolic link stays one: the file that it points to is replaced. False where there is something else in it than
+    `expected`, which is looked at last, when all is on the disk: what somebody has just saved is not lost.
 
     Raises:
         OSError: it cannot be written; the file is as it was.
     """
     target = path.resolve()
-    with _written(target, target.read_bytes()) as backup, _written(target, text_of(values)) as finished:
+    before = target.read_bytes()
+    with _written(target, before) as backup, _written(target, text_of(values)) as finished:
+        if target.read_bytes() != (before if expected is None else expected):
+            return False
         _rotate(target)
         backup.replace(_backup(target, 0))
         finished.replace(target)
         _sync_directory(target.parent)
+    return True
 
 
 def text_of(values: JsonObject) -> bytes:

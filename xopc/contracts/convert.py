@@ -41,13 +41,15 @@ LIMITS = "limits"
 
 MAX_UNKNOWN_KEYS = 20
 """So many are named; a hostile body could hold a hundred thousand."""
+MAX_PROBLEMS = 100
+"""Likewise of the values that do not fit."""
 
 
 def structure(value: object, kind: type[T]) -> T:
     """A value of JSON as a `kind`, such as the body of a request.
 
     Raises:
-        InvalidValueError: with every problem and its path, unknown keys among them.
+        InvalidValueError: with each problem and its path, unknown keys among them; the first of very many.
     """
     result, problems = _attempt(value, kind)
     problems += unknown_keys(value, kind)
@@ -60,7 +62,7 @@ def structure_known(value: object, kind: type[T]) -> tuple[T, tuple[Problem, ...
     """As `structure`, but unknown keys are left out, and come back beside the result.
 
     Raises:
-        InvalidValueError: with every other problem and its path.
+        InvalidValueError: with each other problem and its path; the first of very many.
     """
     result, problems = _attempt(value, kind)
     if problems:
@@ -72,7 +74,7 @@ def restore(value: object, kind: type[T]) -> T:
     """What `unstructure` once made of a `kind`. Unknown keys, of another version, are left out without a search.
 
     Raises:
-        InvalidValueError: with every other problem and its path.
+        InvalidValueError: with each other problem and its path; the first of very many.
     """
     result, problems = _attempt(value, kind)
     if problems:
@@ -129,7 +131,7 @@ def _attempt(value: object, kind: type[T]) -> tuple[T | None, tuple[Problem, ...
     try:
         return _CONVERTER.structure(value, kind), ()
     except (ClassValidationError, _MismatchError) as error:
-        return None, tuple(_problems(error, "$"))
+        return None, tuple(islice(_problems(error, "$"), MAX_PROBLEMS))
 
 
 def _problems(error: Exception, path: str) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ Attribute names are the file's keys in snake case (`customBindHost` is `custom_b
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from enum import Enum
 
@@ -203,8 +204,7 @@ class AgentEntry:
 
 
 def _have_different_ids(_: object, __: object, entries: tuple[AgentEntry, ...]) -> None:
-    ids = [entry.id for entry in entries]
-    if twice := {agent_id for agent_id in ids if ids.count(agent_id) > 1}:
+    if twice := {agent_id for agent_id, count in Counter(entry.id for entry in entries).items() if count > 1}:
         raise ValueError(f"names the agent {min(twice)} twice: keep one")
 
 

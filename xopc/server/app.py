@@ -28,7 +28,7 @@ from xopc.contracts.operations import JSON
 from xopc.server.answers import answered, failed, written
 from xopc.server.api import ROUTES
 from xopc.server.auth import Principal
-from xopc.server.body import BODY_SECONDS, MAX_BODY_BYTES, check_head, read_body
+from xopc.server.body import BODY_SECONDS, MAX_BODY_BYTES, check_head, has_two_ends, read_body
 from xopc.server.cors import for_page, for_preflight, is_preflight
 from xopc.server.door import Door
 from xopc.server.gate import Gate
@@ -65,7 +65,8 @@ def _view(gate: Gate, door: Door, route: Route) -> Callable[..., Awaitable[Respo
         result = await _serve(gate, door, route, current_request, path)
         match result:
             case EventStream():
-                return streamed(result, has_body=current_request.method != "HEAD")
+                is_admitted = _admission(door, route, current_request)
+                return streamed(result, is_admitted, has_body=current_request.method != "HEAD")
             case Answer():
                 return answered(result.status, result.value)
             case str() if route.media_type != JSON:
@@ -107,6 +108,12 @@ async def _serve(gate: Gate, door: Door, route: Route, request: Request, path: M
 def _admit(door: Door, route: Route, request: Request, query: Mapping[str, str]) -> Principal | None:
     knock = cast("HTTPScope", request.scope)
     return door.admit(knock, query, route.scope, takes_token_in_query=route.takes_token_in_query)
+
+
+def _admission(door: Door, route: Route, request: Request) -> Callable[[], bool]:
+    """Whether the caller's credential still counts, whenever that is asked."""
+    knock, query = cast("HTTPScope", request.scope), _query(request, route)
+    return lambda: door.still_admits(knock, query, route.scope, takes_token_in_query=route.takes_token_in_query)
 
 
 def _query(request: Request, route: Route) -> Mapping[str, str]:
@@ -165,7 +172,8 @@ class _App(QuartTrio):
         response.headers.extend(SECURITY_HEADERS)
         if "Origin" in request.headers:
             response.headers.extend(for_page(self._door.open_to(request.scope)))
-        if self._gate.is_shut:
+        # RFC 9112, section 6.1: what follows such a request may have been a part of it, to a proxy.
+        if self._gate.is_shut or has_two_ends(request.headers):
             response.headers["Connection"] = "close"
         return response
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Container
 from typing import NoReturn, TypeVar
 
 from quart import Request
@@ -30,11 +31,16 @@ def check_head(request: Request) -> None:
     """
     if len(request.headers.getlist("Content-Type")) > 1:
         raise XopcError(Failure.INVALID_REQUEST, "The request has more than one Content-Type. Send one.")
-    if "Content-Length" in request.headers and "Transfer-Encoding" in request.headers:
+    if has_two_ends(request.headers):
         raise XopcError(Failure.INVALID_REQUEST, "The request has Content-Length and Transfer-Encoding. Send one.")
     has_body = request.content_length or "Transfer-Encoding" in request.headers
     if request.method in _WITHOUT_BODY and has_body:
         raise XopcError(Failure.INVALID_REQUEST, f"{request.method} takes no body. Send what is asked in the query.")
+
+
+def has_two_ends(headers: Container[str]) -> bool:
+    """Whether there are two ways to find the end of the body; `headers` knows their names in any case."""
+    return "Content-Length" in headers and "Transfer-Encoding" in headers
 
 
 async def read_body(request: Request, kind: type[T]) -> T:

@@ -164,6 +164,13 @@ class Connection:
         if self._phase is _Phase.LINGER or (self._phase is _Phase.QUIET and self._is_silent()):
             self._reading.cancel()
 
+    def give_way(self) -> bool:
+        """End at once, for want of room, where no request is under way. Whether it does, and did not before."""
+        if self._phase is _Phase.REQUEST or self._reading.cancel_called:
+            return False
+        self._reading.cancel()
+        return True
+
     def bequeath(self, heir: Heir) -> None:
         """Pass the connection on as soon as it is quiet, at once if so already; it then ends here.
 

@@ -25,7 +25,15 @@ from xopc.contracts.errors import Failure, XopcError
 from xopc.server.auth import Credentials, Denial, Headers, Principal, decide
 from xopc.server.client_address import Client, Proxies, client_of
 from xopc.server.limiter import Limiter, key_of
-from xopc.server.origin import Names, browser_of, machine_names, refused_host
+from xopc.server.origin import (
+    FOREIGN_SITES,
+    UNNAMED_PAGES,
+    Names,
+    browser_of,
+    machine_names,
+    refused_host,
+)
+from xopc.server.restraint import Restraint
 
 LOCAL_KEY_HEADER = b"x-xopc-local-key"
 """Shows that a command on this machine may read the state directory. It opens nothing, but is not blocked."""
@@ -67,6 +75,7 @@ class Door:
         self._policy = policy
         self._local_key = local_key
         self._has_told_of_proxy = False
+        self._restraint = Restraint(clock)
         self.limiter = Limiter(policy.limit, clock)
 
     def use(self, policy: Policy) -> None:
@@ -93,23 +102,34 @@ class Door:
         client = client_of(_peer(knock), headers, policy.proxies)
         host = _value(headers, b"host")
         if why := refused_host(host, policy.names):
-            _log.warn("A request under a foreign name was refused.", host=host[:200], client=client.address)
+            self._tell_refusal("A request under a foreign name was refused.", host=host[:200], client=client.address)
             raise XopcError(Failure.FORBIDDEN, why)
         browser = self._browser(knock, host, client)
         if policy.credentials.everybody is not None:
             return policy.credentials.everybody
+        if browser is None and takes_token_in_query and "token" in query:
+            browser = UNNAMED_PAGES
         key = None if self._is_exempt(headers, client, browser) else key_of(client.network, browser)
         if key is not None and (seconds := self.limiter.seconds_left(key)):
             message = f"Too many wrong credentials came from this client. Try again in {seconds} s."
             raise XopcError(Failure.RATE_LIMITED, message, retry_after=seconds)
         decision = decide(policy.credentials, headers, query, required, takes_token_in_query=takes_token_in_query)
         if not isinstance(decision, Denial):
-            if key is not None:
+            # Whoever may do less could else guess for ever at what opens more.
+            if key is not None and decision and decision.scope.includes(Scope.ADMIN):
                 self.limiter.forgive(key)
             return decision
         if decision.is_guess:
             self._tell_guess(knock, client, browser, self.limiter.count(key) if key else 0)
         raise XopcError(decision.failure, decision.message)
+
+    def still_admits(
+        self, knock: Knock, query: Mapping[str, str], required: Scope | None, *, takes_token_in_query: bool = False
+    ) -> bool:
+        """Whether the credential of a caller who was let in would do so now: it may have been taken back."""
+        credentials, headers = self._policy.credentials, knock["headers"]
+        decision = decide(credentials, headers, query, required, takes_token_in_query=takes_token_in_query)
+        return not isinstance(decision, Denial)
 
     def open_to(self, knock: Knock) -> str | None:
         """The origin of the page that asks, where it may read the answer; None where no page asks, or a foreign one."""
@@ -134,11 +154,13 @@ class Door:
     def _browser(self, knock: Knock, host: str, client: Client) -> str | None:
         origin = _value(knock["headers"], b"origin")
         if not origin:
+            if _value(knock["headers"], b"sec-fetch-site").strip().lower() in FOREIGN_SITES:
+                raise XopcError(Failure.FORBIDDEN, "Origin not allowed. A page asks that does not tell its origin.")
             return None
         browser = browser_of(origin, host, client, self._policy.names)
         if browser is None:
             shown = origin if len(origin) <= 200 else f"{origin[:200]}…"
-            _log.warn(
+            self._tell_refusal(
                 "A web page was refused.", origin=shown, host=host[:200], path=knock["path"], client=client.address
             )
             cure = f'If "{shown}" is yours, add it to gateway.corsOrigins.'
@@ -153,6 +175,12 @@ class Door:
             return True
         shown = _value(headers, LOCAL_KEY_HEADER).encode("latin1")
         return bool(shown) and self._local_key is not None and compare_digest(shown, self._local_key)
+
+    def _tell_refusal(self, what: str, **fields: object) -> None:
+        """In the log, unless there are so many that they would fill the disk: they cost whoever causes them nothing."""
+        left_out = self._restraint.left_out()
+        if left_out is not None:
+            _log.warn(what, **fields, **({"left_out": left_out} if left_out else {}))
 
     def _tell_guess(self, knock: Knock, client: Client, browser: str | None, failures: int) -> None:
         limit = self.limiter.limit

@@ -71,6 +71,8 @@ class Http1(H11Protocol):
 
     config: Rules
     _held = b""
+    _refuses_head = False
+    """Whether a `HEAD` is refused, whose answer has no body."""
 
     @property
     def has_next_request(self) -> bool:
@@ -134,9 +136,11 @@ class Http1(H11Protocol):
                 await trio.lowlevel.checkpoint()  # as above: a stream of chunks
 
     async def _check_protocol(self, event: h11.Request) -> None:
-        """HTTP/1 only: an `Upgrade: h2c` is ignored, and the preface of HTTP/2 is malformed."""
-        if not event.http_version.startswith(b"1."):
-            raise h11.RemoteProtocolError("Not HTTP/1", error_status_hint=HTTPStatus.BAD_REQUEST)
+        """HTTP/1 only: an `Upgrade: h2c` is ignored, and the preface of HTTP/2 malformed. A handshake is ASCII."""
+        is_handshake_odd = any(n.startswith(b"sec-websocket-") and not value.isascii() for n, value in event.headers)
+        if is_handshake_odd or not event.http_version.startswith(b"1."):
+            self._refuses_head = event.method == b"HEAD"
+            raise h11.RemoteProtocolError("Not understood", error_status_hint=HTTPStatus.BAD_REQUEST)
 
     async def _send_error_response(self, status_code: int) -> None:
         await self.refuse(status_code)
@@ -145,7 +149,8 @@ class Http1(H11Protocol):
         body = refusal(status, message)
         headers = [*self.config.response_headers("h11"), *refusal_headers(body), _CLOSE]
         await self._send_h11_event(h11.Response(status_code=status, headers=headers))
-        await self._send_h11_event(h11.Data(data=body))
+        if not self._refuses_head:
+            await self._send_h11_event(h11.Data(data=body))
 
 
 def refusal(status: int, message: str | None = None) -> bytes:

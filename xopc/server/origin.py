@@ -22,7 +22,11 @@ DOCKER_HOST = "host.docker.internal"
 LOCAL_PAGES = "loopback"
 SAME_HOST = "same-host"
 ALL_PAGES = "*"
-"""These stand for many pages: whoever may choose his page freely must not have a fresh count for each."""
+UNNAMED_PAGES = "unnamed"
+"""These stand for many pages: whoever may choose his page freely must not have a fresh count for each. The last is
+whoever shows a token in the URL, which any page can have a browser do, with `<img src>`, and without its origin."""
+FOREIGN_SITES = frozenset({"cross-site", "same-site"})
+"""What `Sec-Fetch-Site` says of a page of another origin (Fetch Metadata, section 2.3)."""
 
 
 @frozen

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import resource
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 import structlog
 import trio
@@ -28,6 +30,11 @@ TICK_SECONDS = 1.0
 """Between two looks at the deadlines of all connections."""
 PAUSE_SECONDS = 0.1
 """Before the next try, when the system has no room for another connection."""
+
+MAX_CONNECTIONS = 2048
+"""At once, each of some 50 KiB. Beyond that those that ask for nothing give way."""
+SPARE_DESCRIPTORS = 128
+"""Of the process's limit, or half of it, are left to files, models and channels."""
 
 _NOT_LISTENING = (errno.EBADF, errno.EINVAL, errno.ENOTSOCK)
 _log: FilteringBoundLogger = structlog.get_logger("xopc.server")
@@ -53,7 +60,11 @@ class Server:
         self._tls: ssl.SSLContext | None = None
         self._accepting = trio.CancelScope()
         self._has_accepted_all = trio.Event()
-        self._connections: set[Connection] = set()
+        self.max_connections = _room()
+        """At once: as many as the process has descriptors for. May be set."""
+        self._is_full = False
+        self._connections: dict[Connection, None] = {}
+        """The oldest first."""
         self._nursery: trio.Nursery | None = None
         self._heir: Heir | None = None
         self._parted = trio.lowlevel.ParkingLot()
@@ -215,7 +226,24 @@ class Server:
                     await trio.sleep(PAUSE_SECONDS)
                     continue
                 has_room = True
-                self._open(client, address, nursery)
+                if self._make_room():
+                    self._open(client, address, nursery)
+                else:
+                    client.close()
+
+    def _make_room(self) -> bool:
+        """Whether there is room for one more connection, if need be in place of one that asks for nothing.
+
+        So nobody keeps others out with connections alone, as long as he has no credential to ask with.
+        """
+        if len(self._connections) < self.max_connections:
+            return True
+        if not self._is_full:
+            self._is_full = True
+            what = "There are too many connections; those that ask for nothing give way to new ones."
+            _log.warn(what, connections=len(self._connections))
+        strangers = (connection for connection in self._connections if connection.is_new)
+        return any(connection.give_way() for connection in chain(strangers, self._connections))
 
     def _accept_last(self, listener: socket.socket, nursery: trio.Nursery) -> None:
         """Serve whoever waits at a listener that is given up.
@@ -243,7 +271,7 @@ class Server:
         tls = None if is_adopted else self._tls
         rules = self._rules if tls is None else self._secure_rules
         connection = Connection(client, address[:2], self._app, rules, self._patience, tls=tls, is_adopted=is_adopted)
-        self._connections.add(connection)
+        self._connections[connection] = None
         nursery.start_soon(self._serve, connection, name="connection")
         return connection
 
@@ -251,7 +279,9 @@ class Server:
         try:
             await connection.run()
         finally:
-            self._connections.remove(connection)
+            del self._connections[connection]
+            if len(self._connections) <= self.max_connections // 2:
+                self._is_full = False
             if not self._connections:
                 self._parted.unpark_all()
 
@@ -262,3 +292,9 @@ class Server:
             for connection in self._connections:
                 if connection.deadline <= now:
                     connection.expire()
+
+
+def _room() -> int:
+    """How many connections the process has descriptors for."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MAX_CONNECTIONS if limit < 0 else min(MAX_CONNECTIONS, max(limit // 2, limit - SPARE_DESCRIPTORS))

@@ -91,9 +91,12 @@ class EventStream:
     """Sent after 15 seconds of silence."""
 
 
-def streamed(stream: EventStream, *, has_body: bool = True) -> TrioResponse:
-    """The response to a request for a stream; without its body, to `HEAD`."""
-    body = _Body(stream) if has_body else b""
+def streamed(stream: EventStream, is_admitted: Callable[[], bool], *, has_body: bool = True) -> TrioResponse:
+    """The response to a request for a stream; without its body, to `HEAD`.
+
+    It ends as soon as it would have something to say to a client that `is_admitted` is not true of any more.
+    """
+    body = _Body(stream, is_admitted) if has_body else b""
     response = TrioResponse(body, HTTPStatus.OK, _HEADERS, content_type=EVENT_STREAM)
     response.timeout = None  # it lasts as long as it lasts
     return response
@@ -102,8 +105,9 @@ def streamed(stream: EventStream, *, has_body: bool = True) -> TrioResponse:
 class _Body(ResponseBody):
     """Quart enters it when the head of the response has been sent, and leaves it in any case."""
 
-    def __init__(self, stream: EventStream) -> None:
+    def __init__(self, stream: EventStream, is_admitted: Callable[[], bool]) -> None:
         self._stream = stream
+        self._is_admitted = is_admitted
         self._opened = stream.open()
         self._source: Source
 
@@ -120,12 +124,12 @@ class _Body(ResponseBody):
         return self
 
     async def __anext__(self) -> bytes:
+        frames: Sequence[Frame] | None = None
         with trio.move_on_after(HEARTBEAT_SECONDS):
             frames = await self._source.receive()
-            if not frames:
-                raise StopAsyncIteration
-            return b"".join(frame.encode() for frame in frames)
-        return self._stream.heartbeat
+        if (frames is not None and not frames) or not self._is_admitted():
+            raise StopAsyncIteration
+        return self._stream.heartbeat if frames is None else b"".join(frame.encode() for frame in frames)
 
 
 def _json(event: str, data: object) -> str:
