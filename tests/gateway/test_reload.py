@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from attrs import define, evolve, field
 
 from xopc.config.accepted import keep_accepted, resolve_or_accepted
@@ -310,6 +311,21 @@ async def test_many_who_ask_at_once_are_all_answered(home: Path, life: Life) -> 
             for _ in range(5):
                 nursery.start_soon(ask)
         assert sorted(outcome.hot for outcome in outcomes) == [()] * 4 + [("gateway.auth.token",)]
+
+
+async def test_whoever_asks_before_it_runs_waits_for_it(home: Path, life: Life) -> None:
+    async with reloadable(home, life, configured()) as world:
+        reloader = Reloader(world.surroundings)
+        await world.write(configured(token=OTHER))
+        async with trio.open_nursery() as nursery:
+
+            async def ask() -> None:
+                assert (await reloader.reload("by hand")).hot == ("gateway.auth.token",)
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(ask)
+            await trio.testing.wait_all_tasks_blocked()
+            await nursery.start(reloader.run)
 
 
 async def test_in_mode_off_a_changed_file_is_left_alone_until_somebody_asks(home: Path, life: Life) -> None:

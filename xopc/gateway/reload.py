@@ -75,6 +75,7 @@ class Reloader:
         self.last: LastReload | None = None
         """How the last reload that found something went."""
         self._nursery: trio.Nursery
+        self._runs = trio.Event()
         self._job = trio.CancelScope()
         self._is_busy = False
         self._is_paused = False
@@ -83,6 +84,7 @@ class Reloader:
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
         """Watch the file, and serve whoever asks, until cancelled."""
         async with trio.open_nursery() as self._nursery:
+            self._runs.set()
             path = self._on.generation().resolved.paths.config_path
             await self._nursery.start(watch, partial(look_at, path), self._debounce_seconds, self._follow_the_file)
             task_status.started()
@@ -95,8 +97,12 @@ class Reloader:
     async def reload(self, reason: str) -> Reloaded:
         """Bring what the file says into effect, and return what came of it. A restart that it takes follows.
 
-        *Cancellation*: the reload goes on.
+        Whoever asks before `run` has begun waits for it: the door is open some milliseconds earlier.
+
+        *Cancellation*: the reload goes on, once it was begun.
         """
+        if not self._runs.is_set():
+            await self._runs.wait()
         request = _Request(reason, is_explicit=True)
         self._nursery.start_soon(self._serve, request)
         await request.done.wait()

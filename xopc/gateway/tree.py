@@ -178,14 +178,14 @@ class Gateway:
         log.info("The gateway is ready.", addresses=self._vitals.identity.addresses, version=xopc.__version__)
 
     async def _say_ready(self) -> None:
-        """A generation serves: its configuration is the one to come back to."""
+        """A generation serves: its configuration is the one to come back to, and kept before anybody hears of it."""
         resolved = self._generation.resolved
         settings = resolved.settings.gateway
         self._watch.seconds = settings.watchdog_seconds
-        self._home.line.say(contract.READY, settings.watchdog_seconds, int(settings.standby))
         self._home.problems.reporter(problems.CONFIGURATION)(resolved.refusal)
         if resolved.refusal is None and (warning := await trio.to_thread.run_sync(keep_accepted, resolved)):
             log.warn(warning)
+        self._home.line.say(contract.READY, settings.watchdog_seconds, int(settings.standby))
 
     async def _say_alive(self, *, task_status: trio.TaskStatus[None]) -> None:
         """Tell the supervisor, and the watch in this process, that the event loop turns."""
