@@ -37,8 +37,9 @@ def create_document(path: Path, values: JsonObject) -> bool:
     return True
 
 
-def replace_document(path: Path, values: JsonObject) -> None:
-    """Write the file anew, and keep what it was as the newest of ten backups, all readable by the owner alone.
+def replace_document(path: Path, values: JsonObject, known: bytes) -> bool:
+    """Write the file anew, and keep what it was as the newest of ten backups, all readable by the owner alone; False
+    where its content is not what is `known` of it any more, since somebody else has changed it.
 
     A symbolic link stays one: the file that it points to is replaced.
 
@@ -46,11 +47,15 @@ def replace_document(path: Path, values: JsonObject) -> None:
         OSError: it cannot be written; the file is as it was.
     """
     target = path.resolve()
-    with _written(target, target.read_bytes()) as backup, _written(target, text_of(values)) as finished:
+    with _written(target, known) as backup, _written(target, text_of(values)) as finished:
+        # At the last moment: to bring both to the disk takes milliseconds, in which an editor may save.
+        if target.read_bytes() != known:
+            return False
         _rotate(target)
         backup.replace(_backup(target, 0))
         finished.replace(target)
         _sync_directory(target.parent)
+    return True
 
 
 def text_of(values: JsonObject) -> bytes:
