@@ -126,6 +126,18 @@ async def test_in_mode_hot_a_move_waits_and_is_told_until_it_is_taken_back(home:
         assert world.codes() == []
 
 
+@pytest.mark.parametrize(("mode", "environ"), [("hot", {}), ("off", {"XOPC_NO_RESPAWN": "1"})])
+async def test_where_a_move_is_left_to_people_nobody_else_is_to_see_to_it(
+    home: Path, life: Life, mode: str, environ: dict[str, str]
+) -> None:
+    async with reloadable(home, life, configured(mode), **environ) as world:
+        await world.reload(configured(mode, port=18999))
+        assert world.reloader.decides_where().port == 18790
+        assert world.generation.resolved.port == 18999
+        await world.reload(configured("hybrid", port=18999))
+        assert world.reloader.decides_where().port == (18790 if environ else 18999)
+
+
 async def test_in_mode_restart_everything_that_matters_takes_one(home: Path, life: Life) -> None:
     async with reloadable(home, life, configured("restart")) as world:
         outcome = await world.reload(configured("restart", token=OTHER))

@@ -138,6 +138,12 @@ class Reloader:
         waiting = self._waiting(generation, generation.resolved)
         self._tell_waiting(waiting if self._must_wait(generation.resolved, waiting) else ())
 
+    def decides_where(self) -> Resolved:
+        """The configuration that says where to listen: the one in force, unless to move there is left to people."""
+        resolved = self._on.generation().resolved
+        moves = make_plan(self._on.bound, resolved).moves
+        return self._on.bound if moves and self._must_wait(resolved, moves) else resolved
+
     # ------------------------------------------------------------ one by one
 
     def _debounce_seconds(self) -> float:

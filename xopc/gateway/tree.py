@@ -169,7 +169,7 @@ class Gateway:
         home.line.say(contract.LISTENING)
         await self._branch.start("alive", self._say_alive)
         watch = partial(watch_addresses, home.places, home.environ, home.problems, self._orders.give)
-        await self._branch.start("addresses", watch, lambda: self._generation.resolved)
+        await self._branch.start("addresses", watch, self._reloader.decides_where)
         await self._say_ready()
         if home.inheritance.heirloom_fd is not None:
             await self._branch.start("heirloom", receive_connections, home.inheritance.heirloom_fd, self._server.adopt)
