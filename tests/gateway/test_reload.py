@@ -348,6 +348,20 @@ async def test_in_mode_off_a_changed_file_is_left_alone_until_somebody_asks(home
         assert (await world.reloader.reload("by hand")).hot == ("gateway.auth.token",)
 
 
+async def test_in_mode_off_a_successor_catches_up_with_what_its_predecessor_was_asked_for(
+    home: Path, life: Life
+) -> None:
+    async with reloadable(home, life, configured()) as world:
+        await world.write(configured(token=OTHER))
+        world.reloader.catch_up()
+        await until(lambda: world.put_in_force)
+        assert world.generation.resolved.auth.secret == OTHER
+        agents = world.generation.agents
+        world.reloader.catch_up()
+        await world.reloader.pause()
+        assert world.generation.agents == agents
+
+
 async def test_a_changed_file_is_followed(home: Path, life: Life) -> None:
     async with reloadable(home, life, WATCHED) as world, life.hub.subscribe() as events:
         await world.write(configured("hybrid", settles=20, port=18999))

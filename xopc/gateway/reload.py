@@ -33,6 +33,7 @@ from xopc.gateway.succession import may_be_succeeded
 from xopc_supervisor import contract
 
 CONFIG_RELOAD = "config.reload"
+CHANGED = "the configuration changed"
 PAUSE_SECONDS = 1.0
 """How long whoever replaces or ends the generation waits for a reload that is under way, before it is cut."""
 INSIDE = "The gateway failed to read its configuration again. Its log says more."
@@ -94,6 +95,10 @@ class Reloader:
         """Bring what the file says into effect, in the background."""
         self._nursery.start_soon(self._serve, _Request(reason, is_explicit=True))
 
+    def catch_up(self) -> None:
+        """Bring into effect, in any mode, what the process before was asked for after this one had read the file."""
+        self._nursery.start_soon(self._serve, _Request(CHANGED, is_explicit=False))
+
     async def reload(self, reason: str) -> Reloaded:
         """Bring what the file says into effect, and return what came of it. A restart that it takes follows.
 
@@ -151,7 +156,7 @@ class Reloader:
 
     async def _follow_the_file(self) -> None:
         if _mode(self._on.generation().resolved) is not ReloadMode.OFF:
-            await self._serve(_Request("the configuration changed", is_explicit=False))
+            await self._serve(_Request(CHANGED, is_explicit=False))
 
     async def _until_idle(self) -> None:
         while self._is_busy:
