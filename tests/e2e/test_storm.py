@@ -208,3 +208,6 @@ def test_a_certificate_that_is_broken_when_the_gateway_crashes_is_waited_for(hom
         return run_xopc("gateway", "status", environ=environ, cwd=home).returncode
 
     until(lambda: status() == 0, "it serves again")
+    info = gateway.lock()
+    assert info is not None
+    assert info.state == "serving", "the file was valid the whole time"

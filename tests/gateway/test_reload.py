@@ -126,16 +126,16 @@ async def test_in_mode_hot_a_move_waits_and_is_told_until_it_is_taken_back(home:
         assert world.codes() == []
 
 
-@pytest.mark.parametrize(("mode", "environ"), [("hot", {}), ("off", {"XOPC_NO_RESPAWN": "1"})])
+@pytest.mark.parametrize(("mode", "no_respawn"), [("hot", "0"), ("off", "1")])
 async def test_where_a_move_is_left_to_people_nobody_else_is_to_see_to_it(
-    home: Path, life: Life, mode: str, environ: dict[str, str]
+    home: Path, life: Life, mode: str, no_respawn: str
 ) -> None:
-    async with reloadable(home, life, configured(mode), **environ) as world:
+    async with reloadable(home, life, configured(mode), XOPC_NO_RESPAWN=no_respawn) as world:
         await world.reload(configured(mode, port=18999))
         assert world.reloader.decides_where().port == 18790
         assert world.generation.resolved.port == 18999
         await world.reload(configured("hybrid", port=18999))
-        assert world.reloader.decides_where().port == (18790 if environ else 18999)
+        assert world.reloader.decides_where().port == (18999 if mode == "hot" else 18790)
 
 
 async def test_in_mode_restart_everything_that_matters_takes_one(home: Path, life: Life) -> None:

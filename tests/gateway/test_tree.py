@@ -129,7 +129,7 @@ async def test_a_refused_reload_does_not_hide_that_the_last_accepted_copy_serves
     keep_accepted(prepare({"XOPC_HOME": str(configured)}, Flags()))
     (configured / ".xopc" / "xopc.json").write_text("{")
     async with running(configured, use_accepted=True) as supervised:
-        await supervised.words("ready")
+        assert await supervised.words("accepted") == ["listening", "ready 30 0 accepted"]
         await supervised.tell("restart reload SIGHUP")
         await trio.sleep(0.3)
         health = await supervised.get("/health")

@@ -187,7 +187,8 @@ class Gateway:
         self._home.problems.reporter(problems.CONFIGURATION)(resolved.refusal)
         if resolved.refusal is None and (warning := await trio.to_thread.run_sync(keep_accepted, resolved)):
             log.warn(warning)
-        self._home.line.say(contract.READY, settings.watchdog_seconds, int(settings.standby))
+        copy = () if resolved.refusal is None else (contract.ACCEPTED,)
+        self._home.line.say(contract.READY, settings.watchdog_seconds, int(settings.standby), *copy)
 
     async def _say_alive(self, *, task_status: trio.TaskStatus[None]) -> None:
         """Tell the supervisor, and the watch in this process, that the event loop turns."""
