@@ -121,6 +121,8 @@ def test_a_file_without_write_permission_is_read_only(file: Path) -> None:
     assert not is_read_only(file)
     file.chmod(0o400)
     assert is_read_only(file)
+    file.unlink()
+    assert not is_read_only(file)
 
 
 def test_a_private_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

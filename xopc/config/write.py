@@ -76,8 +76,16 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 def is_read_only(path: Path) -> bool:
-    """Whether the file's owner has taken its write permission away; replacing it would override that."""
-    return not path.stat().st_mode & 0o200 or not os.access(path, os.W_OK)
+    """Whether the file's owner has taken its write permission away; replacing it would override that. One that has
+    gone is not.
+
+    Raises:
+        OSError: the disk fails.
+    """
+    try:
+        return not path.stat().st_mode & 0o200 or not os.access(path, os.W_OK)
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager
