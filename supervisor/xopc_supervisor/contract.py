@@ -36,9 +36,11 @@ STANDBY = "standby"
 LISTENING = "listening"
 """Child: accepting connections."""
 READY = "ready"
-"""Child: the first phase of start-up is done and it listens; said again after each in-process restart.
-`ready <seconds> <0|1>`: how long it may then stay silent (`gateway.watchdogSeconds`; 0 is for ever), and whether a
-spare is to wait beside it (`gateway.standby`)."""
+"""Child: the first phase of start-up is done and it listens; said again after each in-process restart and reload.
+`ready <seconds> <0|1> [accepted]`: how long it may then stay silent (`gateway.watchdogSeconds`; 0 is for ever), whether
+a spare is to wait beside it (`gateway.standby`), and whether it serves with the configuration that was last accepted,
+because the file does not validate."""
+ACCEPTED = "accepted"
 ALIVE = "alive"
 """Child: its event loop turns."""
 STOPPING = "stopping"

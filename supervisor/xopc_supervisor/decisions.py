@@ -128,9 +128,9 @@ def _on_word(state: State, word: str, detail: str, now: float, policy: Policy) -
 
 def _on_ready(state: State, detail: str, now: float, policy: Policy) -> Decision:
     again = state.phase is Phase.SERVING
-    patience, _, spare = detail.partition(" ")
-    # Whoever restarted in his own process has read the configuration file and found it valid.
-    accepted = state.use_accepted and not again
+    patience, spare, copy = [*detail.split(" "), "", ""][:3]
+    # Whoever was to use the copy does not where the file has been mended meanwhile.
+    accepted = copy == contract.ACCEPTED
     state = state._replace(
         phase=Phase.SERVING,
         deadline=state.deadline if again else None,

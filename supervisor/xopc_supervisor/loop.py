@@ -72,6 +72,7 @@ class Supervisor:
                     time.sleep(DEFECT_SECONDS)  # noqa: TID251 - one that comes again at once must not fill the log
         finally:
             self._leave_nobody()
+            signals.ignore()
         return self._state.exit_code
 
     # ---------------------------------------------------------------- events

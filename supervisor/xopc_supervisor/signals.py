@@ -22,6 +22,12 @@ def catch() -> socket.socket:
     return ours
 
 
+def ignore() -> None:
+    """Let no signal change the end any more: as Python ends it gives them back their effect, which is to kill."""
+    for number in set(HANDLED) - {signal.SIGCHLD}:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def caught(wakeup: socket.socket) -> bytes:
     """The numbers of the signals that have come since the last call, in order."""
     try:

@@ -119,8 +119,7 @@ def test_a_broken_file_gives_way_to_the_copy_and_a_warning_tells(
     assert resolved.refusal is not None
     assert resolved.refusal.startswith(f"{file} does not validate ({problem}")
     assert resolved.refusal.endswith(
-        "; serving with the copy of 2026-01-02 03:04 UTC that was last accepted. "
-        "Mend the file, and it takes effect"
+        "; serving with the copy of 2026-01-02 03:04 UTC that was last accepted. Mend the file, and it takes effect"
     )
     assert resolved.warnings == (resolved.refusal,)
     assert file.read_text() == broken

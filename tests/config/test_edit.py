@@ -266,6 +266,24 @@ def test_a_file_that_is_no_json_is_not_touched(desk: Desk) -> None:
     assert message.startswith("The configuration file is not JSON: line 2")
 
 
+def test_a_file_that_has_gone_is_not_written_anew_from_a_patch_alone(desk: Desk) -> None:
+    editor, away = desk.editor(), desk.file.with_name("away.json")
+    desk.file.rename(away)
+    with pytest.raises(XopcError, match="is gone") as caught:
+        editor.change({"gateway": {"auth": {"token": TOKEN}}}, hides)
+    assert (caught.value.failure, desk.names()) == (Failure.CONFLICT, {"away.json"})
+    away.rename(desk.file)
+    editor.change({"gateway": {"port": 1234}}, hides)
+    assert desk.content["ext"] == {"city": "Oslo"}
+
+
+def test_a_token_that_was_taken_out_by_hand_is_missed_before_anything_is_written(desk: Desk) -> None:
+    editor = desk.editor()
+    desk.write({"ext": {}})
+    message = refused(desk, {"gateway": {"port": 1234}}, Failure.INVALID_REQUEST, editor=editor)
+    assert message.startswith("$.gateway.auth.token: there would be none")
+
+
 def test_a_file_that_is_read_only_is_not_touched(desk: Desk) -> None:
     desk.file.chmod(0o400)
     assert "read-only" in refused(desk, {"gateway": {"port": 1234}}, Failure.FORBIDDEN)
@@ -319,6 +337,7 @@ def test_a_change_can_be_undone(desk: Desk) -> None:
     editor.undo(editor.change({"gateway": {"port": 1234}}, hides))
     assert desk.file.read_bytes() == before
     desk.file.unlink()
+    editor = desk.editor()
     editor.undo(editor.change({"gateway": {"port": 1234}}, hides))
     assert not desk.file.exists()
 
@@ -331,6 +350,15 @@ def test_a_change_that_was_followed_by_another_is_not_undone(desk: Desk) -> None
     assert desk.content["gateway"]["port"] == 1234
     editor.undo(editor.change({}, hides))
     assert desk.content["gateway"]["standby"] is True
+
+
+def test_where_the_file_has_gone_there_is_nothing_to_undo(desk: Desk) -> None:
+    editor = desk.editor()
+    edited = editor.change({"gateway": {"port": 1234}}, hides)
+    desk.file.unlink()
+    editor.undo(edited)
+    assert desk.told == [None]
+    assert not desk.file.exists()
 
 
 def test_an_undoing_that_fails_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,7 @@ def test_a_replaced_file_leaves_its_bytes_as_backup(file: Path) -> None:
     before = b"// mine\r\n{}"
     file.write_bytes(before)
     file.chmod(0o644)
-    replace_document(file, {"a": "é", "b": [1, 1.0, None, True]})
+    replace_document(file, {"a": "é", "b": [1, 1.0, None, True]}, before)
     assert file.read_text() == '{\n  "a": "é",\n  "b": [\n    1,\n    1.0,\n    null,\n    true\n  ]\n}\n'
     backup = file.with_name("xopc.json.bak")
     assert backup.read_bytes() == before
@@ -64,7 +64,7 @@ def test_a_replaced_file_leaves_its_bytes_as_backup(file: Path) -> None:
 def test_ten_backups_are_kept_and_the_oldest_falls_out(file: Path) -> None:
     file.write_text("{}")
     for number in range(1, 13):
-        replace_document(file, {"n": number})
+        replace_document(file, {"n": number}, file.read_bytes())
     assert json.loads(file.read_text()) == {"n": 12}
     backups = [file.with_name("xopc.json.bak"), *(file.with_name(f"xopc.json.bak.{n}") for n in range(1, 10))]
     assert [json.loads(backup.read_text())["n"] for backup in backups] == list(range(11, 1, -1))
@@ -77,7 +77,7 @@ def test_a_link_stays_a_link_and_its_target_is_replaced(tmp_path: Path) -> None:
     target.write_text("{}")
     link = tmp_path / "xopc.json"
     link.symlink_to(target)
-    replace_document(link, {"a": 1})
+    replace_document(link, {"a": 1}, b"{}")
     assert link.is_symlink()
     assert json.loads(target.read_text()) == {"a": 1}
     assert names(target.parent) == {"config.json", "config.json.bak"}
@@ -91,31 +91,31 @@ def test_a_failed_write_changes_nothing(file: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="No space left"):
-        replace_document(file, {"a": 1})
+        replace_document(file, {"a": 1}, b"{}")
     assert file.read_text() == "{}"
     assert names(file.parent) == {"xopc.json"}
 
 
 def test_what_somebody_has_saved_meanwhile_is_not_replaced(file: Path) -> None:
     file.write_text('{"mine": 1}')
-    assert not replace_document(file, {"a": 1}, expected=b"{}")
+    assert not replace_document(file, {"a": 1}, b"{}")
     assert file.read_text() == '{"mine": 1}'
     assert names(file.parent) == {"xopc.json"}
-    assert replace_document(file, {"a": 1}, expected=b'{"mine": 1}')
+    assert replace_document(file, {"a": 1}, b'{"mine": 1}')
     assert json.loads(file.read_text()) == {"a": 1}
 
 
-def test_what_somebody_saves_while_the_disk_writes_is_not_replaced(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_somebody_saves_while_the_new_file_is_brought_to_the_disk_is_kept(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file.write_text("{}")
-    sync = os.fsync
 
-    def save_by_hand(descriptor: int) -> None:
-        sync(descriptor)
-        file.write_text('{"mine": 1}')
+    def edit(_: int) -> None:
+        file.write_text('{"by": "hand"}')
 
-    monkeypatch.setattr(os, "fsync", save_by_hand)
-    assert not replace_document(file, {"a": 1})
-    assert file.read_text() == '{"mine": 1}'
+    monkeypatch.setattr(os, "fsync", edit)
+    assert not replace_document(file, {"a": 1}, b"{}")
+    assert json.loads(file.read_text()) == {"by": "hand"}
     assert names(file.parent) == {"xopc.json"}
 
 
@@ -130,6 +130,8 @@ def test_a_file_without_write_permission_is_read_only(file: Path) -> None:
     assert not is_read_only(file)
     file.chmod(0o400)
     assert is_read_only(file)
+    file.unlink()
+    assert not is_read_only(file)
 
 
 def test_a_private_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

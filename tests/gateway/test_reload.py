@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from attrs import define, evolve, field
 
 from xopc.config.accepted import keep_accepted, resolve_or_accepted
@@ -123,6 +124,18 @@ async def test_in_mode_hot_a_move_waits_and_is_told_until_it_is_taken_back(home:
         assert world.codes() == ["reload"]
         await world.reload(configured("hot"))
         assert world.codes() == []
+
+
+@pytest.mark.parametrize(("mode", "no_respawn"), [("hot", "0"), ("off", "1")])
+async def test_where_a_move_is_left_to_people_nobody_else_is_to_see_to_it(
+    home: Path, life: Life, mode: str, no_respawn: str
+) -> None:
+    async with reloadable(home, life, configured(mode), XOPC_NO_RESPAWN=no_respawn) as world:
+        await world.reload(configured(mode, port=18999))
+        assert world.reloader.decides_where().port == 18790
+        assert world.generation.resolved.port == 18999
+        await world.reload(configured("hybrid", port=18999))
+        assert world.reloader.decides_where().port == (18999 if mode == "hot" else 18790)
 
 
 async def test_in_mode_restart_everything_that_matters_takes_one(home: Path, life: Life) -> None:
@@ -312,12 +325,41 @@ async def test_many_who_ask_at_once_are_all_answered(home: Path, life: Life) -> 
         assert sorted(outcome.hot for outcome in outcomes) == [()] * 4 + [("gateway.auth.token",)]
 
 
+async def test_whoever_asks_before_it_runs_waits_for_it(home: Path, life: Life) -> None:
+    async with reloadable(home, life, configured()) as world:
+        reloader = Reloader(world.surroundings)
+        await world.write(configured(token=OTHER))
+        async with trio.open_nursery() as nursery:
+
+            async def ask() -> None:
+                assert (await reloader.reload("by hand")).hot == ("gateway.auth.token",)
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(ask)
+            await trio.testing.wait_all_tasks_blocked()
+            await nursery.start(reloader.run)
+
+
 async def test_in_mode_off_a_changed_file_is_left_alone_until_somebody_asks(home: Path, life: Life) -> None:
     async with reloadable(home, life, configured(settles=20)) as world:
         await world.write(configured(token=OTHER, settles=20))
         await trio.sleep(1.2)  # two looks
         assert world.put_in_force == []
         assert (await world.reloader.reload("by hand")).hot == ("gateway.auth.token",)
+
+
+async def test_in_mode_off_a_successor_catches_up_with_what_its_predecessor_was_asked_for(
+    home: Path, life: Life
+) -> None:
+    async with reloadable(home, life, configured()) as world:
+        await world.write(configured(token=OTHER))
+        world.reloader.catch_up()
+        await until(lambda: world.put_in_force)
+        assert world.generation.resolved.auth.secret == OTHER
+        agents = world.generation.agents
+        world.reloader.catch_up()
+        await world.reloader.pause()
+        assert world.generation.agents == agents
 
 
 async def test_a_changed_file_is_followed(home: Path, life: Life) -> None:

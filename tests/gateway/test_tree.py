@@ -25,6 +25,13 @@ async def test_it_listens_and_then_is_ready_and_a_stop_ends_it(configured: Path)
     assert supervised.outcomes == [Outcome.STOP]
 
 
+async def test_its_configuration_is_kept_before_it_says_ready(configured: Path) -> None:
+    async with running(configured) as supervised:
+        await supervised.words("ready")
+        assert supervised.home.resolved.paths.accepted.exists()
+        await supervised.tell("stop")
+
+
 async def test_the_loss_of_the_supervisor_is_a_stop(configured: Path) -> None:
     async with running(configured) as supervised:
         await supervised.words("ready")
@@ -122,7 +129,7 @@ async def test_a_refused_reload_does_not_hide_that_the_last_accepted_copy_serves
     keep_accepted(prepare({"XOPC_HOME": str(configured)}, Flags()))
     (configured / ".xopc" / "xopc.json").write_text("{")
     async with running(configured, use_accepted=True) as supervised:
-        await supervised.words("ready")
+        assert await supervised.words("accepted") == ["listening", "ready 30 0 accepted"]
         await supervised.tell("restart reload SIGHUP")
         await trio.sleep(0.3)
         health = await supervised.get("/health")

@@ -248,9 +248,11 @@ def test_a_configuration_that_is_refused_later_gives_way_to_the_last_accepted_on
     again = STARTING._replace(ever_ready=True, failure="$.gateway.port: must be a whole number")
     after, actions = decide(again, Exited(contract.EXIT_CONFIG), NOW, Policy())
     assert actions[-1] == Spawn("crash", "$.gateway.port: must be a whole number", use_accepted=True)
-    ready, _ = decide(after, Said("ready", "30"), NOW, Policy())
+    ready, _ = decide(after, Said("ready", "30 0 accepted"), NOW, Policy())
     assert name(ready) == "degraded"
     assert ready.problem == "$.gateway.port: must be a whole number"
+    mended, _ = decide(after, Said("ready", "30 0"), NOW, Policy())
+    assert (name(mended), mended.problem) == ("serving", "")
 
 
 def test_a_restart_in_the_process_ends_the_reign_of_the_last_accepted_configuration() -> None:

@@ -15,6 +15,21 @@ print(*sorted(signals.caught(wakeup)))
 """
 
 
+ENDING = """
+import signal
+from xopc_supervisor import signals
+signals.catch()
+signals.ignore()
+for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+    assert signal.getsignal(number) is signal.SIG_IGN
+assert signal.getsignal(signal.SIGCHLD) is not signal.SIG_IGN  # whose children nobody could wait for
+"""
+
+
+def test_the_last_moment_of_the_process_is_disturbed_by_none() -> None:
+    subprocess.run([sys.executable, "-c", ENDING], timeout=30, check=True)
+
+
 def test_signals_come_as_their_numbers_and_end_nothing_also_those_that_had_to_wait() -> None:
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, timeout=30, check=True)
     assert done.stdout == "10 15\n"

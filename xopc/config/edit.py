@@ -24,7 +24,7 @@ from xopc.config.setup import with_certificate
 from xopc.config.substitute import substitute
 from xopc.config.view import Hides, effective, masked
 from xopc.config.write import create_document, is_read_only, replace_document, text_of, write_private
-from xopc.contracts.auth import AuthMode
+from xopc.contracts.auth import Auth, AuthMode
 from xopc.contracts.convert import JsonObject
 from xopc.contracts.errors import ConfigError, Failure, InvalidValueError, Problem, XopcError
 
@@ -94,6 +94,8 @@ class Editor:
                     path.unlink()
                 else:
                     write_private(path, edited.before)
+            except FileNotFoundError:
+                return
             except OSError as error:
                 self.tell(
                     f"A change of {path} that was refused is still in it ({error.strerror}): see {path.name}.bak."
@@ -110,6 +112,8 @@ class Editor:
         """None where the file has changed meanwhile."""
         path = self.resolved.paths.config_path
         document = self._load()
+        if document is None and self.resolved.content is not None:
+            raise XopcError(Failure.CONFLICT, "The configuration file is gone. Put it back first.")
         before = document.values if document else {}
         shown = self._effective(before)
         values = patched(before, shown, patch)
@@ -120,12 +124,12 @@ class Editor:
                 Failure.FORBIDDEN, "The configuration file is read-only. Give its owner permission to write it."
             )
         after = text_of(values)
-        self._check(values, after, shown)
+        self._check(values, after)
         if not self._write(document, values):
             return None
         return Edited(masked(self._effective(values), hides), document and document.content, after)
 
-    def _check(self, values: JsonObject, content: bytes, shown: JsonObject) -> None:
+    def _check(self, values: JsonObject, content: bytes) -> None:
         """Refuse what a start would refuse, and what would lock everybody out."""
         if len(content) > MAX_BYTES:
             raise InvalidValueError(Problem("$", f"the file would be larger than {MAX_BYTES} bytes"))
@@ -140,7 +144,7 @@ class Editor:
             raise XopcError(Failure.INVALID_REQUEST, self.without_path("; ".join(map(str, error.problems)))) from None
         except OSError as error:
             self._fail(error)
-        if auth.mode is AuthMode.TOKEN and auth.secret is None and not _lacks_token(shown):
+        if _lacks_token(auth) and not _lacks_token(self.resolved.auth):
             what = "there would be none, and a new one that nobody knows would be generated: send one"
             raise InvalidValueError(Problem("$.gateway.auth.token", what))
 
@@ -181,12 +185,8 @@ class Editor:
         return effective(substitute(values, self.environ, Findings()))
 
 
-def _lacks_token(shown: JsonObject) -> bool:
-    try:
-        auth = shown["gateway"]["auth"]
-        return auth["mode"] == AuthMode.TOKEN.value and not auth["token"]
-    except (KeyError, TypeError):  # a section that is no object
-        return False
+def _lacks_token(auth: Auth) -> bool:
+    return auth.mode is AuthMode.TOKEN and auth.secret is None
 
 
 _ONE_AT_A_TIME = Lock()

@@ -138,8 +138,10 @@ def _add_token(path: Path, document: Document, token: str) -> str | None:
         return None
     if is_read_only(path):
         return f"{path} is read-only"
-    replace_document(path, _with(document.values, token))
-    return None if document.plain else f"{path} was written with a new token; its comments stand in {path.name}.bak"
+    is_written = replace_document(path, _with(document.values, token), document.content)
+    if not is_written or document.plain:
+        return None
+    return f"{path} was written with a new token; its comments stand in {path.name}.bak"
 
 
 def _with(values: JsonObject, token: str | None) -> JsonObject:

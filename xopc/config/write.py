@@ -37,19 +37,19 @@ def create_document(path: Path, values: JsonObject) -> bool:
     return True
 
 
-def replace_document(path: Path, values: JsonObject, expected: bytes | None = None) -> bool:
-    """Write the file anew, and keep what it was as the newest of ten backups, all readable by the owner alone.
+def replace_document(path: Path, values: JsonObject, known: bytes) -> bool:
+    """Write the file anew, and keep what it was as the newest of ten backups, all readable by the owner alone; False
+    where its content is not what is `known` of it any more, since somebody else has changed it.
 
-    A symbolic link stays one: the file that it points to is replaced. False where there is something else in it than
-    `expected`, which is looked at last, when all is on the disk: what somebody has just saved is not lost.
+    A symbolic link stays one: the file that it points to is replaced.
 
     Raises:
         OSError: it cannot be written; the file is as it was.
     """
     target = path.resolve()
-    before = target.read_bytes()
-    with _written(target, before) as backup, _written(target, text_of(values)) as finished:
-        if target.read_bytes() != (before if expected is None else expected):
+    with _written(target, known) as backup, _written(target, text_of(values)) as finished:
+        # At the last moment: to bring both to the disk takes milliseconds, in which an editor may save.
+        if target.read_bytes() != known:
             return False
         _rotate(target)
         backup.replace(_backup(target, 0))
@@ -76,8 +76,16 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 def is_read_only(path: Path) -> bool:
-    """Whether the file's owner has taken its write permission away; replacing it would override that."""
-    return not path.stat().st_mode & 0o200 or not os.access(path, os.W_OK)
+    """Whether the file's owner has taken its write permission away; replacing it would override that. One that has
+    gone is not.
+
+    Raises:
+        OSError: the disk fails.
+    """
+    try:
+        return not path.stat().st_mode & 0o200 or not os.access(path, os.W_OK)
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager

@@ -107,7 +107,7 @@ async def watch_addresses(
 ) -> None:
     """Report what is wrong with `places`, and give the order to reload where that moves the gateway to better ones.
 
-    `resolved` is the configuration in force. Started when it was looked once; ends when cancelled.
+    `resolved` is the configuration that decides. Started when it was looked once; ends when cancelled.
     """
     find = partial(judge, places, can_move=not contract.is_on(environ.get(contract.NO_RESPAWN_VARIABLE)))
     patience = Patience()

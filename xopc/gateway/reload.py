@@ -33,6 +33,7 @@ from xopc.gateway.succession import may_be_succeeded
 from xopc_supervisor import contract
 
 CONFIG_RELOAD = "config.reload"
+CHANGED = "the configuration changed"
 PAUSE_SECONDS = 1.0
 """How long whoever replaces or ends the generation waits for a reload that is under way, before it is cut."""
 INSIDE = "The gateway failed to read its configuration again. Its log says more."
@@ -75,6 +76,7 @@ class Reloader:
         self.last: LastReload | None = None
         """How the last reload that found something went."""
         self._nursery: trio.Nursery
+        self._runs = trio.Event()
         self._job = trio.CancelScope()
         self._is_busy = False
         self._is_paused = False
@@ -83,6 +85,7 @@ class Reloader:
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
         """Watch the file, and serve whoever asks, until cancelled."""
         async with trio.open_nursery() as self._nursery:
+            self._runs.set()
             path = self._on.generation().resolved.paths.config_path
             await self._nursery.start(watch, partial(look_at, path), self._debounce_seconds, self._follow_the_file)
             task_status.started()
@@ -92,11 +95,19 @@ class Reloader:
         """Bring what the file says into effect, in the background."""
         self._nursery.start_soon(self._serve, _Request(reason, is_explicit=True))
 
+    def catch_up(self) -> None:
+        """Bring into effect, in any mode, what the process before was asked for after this one had read the file."""
+        self._nursery.start_soon(self._serve, _Request(CHANGED, is_explicit=False))
+
     async def reload(self, reason: str) -> Reloaded:
         """Bring what the file says into effect, and return what came of it. A restart that it takes follows.
 
-        *Cancellation*: the reload goes on.
+        Whoever asks before `run` has begun waits for it: the door is open some milliseconds earlier.
+
+        *Cancellation*: the reload goes on, once it was begun.
         """
+        if not self._runs.is_set():
+            await self._runs.wait()
         request = _Request(reason, is_explicit=True)
         self._nursery.start_soon(self._serve, request)
         await request.done.wait()
@@ -132,6 +143,12 @@ class Reloader:
         waiting = self._waiting(generation, generation.resolved)
         self._tell_waiting(waiting if self._must_wait(generation.resolved, waiting) else ())
 
+    def decides_where(self) -> Resolved:
+        """The configuration that says where to listen: the one in force, unless to move there is left to people."""
+        resolved = self._on.generation().resolved
+        moves = make_plan(self._on.bound, resolved).moves
+        return self._on.bound if moves and self._must_wait(resolved, moves) else resolved
+
     # ------------------------------------------------------------ one by one
 
     def _debounce_seconds(self) -> float:
@@ -139,7 +156,7 @@ class Reloader:
 
     async def _follow_the_file(self) -> None:
         if _mode(self._on.generation().resolved) is not ReloadMode.OFF:
-            await self._serve(_Request("the configuration changed", is_explicit=False))
+            await self._serve(_Request(CHANGED, is_explicit=False))
 
     async def _until_idle(self) -> None:
         while self._is_busy:

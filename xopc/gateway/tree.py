@@ -169,23 +169,26 @@ class Gateway:
         home.line.say(contract.LISTENING)
         await self._branch.start("alive", self._say_alive)
         watch = partial(watch_addresses, home.places, home.environ, home.problems, self._orders.give)
-        await self._branch.start("addresses", watch, lambda: self._generation.resolved)
+        await self._branch.start("addresses", watch, self._reloader.decides_where)
         await self._say_ready()
         if home.inheritance.heirloom_fd is not None:
             await self._branch.start("heirloom", receive_connections, home.inheritance.heirloom_fd, self._server.adopt)
         await self._generation.begin_phase_2()
         await self._branch.start("config watcher", self._reloader.run)
+        if home.inheritance.heirloom_fd is not None:
+            self._reloader.catch_up()
         log.info("The gateway is ready.", addresses=self._vitals.identity.addresses, version=xopc.__version__)
 
     async def _say_ready(self) -> None:
-        """A generation serves: its configuration is the one to come back to."""
+        """A generation serves: its configuration is the one to come back to, and kept before anybody hears of it."""
         resolved = self._generation.resolved
         settings = resolved.settings.gateway
         self._watch.seconds = settings.watchdog_seconds
-        self._home.line.say(contract.READY, settings.watchdog_seconds, int(settings.standby))
         self._home.problems.reporter(problems.CONFIGURATION)(resolved.refusal)
         if resolved.refusal is None and (warning := await trio.to_thread.run_sync(keep_accepted, resolved)):
             log.warn(warning)
+        copy = () if resolved.refusal is None else (contract.ACCEPTED,)
+        self._home.line.say(contract.READY, settings.watchdog_seconds, int(settings.standby), *copy)
 
     async def _say_alive(self, *, task_status: trio.TaskStatus[None]) -> None:
         """Tell the supervisor, and the watch in this process, that the event loop turns."""

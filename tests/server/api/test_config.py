@@ -101,6 +101,17 @@ async def test_a_change_that_cannot_take_effect_is_taken_back(
     assert content(home) == BEFORE
 
 
+async def test_changes_that_are_refused_at_once_leave_nothing_of_each_other(
+    app: QuartTrio, generation: Generation, home: Path
+) -> None:
+    generation.reloaded = Reloaded(reloaded=False, error="$.gateway.tls.certPath: is no certificate")
+    async with trio.open_nursery() as nursery:
+        for number in range(8):
+            nursery.start_soon(patch, app, {"ext": {f"key{number}": number}})
+    assert content(home) == BEFORE
+    assert len(generation.reloads) == 8
+
+
 @pytest.mark.parametrize(
     "body",
     [b"[]", b"null", b"5", b'"a"', b"{", b'{"__proto__": {"a": 1}}', b'{"providers": {"../../x": "k"}}',

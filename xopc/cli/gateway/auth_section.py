@@ -34,7 +34,8 @@ def change_auth(path: Path, change: Callable[[JsonObject], JsonObject]) -> list[
     auth = _section(path, gateway, "auth", "$.gateway.auth")
     if is_read_only(path):
         raise XopcError(Failure.FORBIDDEN, f"{path} is read-only. Make it writable: chmod u+w {path}")
-    if not replace_document(path, {**document.values, "gateway": {**gateway, "auth": change(auth)}}, document.content):
+    values = {**document.values, "gateway": {**gateway, "auth": change(auth)}}
+    if not replace_document(path, values, document.content):
         raise written_by_another(path)
     if document.plain:
         return []

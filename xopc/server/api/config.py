@@ -30,17 +30,22 @@ async def _show(call: Call[None]) -> ConfigShown:
 
 async def _change(call: Call[ConfigPatch]) -> ConfigChanged:
     with trio.CancelScope(deadline=trio.current_time() + APPLY_SECONDS, shield=True):
-        editor = call.services.config
-        edited = await trio.to_thread.run_sync(editor.change, call.body.changes, hides)
-        if edited.after is None:
-            return ConfigChanged(ConfigChange(Config(edited.config), requires_restart=False))
-        outcome = await call.services.reload("PATCH /api/config")
-        if not outcome.reloaded:
-            await trio.to_thread.run_sync(editor.undo, edited)
-            raise XopcError(Failure.INVALID_REQUEST, editor.without_path(outcome.error or "It cannot take effect."))
-        change = ConfigChange(Config(edited.config), bool(outcome.restart), outcome.hot, outcome.restart)
-        return ConfigChanged(change)
+        async with _ONE_AT_A_TIME:
+            return await _apply(call)
     raise XopcError(Failure.UNAVAILABLE, f"The change did not take effect within {APPLY_SECONDS} seconds.")
+
+
+async def _apply(call: Call[ConfigPatch]) -> ConfigChanged:
+    """Save a change and bring it into effect, or take it back."""
+    editor = call.services.config
+    edited = await trio.to_thread.run_sync(editor.change, call.body.changes, hides)
+    if edited.after is None:
+        return ConfigChanged(ConfigChange(Config(edited.config), requires_restart=False))
+    outcome = await call.services.reload("PATCH /api/config")
+    if not outcome.reloaded:
+        await trio.to_thread.run_sync(editor.undo, edited)
+        raise XopcError(Failure.INVALID_REQUEST, editor.without_path(outcome.error or "It cannot take effect."))
+    return ConfigChanged(ConfigChange(Config(edited.config), bool(outcome.restart), outcome.hot, outcome.restart))
 
 
 async def _reload(call: Call[None]) -> ConfigReloaded:
@@ -53,6 +58,9 @@ def hides(name: str, text: str) -> bool:
     """Whether a text is a secret: by the name of its key, or by what it looks like."""
     return is_secret_name(name) or redact(text) != text
 
+
+_ONE_AT_A_TIME = trio.Lock()
+"""Of the process: a change that is weighed beside one that is taken back would stand on it, and keep it in the file."""
 
 CONFIG = Route(
     method="GET",
