@@ -128,7 +128,8 @@ def _on_word(state: State, word: str, detail: str, now: float, policy: Policy) -
 
 def _on_ready(state: State, detail: str, now: float, policy: Policy) -> Decision:
     again = state.phase is Phase.SERVING
-    patience, spare, copy = [*detail.split(" "), "", ""][:3]
+    patience, _, rest = detail.partition(" ")
+    spare, _, copy = rest.partition(" ")
     # Whoever was to use the copy does not where the file has been mended meanwhile.
     accepted = copy == contract.ACCEPTED
     state = state._replace(

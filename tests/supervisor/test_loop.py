@@ -107,8 +107,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Supervised]]:
 
     yield start
     for supervised in started:
-        if supervised.process.poll() is None:
-            supervised.process.kill()
+        supervised.process.kill()  # harmless where it has ended
+        if supervised.process.stdout is not None and not supervised.process.stdout.closed:
             supervised.process.communicate()
 
 
