@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.e2e.test_hand_over import free_port
 
 Start = Callable[..., Gateway]
 OTHER = "fedcba9876543210fedcba9876543210"
+READER = "an-invented-token-for-a-reader"
 EFFECT_SECONDS = 2.0
 """In which an edit is in force: a look every 0.5 s, 0.3 s of debounce, and what a busy machine takes."""
 
@@ -31,6 +33,12 @@ def patient_door(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def document(token: str = TOKEN, **gateway: object) -> dict[str, Any]:
     return {"gateway": {"auth": {"token": token}, **gateway}}
+
+
+def with_reader(token: str) -> dict[str, Any]:
+    """The same, with another token that may only read."""
+    reader = {"name": "reader", "sha256": sha256(READER.encode()).hexdigest(), "scopes": ["operator.read"]}
+    return {"gateway": {"auth": {"token": token, "tokens": [reader]}}}
 
 
 def edit(home: Path, change: dict[str, Any]) -> None:
@@ -59,14 +67,16 @@ def test_a_rotated_token_is_in_force_at_once_while_a_stream_and_everybody_else_g
         body = json.dumps({"message": "slow:3"})
         heard.append(talking.request("POST", "/api/agent", body=body, headers=headers).body.decode())
 
+    edit(home, with_reader(TOKEN))
+    until(lambda: status(talking, READER) == 200, "the reader's token is in force")
     before = talking.health()
-    events = Listener(talking, Authorization=f"Bearer {TOKEN}")
+    with_it, events = (Listener(talking, Authorization=f"Bearer {token}") for token in (TOKEN, READER))
     asking = threading.Thread(target=stream)
     asking.start()
     until(lambda: "event: agent.stream" in events.heard, "the turn runs")
     with Load(talking.port, "/health", {}).running() as load:
         began = time.monotonic()
-        edit(home, document(OTHER))
+        edit(home, with_reader(OTHER))
         until(lambda: status(talking) == 401, "the old token is refused")
         assert status(talking, OTHER) == 200
         assert time.monotonic() - began < EFFECT_SECONDS
@@ -80,6 +90,9 @@ def test_a_rotated_token_is_in_force_at_once_while_a_stream_and_everybody_else_g
     until(lambda: "event: config.reload" in events.heard, "the event is told")
     assert "event: shutdown" not in events.heard
     events.hang_up()
+    until(lambda: with_it.heard.endswith("\r\n0\r\n\r\n"), "whoever listens with the old token hears no more")
+    assert "event: config.reload" not in with_it.heard.partition("event: agent.stream")[2]
+    with_it.hang_up()
     last = talking.request("GET", "/api/status", token=OTHER).json["lastReload"]
     assert (last["hot"], last["restart"], last["error"]) == (["gateway.auth.token"], [], None)
 

@@ -286,15 +286,17 @@ def test_row_218_without_the_limiter_nobody_is_blocked() -> None:
 
 def test_whose_token_was_taken_back_is_admitted_no_more() -> None:
     door = make_door()
-    reader, owner = knock(x_api_key=READER), knock(x_api_key=TOKEN)
-    assert door.still_admits(reader, {}, Scope.READ)
-    assert not door.still_admits(reader, {}, Scope.ADMIN)
-    assert door.still_admits(knock(), {"token": READER}, Scope.READ, takes_token_in_query=True)
-    door.use(policy(TOKEN, settings=SETTINGS))
-    assert not door.still_admits(reader, {}, Scope.READ)
-    assert not door.still_admits(knock(), {"token": READER}, Scope.READ, takes_token_in_query=True)
-    assert door.still_admits(owner, {}, Scope.READ)
-    assert door.still_admits(reader, {}, None)
+    reader, in_url = knock(x_api_key=READER), {"token": READER}
+    may_read = door.admission(reader, {}, Scope.READ)
+    may_rule = door.admission(reader, {}, Scope.ADMIN)
+    may_read_by_url = door.admission(knock(), in_url, Scope.READ, takes_token_in_query=True)
+    owner = door.admission(knock(x_api_key=TOKEN), {}, Scope.READ)
+    anybody = door.admission(reader, {}, None)
+    assert (may_read(), may_rule(), may_read_by_url(), owner(), anybody()) == (True, False, True, True, True)
+    door.use(policy(settings=SETTINGS))
+    assert (may_read(), may_read_by_url(), owner(), anybody()) == (False, False, True, True)
+    door.use(policy(tokens=TOKENS, settings=SETTINGS))
+    assert may_read(), "given back"
 
 
 def test_another_policy_holds_at_once_and_forgets_no_block() -> None:

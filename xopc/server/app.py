@@ -111,9 +111,14 @@ def _admit(door: Door, route: Route, request: Request, query: Mapping[str, str])
 
 
 def _admission(door: Door, route: Route, request: Request) -> Callable[[], bool]:
-    """Whether the caller's credential still counts, whenever that is asked."""
+    """Whether the caller may still hear the stream of a route, whenever that is asked.
+
+    What happens in the gateway is for those whose credential counts; an answer that has begun is given in full.
+    """
+    if route.response is not None or route.request is not None:
+        return lambda: True
     knock, query = cast("HTTPScope", request.scope), _query(request, route)
-    return lambda: door.still_admits(knock, query, route.scope, takes_token_in_query=route.takes_token_in_query)
+    return door.admission(knock, query, route.scope, takes_token_in_query=route.takes_token_in_query)
 
 
 def _query(request: Request, route: Route) -> Mapping[str, str]:

@@ -123,13 +123,25 @@ class Door:
             self._tell_guess(knock, client, browser, self.limiter.count(key) if key else 0)
         raise XopcError(decision.failure, decision.message)
 
-    def still_admits(
+    def admission(
         self, knock: Knock, query: Mapping[str, str], required: Scope | None, *, takes_token_in_query: bool = False
-    ) -> bool:
-        """Whether the credential of a caller who was let in would do so now: it may have been taken back."""
-        credentials, headers = self._policy.credentials, knock["headers"]
-        decision = decide(credentials, headers, query, required, takes_token_in_query=takes_token_in_query)
-        return not isinstance(decision, Denial)
+    ) -> Callable[[], bool]:
+        """Tells whenever it is asked whether the credential of a caller who was let in still counts: it may have been
+        taken back. Asked again under the same policy it costs nothing, for streams of many events."""
+        known: Policy | None = None
+        is_admitted = True
+
+        def ask() -> bool:
+            nonlocal known, is_admitted
+            if known is not self._policy:
+                known = self._policy
+                decision = decide(
+                    known.credentials, knock["headers"], query, required, takes_token_in_query=takes_token_in_query
+                )
+                is_admitted = not isinstance(decision, Denial)
+            return is_admitted
+
+        return ask
 
     def open_to(self, knock: Knock) -> str | None:
         """The origin of the page that asks, where it may read the answer; None where no page asks, or a foreign one."""
