@@ -30,6 +30,7 @@ from xopc_supervisor.contract import Address
 
 WANTED = "192.0.2.7"
 PORT = 18790
+ELSEWHERE = Binding(BindMode.CUSTOM, ("127.0.0.2",))
 THERE = Binding(BindMode.CUSTOM, (WANTED,))
 LACKING = Lack(WANTED, Problem("$.gateway.customBindHost", f"no address {WANTED} on this host"), required=True)
 MISSING = Binding(BindMode.CUSTOM, ("127.0.0.1",), ("::1",), LACKING)
@@ -92,6 +93,7 @@ def test_an_address_that_is_lost_is_waited_for_before_loopback_stands_in(
         (places(MISSING), THERE, PORT, "should listen at 192.0.2.7. Stop and start it"),
         (places(THERE), THERE, 18791, "should listen at 192.0.2.7 port 18791. Stop and start it"),
         (places(THERE), MISSING, PORT, "This host has lost 192.0.2.7"),
+        (places(ELSEWHERE), MISSING, PORT, "The gateway listens at 127.0.0.2, because there is no address 192.0.2.7"),
         (places(LOOPBACK, "port 1 is taken"), THERE, PORT, "port 1 is taken"),
     ],
 )

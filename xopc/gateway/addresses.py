@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from ipaddress import ip_address, ip_network
 from typing import TypeAlias
 
 import trio
@@ -45,8 +46,11 @@ def judge(places: Places, found: Binding, wanted: tuple[Address, ...], *, can_mo
     """What follows where the gateway serves at `places`, and should at `wanted`, the addresses of `found`."""
     lack = found.lack
     here, there = places.addresses[0].host, wanted[0].host
-    if wanted == places.addresses:
-        if lack is None or not lack.required:
+    if wanted == places.addresses and lack is None:
+        return Finding()
+    if lack is not None and (wanted == places.addresses or ip_address(here) not in ip_network(lack.address)):
+        # Serving where the configuration said before is better than at loopback, which only stands in.
+        if not lack.required:
             return Finding()
         cure = "It moves there as soon as there is one" if can_move else "Stop and start it when there is one"
         what = f"because there is {lack.problem.what} ({lack.problem.path})"
