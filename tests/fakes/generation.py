@@ -32,6 +32,7 @@ from xopc.contracts.settings import Settings
 from xopc.core.log_level import LevelSwitch
 from xopc.server.door import Door
 from xopc.server.services import Logs, Services
+from xopc.server.sse import Slots
 
 BEARER = (b"authorization", f"Bearer {TOKEN}".encode())
 AT = "2026-11-20T10:00:00.000Z"
@@ -73,6 +74,7 @@ class Generation:
 
     def services(self) -> Services:
         path: Any = self.path or _Nothing()
+        settings = self.path.settings if self.path else Settings()
         return Services(
             door=self.door,
             health=self.health,
@@ -81,7 +83,8 @@ class Generation:
             restart=self.restart,
             reload=self.reload,
             config=self.editor(),
-            settings=self.path.settings if self.path else Settings(),
+            settings=settings,
+            event_streams=Slots(settings.gateway.max_sse_connections),
             storage=path.storage,
             inbox=path.inbox,
             sessions=path.sessions,

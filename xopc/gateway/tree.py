@@ -262,7 +262,7 @@ class Gateway:
             channels=generation.channels,
             route=generation.route,
             logs=Logs(generation.resolved.paths.log_dir, self._home.log_level),
-            open_streams=self._event_streams,
+            event_streams=self._event_streams,
         )
 
     async def _record(self, kind: RestartKind, reason: str, number: int, duration_ms: int | None = None) -> None:

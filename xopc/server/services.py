@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from attrs import Factory, field, frozen
+from attrs import frozen
 
 from xopc.channels.base import Channel
 from xopc.config.edit import Editor
@@ -23,10 +23,6 @@ from xopc.core.sessions import Sessions
 from xopc.server.door import Door
 from xopc.server.sse import Slots
 from xopc.storage.path import PathStorage
-
-
-def _event_streams(services: Services) -> Slots:
-    return services.open_streams or Slots(services.settings.gateway.max_sse_connections)
 
 
 @frozen
@@ -65,7 +61,5 @@ class Services:
     route: Callable[[Inbound], SessionKey]
     """The session that a message from a channel belongs to."""
     logs: Logs
-    open_streams: Slots | None = None
-    """Of the services before these, where the streams that they opened go on."""
-    event_streams: Slots = field(init=False, default=Factory(_event_streams, takes_self=True))
-    """Of `GET /api/events` and `GET /api/logs/stream`."""
+    event_streams: Slots
+    """Of `GET /api/events` and `GET /api/logs/stream`. A reload keeps them, so that those that are open count on."""

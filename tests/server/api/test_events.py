@@ -18,6 +18,7 @@ from xopc.core.hub import MAX_QUEUE, Hub
 from xopc.server.app import build_app
 from xopc.server.gate import Gate
 from xopc.server.services import Services
+from xopc.server.sse import Slots
 
 
 @pytest.fixture
@@ -28,7 +29,8 @@ def hub() -> Hub:
 @pytest.fixture
 def services(hub: Hub) -> Services:
     settings = Settings(gateway=GatewaySettings(max_sse_connections=2))
-    return attrs.evolve(Generation().services(), hub=hub, settings=settings)
+    slots = Slots(settings.gateway.max_sse_connections)
+    return attrs.evolve(Generation().services(), hub=hub, settings=settings, event_streams=slots)
 
 
 @pytest.fixture

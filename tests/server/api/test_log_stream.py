@@ -19,6 +19,7 @@ from xopc.core.log_level import LevelSwitch
 from xopc.server.app import build_app
 from xopc.server.gate import Gate
 from xopc.server.services import Logs, Services
+from xopc.server.sse import Slots
 
 
 @pytest.fixture
@@ -30,7 +31,8 @@ def hub() -> Hub:
 def services(hub: Hub, tmp_path: Path) -> Services:
     settings = Settings(gateway=GatewaySettings(max_sse_connections=2))
     logs = Logs(tmp_path, LevelSwitch())
-    return attrs.evolve(Generation().services(), hub=hub, settings=settings, logs=logs)
+    slots = Slots(settings.gateway.max_sse_connections)
+    return attrs.evolve(Generation().services(), hub=hub, settings=settings, event_streams=slots, logs=logs)
 
 
 @pytest.fixture
