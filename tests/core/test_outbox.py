@@ -15,7 +15,7 @@ from xopc.contracts.messages import Address, Delivery, Failed, Outbound, OutboxR
 from xopc.core.hub import Hub, Subscription
 from xopc.core.outbox import MAX_SENDS, SEND_SECONDS, Outbox
 from xopc.core.retry import LONGEST_PAUSE_SECONDS, MAX_AGE_SECONDS, MAX_SUSPECT_ATTEMPTS
-from xopc.storage.path import Attempt, lane_of
+from xopc.storage.path_outbox import Attempt, lane_of
 
 HOUR = 3600.0
 

@@ -4,7 +4,7 @@ import pytest
 
 from xopc.contracts.messages import Address, Failed, Outbound, OutboxRow, OutboxState, Retry, Unknown
 from xopc.core.retry import after_attempt, delay_seconds
-from xopc.storage.path import Attempt
+from xopc.storage.path_outbox import Attempt
 
 DEAD, PENDING = OutboxState.DEAD, OutboxState.PENDING
 CREATED = 1000.0

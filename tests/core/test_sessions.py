@@ -18,7 +18,8 @@ from xopc.core.hub import Hub
 from xopc.core.runs import Runs
 from xopc.core.sessions import DELETED, GOES_ON, IDLE_SECONDS, MAX_TURNS, NOT_BEGUN, Sessions
 from xopc.storage.base import StorageError
-from xopc.storage.path import Acceptance, Turn, TurnEnd, lane_of
+from xopc.storage.path import Acceptance, Turn, TurnEnd
+from xopc.storage.path_outbox import lane_of
 
 Emit = Callable[[AgentEvent], None]
 ONE, TWO = "main:telegram:default:dm:1", "main:telegram:default:dm:2"

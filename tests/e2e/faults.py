@@ -31,6 +31,8 @@ class Writer(threading.Thread):
         self.refused: list[Any] = []
         """The bodies of answers that told to try again."""
         self.failures: list[str] = []
+        self.cut = 0
+        """Connections that ended without an answer, as they do when the process that has them is killed."""
         self._gateway = gateway
         self._end = threading.Event()
 
@@ -55,6 +57,9 @@ class Writer(threading.Thread):
         body = {"channel": "telegram", "chat_id": str(CHAT), "content": text}
         try:
             reply = post(self._gateway, "/api/message", body, **{"Idempotency-Key": key})
+        except ConnectionResetError:  # also where http.client calls it RemoteDisconnected
+            self.cut += 1
+            return False
         except (OSError, http.client.HTTPException) as error:
             self.failures.append(repr(error))
             return False

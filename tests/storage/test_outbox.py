@@ -24,7 +24,7 @@ from xopc.storage.outbox import (
     select_state,
     settle,
 )
-from xopc.storage.path import Attempt, lane_of
+from xopc.storage.path_outbox import Attempt, lane_of
 
 LANE = lane_of(CHAT.channel, CHAT.account, CHAT.chat)
 SENT = Attempt(OutboxState.SENT)

@@ -14,7 +14,8 @@ import trio
 from tests.storage.crashing_path import SESSIONS, address, run
 from xopc.contracts.messages import OutboxRow, OutboxState
 from xopc.contracts.transcript import RunState
-from xopc.storage.path import PathStorage, lane_of
+from xopc.storage.path import PathStorage
+from xopc.storage.path_outbox import lane_of
 from xopc.storage.sqlite import open_storage
 
 LIVES = 80

@@ -16,7 +16,8 @@ from xopc.contracts.transcript import Entry
 from xopc.storage import inbox, outbox, runs, sessions, transcripts
 from xopc.storage.base import StorageError
 from xopc.storage.migrate import MIGRATIONS, split_statements
-from xopc.storage.path import Acceptance, Attempt, lane_of
+from xopc.storage.path import Acceptance
+from xopc.storage.path_outbox import Attempt, lane_of
 
 SESSIONS = st.sampled_from([KEY, OTHER_KEY])
 CHATS = st.sampled_from(["1", "2"])

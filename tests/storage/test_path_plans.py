@@ -11,7 +11,9 @@ import pytest
 from tests.storage.values import CHAT, KEY, acceptance, done, outbound, said
 from xopc.contracts.messages import OutboxState
 from xopc.storage import inbox, outbox, runs, sessions, transcripts
-from xopc.storage.path import Attempt, Cursor, SessionQuery, lane_of
+from xopc.storage.path import Cursor
+from xopc.storage.path_outbox import Attempt, lane_of
+from xopc.storage.path_sessions import SessionQuery
 
 LANE = lane_of(CHAT.channel, CHAT.account, CHAT.chat)
 

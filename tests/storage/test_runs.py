@@ -11,7 +11,8 @@ from xopc.contracts.transcript import Entry, Message, Role, RunResult, RunState,
 from xopc.storage.base import StorageError
 from xopc.storage.inbox import accept
 from xopc.storage.outbox import select_head, select_heads
-from xopc.storage.path import Acceptance, Turn, TurnEnd, lane_of
+from xopc.storage.path import Acceptance, Turn, TurnEnd
+from xopc.storage.path_outbox import lane_of
 from xopc.storage.runs import claim, finish, select_result, step
 from xopc.storage.transcripts import select_messages
 

@@ -11,7 +11,8 @@ from xopc.contracts.transcript import Message, Role
 from xopc.storage.base import StorageError
 from xopc.storage.inbox import accept, prune_inbox
 from xopc.storage.outbox import select_row
-from xopc.storage.path import Accepted, SessionInfo, SessionQuery
+from xopc.storage.path import Accepted
+from xopc.storage.path_sessions import SessionInfo, SessionQuery
 from xopc.storage.runs import claim, finish, select_result, step
 from xopc.storage.sessions import (
     create_session,

@@ -14,7 +14,9 @@ from xopc.contracts.errors import Failure, XopcError
 from xopc.contracts.messages import OutboxState
 from xopc.contracts.transcript import RunState
 from xopc.storage.base import Storage, StorageError
-from xopc.storage.path import Accepted, Attempt, Cursor, PathStorage, SessionQuery, lane_of
+from xopc.storage.path import Accepted, Cursor, PathStorage
+from xopc.storage.path_outbox import Attempt, lane_of
+from xopc.storage.path_sessions import SessionQuery
 from xopc.storage.sqlite import open_storage
 
 LANE = lane_of(CHAT.channel, CHAT.account, CHAT.chat)

@@ -26,7 +26,8 @@ from xopc.contracts.messages import Outbound, PeerKind
 from xopc.contracts.settings import AgentEntry, Settings
 from xopc.contracts.transcript import NO_USAGE, SILENT_REPLIES, Message, Role, RunState
 from xopc.storage.base import StorageError
-from xopc.storage.path import PathStorage, SessionInfo, Turn, TurnEnd
+from xopc.storage.path import PathStorage, Turn, TurnEnd
+from xopc.storage.path_sessions import SessionInfo
 
 PROMPT = (
     "You are {name}, a personal assistant that people reach over chat channels. Answer in the language of the last "

@@ -38,7 +38,8 @@ from xopc.core.retry import (
     delay_seconds,
 )
 from xopc.storage.base import StorageError
-from xopc.storage.path import Attempt, PathStorage, lane_of
+from xopc.storage.path import PathStorage
+from xopc.storage.path_outbox import Attempt, lane_of
 
 MAX_SENDS = 16
 """At once."""

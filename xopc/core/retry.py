@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xopc.contracts.messages import Failed, OutboxRow, OutboxState, Retry, Unknown
-from xopc.storage.path import Attempt
+from xopc.storage.path_outbox import Attempt
 
 MAX_AGE_SECONDS = 24 * 3600.0
 """No attempt is planned for later than this after the message was accepted. Nothing else ends the attempts of a message

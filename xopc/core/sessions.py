@@ -22,7 +22,8 @@ from xopc.core.retry import STORAGE_MOST_SECONDS, delay_seconds
 from xopc.core.running import RunningTurn
 from xopc.core.runs import Runs
 from xopc.storage.base import StorageError
-from xopc.storage.path import PathStorage, Turn, TurnEnd, lane_of
+from xopc.storage.path import PathStorage, Turn, TurnEnd
+from xopc.storage.path_outbox import lane_of
 
 RunTurn: TypeAlias = Callable[[Turn, Callable[[AgentEvent], None]], Awaitable[TurnEnd]]
 

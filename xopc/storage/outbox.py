@@ -9,7 +9,7 @@ from xopc.contracts.errors import Failure, XopcError
 from xopc.contracts.messages import Outbound, OutboxRow, OutboxState
 from xopc.storage.base import StorageError
 from xopc.storage.columns import from_json, storable, to_json
-from xopc.storage.path import Attempt, lane_of
+from xopc.storage.path_outbox import Attempt, lane_of
 
 IDEMPOTENCY_SECONDS = 24 * 3600
 KEPT_SECONDS = 24 * 3600

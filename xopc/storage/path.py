@@ -12,8 +12,10 @@ from typing import Protocol
 
 from attrs import frozen
 
-from xopc.contracts.messages import Inbound, Outbound, OutboxRow, OutboxState
+from xopc.contracts.messages import Inbound, Outbound
 from xopc.contracts.transcript import NO_USAGE, Entry, Message, RunResult, RunState, Usage
+from xopc.storage.path_outbox import OutboxStorage
+from xopc.storage.path_sessions import SessionStorage
 
 
 @frozen
@@ -79,58 +81,8 @@ class TurnEnd:
     timed_out: bool = False
 
 
-@frozen
-class SessionInfo:
-    """A session without its messages. Times are seconds since the epoch."""
-
-    key: str
-    agent_id: str
-    source: str
-    account_id: str
-    peer_kind: str
-    peer_id: str
-    """As the platform spells it."""
-    thread_id: str | None
-    created_at: float
-    updated_at: float
-    message_count: int
-    estimated_tokens: int
-    name: str | None = None
-    model: str | None = None
-    """Chosen for this session; None leaves it to the agent."""
-
-
-@frozen
-class SessionQuery:
-    """Which sessions, in which order."""
-
-    channel: str | None = None
-    agent_id: str | None = None
-    search: str | None = None
-    """In key and name, ignoring case."""
-    sort_by: str = "updatedAt"
-    """updatedAt, createdAt or messageCount."""
-    descending: bool = True
-    limit: int = 50
-    offset: int = 0
-
-
-@frozen
-class Attempt:
-    """What one attempt to send left behind."""
-
-    state: OutboxState
-    error: str | None = None
-    next_attempt_at: float = 0.0
-    """Of a pending one: seconds since the epoch."""
-    possible_duplicate: bool = False
-    """It may have been sent. Once that was so, it stays so."""
-
-
-class PathStorage(Protocol):
-    """What the message path uses of the storage. Raises `StorageError` where nothing was stored."""
-
-    # ------------------------------------------------------------------ inbox
+class InboxStorage(Protocol):
+    """The transactions on the inbox and its runs. Raises `StorageError` where nothing was stored."""
 
     async def accept(self, items: Sequence[Acceptance], cursor: Cursor | None = None) -> list[Accepted]:
         """Store messages, and the cursor with them. A known dedupe key is a duplicate, and changes nothing.
@@ -188,108 +140,11 @@ class PathStorage(Protocol):
         yet: `running`. Without a last message, the reply is what the agent said last."""
         ...
 
-    # --------------------------------------------------------------- sessions
 
-    async def create_session(self, session_key: str, inbound_peer: str) -> SessionInfo:
-        """The session of this key, made where there is none; `inbound_peer` is its peer as the platform spells it.
-
-        Raises:
-            XopcError: INVALID_REQUEST: it is no session key.
-        """
-        ...
-
-    async def session(self, session_key: str) -> SessionInfo | None: ...
-
-    async def sessions(self, query: SessionQuery) -> tuple[list[SessionInfo], int]:
-        """A page of sessions, and how many there are in all.
-
-        Raises:
-            XopcError: INVALID_REQUEST: it cannot be sorted by that.
-        """
-        ...
-
-    async def empty_session(self, source: str, agent_id: str) -> SessionInfo | None:
-        """The newest session of this source and agent without messages, and without any that waits."""
-        ...
-
-    async def delete_session(self, session_key: str) -> bool:
-        """Forget a session, its messages, runs and inbox rows; its outbox rows stay. False where there is none."""
-        ...
-
-    async def reset_session(self, session_key: str) -> None:
-        """Start the history anew: what was said before is kept, but no longer in the window."""
-        ...
-
-    async def set_model(self, session_key: str, model: str | None) -> None: ...
-
-    async def messages(self, session_key: str, limit: int, before: int | None = None) -> list[Entry]:
-        """The newest messages before a seq, oldest first."""
-        ...
-
-    async def history(self, session_key: str, limit: int) -> list[Entry]:
-        """The newest messages since the last reset, oldest first. Begins with no result of a tool: its call would lie
-        outside. A call without its result may be among them, where a run was stopped in between."""
-        ...
-
-    # ----------------------------------------------------------------- outbox
-
-    async def enqueue(self, outbound: Outbound, idempotency_key: str | None = None) -> tuple[str, bool]:
-        """Store a message to send: its id, and whether the key was known already (within 24 h) for the same message.
-
-        Raises:
-            XopcError: CONFLICT: the key was used for another message.
-        """
-        ...
-
-    async def outbox_heads(self) -> list[OutboxRow]:
-        """The oldest unsent message of each lane."""
-        ...
-
-    async def outbox_head(self, lane: str) -> OutboxRow | None:
-        """The oldest unsent message of one lane (`lane_of` its address)."""
-        ...
-
-    async def recover_outbox(self) -> int:
-        """At the start of a process: what was in flight is pending again, marked as a possible duplicate. How many."""
-        ...
-
-    async def begin_attempt(self, row_id: str) -> None:
-        """In flight, one attempt more.
-
-        Raises:
-            StorageError: it is not to be sent: sent already, dead, or deleted.
-        """
-        ...
-
-    async def record_part(self, row_id: str, parts_sent: int, platform_id: str | None) -> None:
-        """One more part of it was sent."""
-        ...
-
-    async def settle(self, row_id: str, attempt: Attempt) -> None:
-        """End an attempt, or give up without one. What is sent or dead already stays as it is."""
-        ...
-
-    async def outbox(self, state: OutboxState, limit: int, offset: int = 0) -> list[OutboxRow]:
-        """Rows in a state, newest first."""
-        ...
-
-    async def outbox_row(self, row_id: str) -> OutboxRow | None: ...
-
-    async def retry_dead(self, row_id: str) -> bool:
-        """A dead message is pending again, in its old place in the lane, without attempts; its parts that were sent
-        stay sent. False where there is no such dead one."""
-        ...
-
-    async def delete_dead(self, row_id: str) -> bool:
-        """Forget a dead message, and its idempotency key; False where there is no such dead one."""
-        ...
+class PathStorage(InboxStorage, SessionStorage, OutboxStorage, Protocol):
+    """What the message path uses of the storage. Raises `StorageError` where nothing was stored."""
 
     async def prune(self, now: float) -> None:
         """Forget what was sent a day ago, dead letters beyond 30 days and 10,000, and done inbox rows after a day
         (their dedupe keys stay 7 days)."""
         ...
-
-
-def lane_of(channel: str, account: str, chat: str) -> str:
-    """Names a lane. The separator occurs in no channel's name and no account's."""
-    return f"{channel}\x1f{account}\x1f{chat}"

@@ -6,7 +6,7 @@ import sqlite3
 
 from xopc.contracts.errors import Failure, XopcError
 from xopc.contracts.keys import SessionKey
-from xopc.storage.path import SessionInfo, SessionQuery
+from xopc.storage.path_sessions import SessionInfo, SessionQuery
 
 _SELECT = (
     "SELECT key, agent_id, source, account_id, peer_kind, peer_id, thread_id, created_at, updated_at, message_count,"

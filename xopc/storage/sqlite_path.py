@@ -12,7 +12,9 @@ from xopc.contracts.transcript import Entry, Message, RunResult
 from xopc.storage import inbox, outbox, runs, sessions, transcripts
 from xopc.storage.engine import Engine
 from xopc.storage.ids import TimeOrderedIds
-from xopc.storage.path import Acceptance, Accepted, Attempt, Cursor, SessionInfo, SessionQuery, Turn, TurnEnd
+from xopc.storage.path import Acceptance, Accepted, Cursor, Turn, TurnEnd
+from xopc.storage.path_outbox import Attempt
+from xopc.storage.path_sessions import SessionInfo, SessionQuery
 
 
 class SqlitePath:

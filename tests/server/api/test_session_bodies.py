@@ -3,7 +3,7 @@ from __future__ import annotations
 from xopc.contracts.api_sessions import SessionMessage, SessionRouting
 from xopc.contracts.transcript import Entry, Message, Role, ToolCall, Usage
 from xopc.server.api.session_bodies import shown_detail, shown_message, shown_session
-from xopc.storage.path import SessionInfo
+from xopc.storage.path_sessions import SessionInfo
 
 INFO = SessionInfo(
     key="main:telegram:work:group:-100:thread:4",

@@ -7,7 +7,7 @@ import attrs
 from xopc.contracts.api_sessions import Session, SessionDetail, SessionMessage, SessionRouting, SessionStatus
 from xopc.contracts.transcript import Entry
 from xopc.server.api.times import iso_utc
-from xopc.storage.path import SessionInfo
+from xopc.storage.path_sessions import SessionInfo
 
 
 def shown_session(info: SessionInfo) -> Session:

@@ -25,7 +25,7 @@ from xopc.server.api.session_bodies import shown_detail, shown_session
 from xopc.server.api.targets import DEFAULT_ACCOUNT, WEBCHAT, enabled_agent, new_peer, peer_kind
 from xopc.server.query import read_query
 from xopc.server.routes import Answer, Call, Route
-from xopc.storage.path import SessionInfo, SessionQuery
+from xopc.storage.path_sessions import SessionInfo, SessionQuery
 
 
 async def _create(call: Call[CreateSession]) -> SessionCreated | Answer:

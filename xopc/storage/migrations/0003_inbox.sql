@@ -1,0 +1,1 @@
+-- What the inbox remembers of attempts, and of messages that are parked.

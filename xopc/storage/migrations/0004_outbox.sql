@@ -1,0 +1,1 @@
+-- What the outbox remembers of expiry and of the kind of an error.

@@ -1,0 +1,1 @@
+-- What a session remembers beside its messages: how it is kept, found and counted.
