@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from attrs import frozen
 
 
@@ -24,16 +22,6 @@ class Connected:
     """`connected`: the first event of every stream."""
 
     session_id: str
-
-
-@frozen
-class AgentStream:
-    """`agent.stream`: an event of a run."""
-
-    session_key: str
-    run_id: str
-    event: dict[str, Any]
-    """As in the run's own stream."""
 
 
 @frozen

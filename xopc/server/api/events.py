@@ -7,9 +7,10 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
-from xopc.contracts.api_events import AgentStream, Connected, EventFilter, Resync, ShuttingDown
+from xopc.contracts.api_events import Connected, EventFilter, Resync, ShuttingDown
 from xopc.contracts.api_headers import EventHeaders
 from xopc.contracts.auth import Scope
+from xopc.contracts.broadcasts import BROADCASTS
 from xopc.contracts.errors import Failure, XopcError
 from xopc.core.hub import Hub, Subscription
 from xopc.server.api import examples
@@ -77,7 +78,7 @@ EVENTS = Route(
     query=EventFilter,
     headers=EventHeaders,
     response=None,
-    frames=(Connected, AgentStream, Resync, ShuttingDown),
+    frames=(Connected, *BROADCASTS.values(), Resync, ShuttingDown),
     stream_example=examples.BROADCAST_EVENT,
     takes_token_in_query=True,
     errors=(Failure.TOO_MANY_CONNECTIONS,),
