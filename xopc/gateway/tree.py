@@ -64,7 +64,7 @@ from xopc.server.gate import Gate
 from xopc.server.routes import Route
 from xopc.server.serve import Server
 from xopc.server.services import Logs, Services
-from xopc.server.sse import Slots
+from xopc.server.slots import Slots
 from xopc.storage.sqlite import SqliteStorage, open_storage
 from xopc_supervisor import contract
 from xopc_supervisor.contract import Go, Inheritance

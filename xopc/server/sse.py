@@ -6,15 +6,15 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 from types import TracebackType
 from typing import Protocol
 
 import structlog
 import trio
-from attrs import define, frozen
+from attrs import frozen
 from quart.wrappers.response import ResponseBody
 from quart_trio.wrappers import TrioResponse
 from structlog.typing import FilteringBoundLogger
@@ -48,27 +48,6 @@ class Frame:
             lines.insert(0, f"id: {self.id}")
         # Half a surrogate pair has no UTF-8; the escape that stands in for it is JSON.
         return "\n".join(lines).encode(errors="backslashreplace")
-
-
-@define(eq=False)
-class Slots:
-    """How many streams of a kind may be open at once."""
-
-    most: int
-    taken: int = 0
-
-    @property
-    def is_full(self) -> bool:
-        return self.taken >= self.most
-
-    @contextmanager
-    def take(self) -> Generator[None]:
-        """Count one more for the time of the block."""
-        self.taken += 1
-        try:
-            yield
-        finally:
-            self.taken -= 1
 
 
 class Source(Protocol):

@@ -11,12 +11,12 @@ from xopc.contracts.api_events import Connected, EventFilter, Resync, ShuttingDo
 from xopc.contracts.api_headers import EventHeaders
 from xopc.contracts.auth import Scope
 from xopc.contracts.broadcasts import BROADCASTS
-from xopc.contracts.errors import Failure, XopcError
+from xopc.contracts.errors import Failure
 from xopc.core.hub import Hub, Subscription
 from xopc.server.api import examples
 from xopc.server.query import read_headers, read_query
 from xopc.server.routes import Call, Route
-from xopc.server.sse import EventStream, Frame, Slots
+from xopc.server.sse import EventStream, Frame
 
 HEARTBEAT = b": ping\nevent: ping\ndata:\n\n"
 MAX_SESSION_CHARS = 256
@@ -30,29 +30,18 @@ async def _events(call: Call[None]) -> EventStream:
     last_id = headers.last_event_id or query.last_event_id
     name = headers.session_id or query.session_id or str(uuid4())
     slots = services.event_streams
-    refuse_when_full(slots)
+    slots.refuse_when_full(call.principal)
     # Whoever comes back and misses nothing keeps his cursor, although `connected` is no event of the hub.
     hello_id = last_id if last_id and _CURSOR.fullmatch(last_id) else "0"
     hello = Frame("connected", Connected(name[:MAX_SESSION_CHARS]), hello_id)
 
     @asynccontextmanager
     async def opened() -> AsyncGenerator[_Broadcast]:
-        with slots.take():
+        with slots.take(call.principal):
             async with services.hub.subscribe(types=query.types or None, last_id=last_id) as subscription:
                 yield _Broadcast(services.hub, subscription, hello)
 
     return EventStream(opened, HEARTBEAT)
-
-
-def refuse_when_full(slots: Slots) -> None:
-    """Let nobody in beyond the limit.
-
-    Raises:
-        XopcError: TOO_MANY_CONNECTIONS.
-    """
-    if slots.is_full:
-        limit = f"{slots.most} clients follow the events already; gateway.maxSseConnections is the limit."
-        raise XopcError(Failure.TOO_MANY_CONNECTIONS, limit)
 
 
 class _Broadcast:
