@@ -18,7 +18,7 @@ from xopc.config.audit import CheckId, Severity
 from xopc.contracts.broadcasts import BROADCASTS
 from xopc.contracts.convert import keys_of
 from xopc.contracts.errors import Failure
-from xopc.contracts.events import AgentEvent
+from xopc.contracts.events import CLOSED, AgentEvent
 from xopc.contracts.settings import Settings
 from xopc.core import hub
 from xopc.core.hub import RESYNC, SHUTDOWN
@@ -86,7 +86,7 @@ def test_each_event_is_documented_and_no_other_is() -> None:
         for table in re.split(r"\| `event` \| `data`[^\n]*\n", _page("api.md"))[1:]
     )
     assert of_a_run == {*_types_of_a_run(), "result"}
-    assert of_all == {*BROADCASTS, RESYNC, SHUTDOWN, "connected", "ping"}
+    assert of_all == {*BROADCASTS, RESYNC, SHUTDOWN, CLOSED, "connected", "ping"}
     assert of_the_log == {"log", RESYNC, SHUTDOWN, "connected", "ping"}
 
 

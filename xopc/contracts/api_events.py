@@ -38,3 +38,10 @@ class ShuttingDown:
     reason: str
     restart_expected_ms: int | None
     """When to connect again; null where it does not come back by itself."""
+
+
+@frozen
+class Closed:
+    """`closed`: the stream ends, because it is read too slowly. Connect again with the last id, for what is missing."""
+
+    reason: str

@@ -7,16 +7,17 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
-from xopc.contracts.api_events import Connected, EventFilter, Resync, ShuttingDown
+from xopc.contracts.api_events import Closed, Connected, EventFilter, Resync, ShuttingDown
 from xopc.contracts.api_headers import EventHeaders
 from xopc.contracts.auth import Scope
 from xopc.contracts.broadcasts import BROADCASTS
 from xopc.contracts.errors import Failure
-from xopc.core.hub import Hub, Subscription
+from xopc.contracts.frames import Frame
+from xopc.core.hub import Subscription
 from xopc.server.api import examples
 from xopc.server.query import read_headers, read_query
 from xopc.server.routes import Call, Route
-from xopc.server.sse import EventStream, Frame
+from xopc.server.sse import EventStream
 
 HEARTBEAT = b": ping\nevent: ping\ndata:\n\n"
 MAX_SESSION_CHARS = 256
@@ -39,14 +40,13 @@ async def _events(call: Call[None]) -> EventStream:
     async def opened() -> AsyncGenerator[_Broadcast]:
         with slots.take(call.principal):
             async with services.hub.subscribe(types=query.types or None, last_id=last_id) as subscription:
-                yield _Broadcast(services.hub, subscription, hello)
+                yield _Broadcast(subscription, hello)
 
     return EventStream(opened, HEARTBEAT)
 
 
 class _Broadcast:
-    def __init__(self, hub: Hub, subscription: Subscription, hello: Frame) -> None:
-        self._hub = hub
+    def __init__(self, subscription: Subscription, hello: Frame) -> None:
         self._subscription = subscription
         self._hello: Frame | None = hello
 
@@ -55,7 +55,7 @@ class _Broadcast:
             hello, self._hello = self._hello, None
             return [hello]
         events = await self._subscription.receive()
-        return [Frame(event.type, event.data, self._hub.id_of(event)) for event in events]
+        return [event.frame for event in events]
 
 
 EVENTS = Route(
@@ -67,7 +67,7 @@ EVENTS = Route(
     query=EventFilter,
     headers=EventHeaders,
     response=None,
-    frames=(Connected, *BROADCASTS.values(), Resync, ShuttingDown),
+    frames=(Connected, *BROADCASTS.values(), Resync, ShuttingDown, Closed),
     stream_example=examples.BROADCAST_EVENT,
     takes_token_in_query=True,
     errors=(Failure.TOO_MANY_CONNECTIONS,),

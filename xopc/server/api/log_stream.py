@@ -17,6 +17,7 @@ from xopc.contracts.api_events import Connected, Resync, ShuttingDown
 from xopc.contracts.api_logs import LogLine, LogStreamQuery
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure
+from xopc.contracts.frames import Frame
 from xopc.core.hub import RESYNC, Subscription
 from xopc.core.log_follow import LogFollower
 from xopc.core.log_scan import in_thread
@@ -24,7 +25,7 @@ from xopc.server.api import examples
 from xopc.server.api.events import HEARTBEAT
 from xopc.server.query import read_query
 from xopc.server.routes import Call, Route
-from xopc.server.sse import EventStream, Frame
+from xopc.server.sse import EventStream
 
 FOLLOW_SECONDS = 0.5
 """Between two looks at the files."""
