@@ -16,7 +16,8 @@ from xopc.contracts.messages import Address, Inbound, Outbound, PeerKind
 from xopc.contracts.transcript import Message, Role, RunResult, RunState, Usage
 from xopc.core.hub import Hub
 from xopc.core.runs import Runs
-from xopc.core.sessions import DELETED, GOES_ON, IDLE_SECONDS, MAX_TURNS, NOT_BEGUN, Sessions
+from xopc.core.sessions import IDLE_SECONDS, MAX_TURNS, NOT_BEGUN, Sessions
+from xopc.core.turns import DELETED, GOES_ON
 from xopc.storage.base import StorageError
 from xopc.storage.path import Acceptance, Turn, TurnEnd
 from xopc.storage.path_outbox import lane_of

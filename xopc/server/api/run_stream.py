@@ -11,7 +11,7 @@ from xopc.contracts.errors import Failure, XopcError
 from xopc.contracts.events import RunAccepted, payload
 from xopc.contracts.transcript import RunResult, RunState
 from xopc.core.runs import RunStream
-from xopc.core.sessions import GOES_ON
+from xopc.core.turns import GOES_ON
 from xopc.server.api.turns import spoken, status_of
 from xopc.server.services import Services
 from xopc.server.sse import EventStream, Frame
