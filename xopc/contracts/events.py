@@ -91,7 +91,8 @@ class Event:
     """One broadcast event."""
 
     type: str
-    """`agent.stream`, `message.sent`, `message.failed`, `session.updated`, `session.deleted`, `channels.status`."""
+    """`agent.stream`, `message.sent`, `message.failed`, `message.parked`, `session.updated`, `session.deleted`,
+    `channels.status`."""
     data: dict[str, Any]
     """JSON."""
     seq: int = 0

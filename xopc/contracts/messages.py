@@ -123,3 +123,43 @@ class OutboxRow:
     platform_ids: tuple[str, ...] = ()
     possible_duplicate: bool = False
     """It was in flight when a process died, or the connection broke before the platform's answer."""
+
+
+class InboxState(Enum):
+    """Where a message is that has no answer."""
+
+    WAITING = "waiting"
+    """Its turn has not begun, or stopped and goes on later."""
+    RUNNING = "running"
+    PARKED = "parked"
+    """Given up, with its error; kept to be looked at and retried by hand."""
+
+
+@frozen
+class InboxRow:
+    """One message of the inbox. Times are seconds since the epoch."""
+
+    run_id: str
+    session_key: str
+    inbound: Inbound | None
+    """None where it cannot be read."""
+    state: InboxState
+    deliver: bool
+    """Its answer goes to the chat that it came from."""
+    accepted_at: float
+    attempts: int = 0
+    last_error: str | None = None
+    parked_at: float | None = None
+
+
+@frozen
+class InboxCounts:
+    """How many messages are in each state."""
+
+    waiting: int = 0
+    running: int = 0
+    parked: int = 0
+    """Given up: `GET /api/inbox` lists them."""
+
+
+NO_MESSAGES = InboxCounts()

@@ -1,4 +1,4 @@
-"""What has not begun: runs that one generation accepted and nobody has claimed, and those of them that are stopped."""
+"""What has not begun: runs that nobody has claimed in this generation, and those of them that are stopped."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Pending:
         """By session: those of them whose end is stored, so that no later claim gives them."""
 
     def add(self, session_key: str, run_id: str, *, bound: bool) -> None:
-        """A run was accepted."""
-        self._waiting.setdefault(session_key, {})[run_id] = bound
+        """A run was accepted, or found. Harmless where it is known."""
+        self._waiting.setdefault(session_key, {}).setdefault(run_id, bound)
 
     def remove(self, session_key: str, run_id: str) -> None:
         """It has begun, or never will. Harmless where it does not wait."""

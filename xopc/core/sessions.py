@@ -1,12 +1,14 @@
 """Sessions at work: the turns of one session run one after the other, those of different sessions side by side.
 
 A session with something to do has a worker. It claims the oldest message without an end, has the agent run the turn,
-and commits the end; then the next one. What a process or a generation leaves unfinished, the next one claims again.
+and commits the end; then the next one. What a process or a generation leaves unfinished, the next one claims again;
+what fails again and again is parked (`core/parking.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 import structlog
 import trio
@@ -16,6 +18,7 @@ from structlog.typing import FilteringBoundLogger
 from xopc.contracts.errors import Failure, XopcError
 from xopc.contracts.transcript import RunResult, RunState
 from xopc.core.hub import Hub
+from xopc.core.parking import MAX_ATTEMPTS, is_last_attempt
 from xopc.core.pending import Pending
 from xopc.core.retry import STORAGE_MOST_SECONDS, delay_seconds
 from xopc.core.runs import Runs
@@ -27,6 +30,11 @@ MAX_TURNS = 64
 """At once; further sessions wait, the longest waiting first."""
 IDLE_SECONDS = 60.0
 """How long the worker of a session waits for more before it ends."""
+HELD_SECONDS = 0.5
+"""How long it waits before it looks again whether another session has answered what its chat has said before. That is
+rare: the configuration has moved the chat to another session while messages waited."""
+RELEASE_SECONDS = 1.0
+"""At the end of a generation: longer than any commit takes on a disk that works."""
 
 NOT_BEGUN = "The gateway restarts, and had not begun with this message. Send it again."
 
@@ -52,6 +60,7 @@ class Sessions:
         self._pending = Pending()
         self._turns = Turns(storage, run_turn, runs, hub, outbox_wake, self._pending)
         self._limiter = trio.CapacityLimiter(MAX_TURNS)
+        self._last_attempts = trio.CapacityLimiter(1)
         self._nursery: trio.Nursery | None = None
         self._early: set[str] = set()
         self._workers: dict[str, _Worker] = {}
@@ -66,12 +75,12 @@ class Sessions:
         """Take up what is unfinished, report started, and work until cancelled. Where the storage fails, the report
         does not wait for it.
 
-        *Cancellation*: turns that run keep their steps, and are continued by whoever runs next. Their followers, and
-        those of runs that have not begun, are told so.
+        *Cancellation*: turns that run keep their steps, and are continued by whoever runs next; being cut off is no
+        failure of theirs. Their followers, and those of runs that have not begun, are told so.
         """
         try:
             try:
-                keys = await self._storage.recover(self._boot_id)
+                keys = await self._take_up()
             except StorageError as error:
                 _log.error("The sessions cannot be read; none goes on until they can.", error=str(error))
                 task_status.started()
@@ -86,6 +95,7 @@ class Sessions:
             self._draining.set()
             for run_id, key in self._runs.open_runs().items():
                 self._turns.interrupt(run_id, key)
+            await self._release_claims()
 
     def admit(self, session_key: str, run_id: str, *, bound: bool = False) -> None:
         """A message was stored: its run can be followed from now on, and its session goes to work."""
@@ -107,7 +117,7 @@ class Sessions:
             self._nursery.start_soon(self._work, worker, name=f"session {session_key}")
 
     def waiting(self, session_key: str) -> int:
-        """How many messages of a session this generation accepted and has not begun with."""
+        """How many messages of a session this generation has not begun with."""
         return self._pending.count(session_key)
 
     def is_busy(self, session_key: str) -> bool:
@@ -171,6 +181,17 @@ class Sessions:
                 self.abort(run_id)
             await self._turns.ended.park()
 
+    async def retry(self, run_id: str) -> bool:
+        """Begin a parked message anew, behind what waits in its session. False where there is no such parked one."""
+        session_key = await self._storage.retry_parked(run_id)
+        if session_key is None:
+            return False
+        self._runs.begin_again(run_id, session_key)
+        self.admit(session_key, run_id)
+        if self.is_draining:
+            self._turns.interrupt(run_id, session_key)
+        return True
+
     async def withdraw(self, session_key: str, run_id: str) -> bool:
         """Forget a bound message that was not begun with; whoever waits is told to send it again. False where it is
         too late, or cannot be stored."""
@@ -205,12 +226,19 @@ class Sessions:
 
     # --------------------------------------------------------------- workers
 
+    async def _take_up(self) -> list[str]:
+        """The sessions with work; what waits in them counts, and can be stopped, as what comes from now on."""
+        keys = await self._storage.recover(self._boot_id)
+        for session_key, run_id, is_bound in await self._storage.unclaimed():
+            self._pending.add(session_key, run_id, bound=is_bound)
+        return keys
+
     async def _recover(self) -> list[str]:
         failures = 1
         while True:
             await trio.sleep(delay_seconds(failures, 0, STORAGE_MOST_SECONDS))
             try:
-                return await self._storage.recover(self._boot_id)
+                return await self._take_up()
             except StorageError as error:
                 failures += 1
                 _log.error("The sessions cannot be read.", error=str(error))
@@ -221,8 +249,7 @@ class Sessions:
         while not self.is_draining:
             worker.woken = trio.Event()
             try:
-                async with self._limiter:
-                    has_worked = await self._next_turn(worker)
+                has_worked = await self._next_turn(worker)
                 failures = 0
             except Exception as error:  # whatever it is, it must not keep the other sessions from working
                 failures += 1
@@ -237,18 +264,46 @@ class Sessions:
         del self._workers[worker.key]
 
     async def _next_turn(self, worker: _Worker) -> bool:
-        """Claim a turn and run it to its end; False where there is none."""
+        """Claim a turn, when its time has come, and run it to its end; False where there is none."""
+        while (head := await self._storage.head(worker.key)) and head.is_held and not self.is_draining:
+            with trio.move_on_after(HELD_SECONDS):
+                await self._draining.wait()
+        alone = self._last_attempts if head and is_last_attempt(head) else nullcontext()
+        async with alone, self._limiter:
+            return await self._claim_and_run(worker)
+
+    async def _claim_and_run(self, worker: _Worker) -> bool:
         if self.is_draining:
             return False
         self._pending.forget_ended(worker.key)
-        turn = await self._storage.claim(worker.key, self._boot_id)
-        if turn is None:
-            if not worker.woken.is_set():
-                await self._release(worker.key)
-            return False
-        if not self.is_draining:
-            await self._turns.run(turn)
-        return True
+        turn = None
+        try:
+            turn = await self._storage.claim(worker.key, self._boot_id)
+            if turn is not None and not self.is_draining:
+                await self._turns.run(turn)
+        except StorageError:
+            raise
+        except Exception as error:
+            await self._count_failure(worker.key, turn and turn.run_id, error)
+            raise
+        if turn is None and not worker.woken.is_set():
+            await self._release(worker.key)
+        return turn is not None
+
+    async def _count_failure(self, session_key: str, run_id: str | None, error: Exception) -> None:
+        """Count an attempt; after the last one, park what cannot even be claimed. What can is parked by its claim."""
+        what = f"It failed inside ({type(error).__name__}); the log says more: xopc gateway logs."
+        failed = await self._storage.fail_attempt(session_key, run_id, what)
+        if failed is not None and run_id is None and failed.attempts >= MAX_ATTEMPTS:
+            await self._turns.park(failed.run_id, session_key, what)
+
+    async def _release_claims(self) -> None:
+        """Whoever runs next finds nothing claimed. Where that cannot be stored, he takes it for a crash."""
+        with trio.move_on_after(RELEASE_SECONDS, shield=True):
+            try:
+                await self._storage.release(self._boot_id)
+            except (StorageError, trio.ClosedResourceError) as error:
+                _log.error("What was being answered could not be released.", error=str(error))
 
     async def _pause(self, failures: int, what: str, **fields: object) -> None:
         """Log what went wrong and wait, but not through a drain."""

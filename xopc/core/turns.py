@@ -12,6 +12,7 @@ from structlog.typing import FilteringBoundLogger
 from xopc.contracts.events import AgentEvent, RunError, Token, payload
 from xopc.contracts.transcript import Message, Role, RunResult, RunState
 from xopc.core.hub import AGENT_STREAM, Hub
+from xopc.core.parking import is_given_up, parked, parked_untold
 from xopc.core.pending import Pending
 from xopc.core.retry import STORAGE_MOST_SECONDS, delay_seconds
 from xopc.core.running import RunningTurn
@@ -53,7 +54,7 @@ class Turns:
         """Whoever waits here is woken whenever a turn ends, or one that waited no longer does."""
 
     async def run(self, turn: Turn) -> None:
-        """Run a claimed turn to its end.
+        """Run a claimed turn to its end; one that has failed too often is parked instead.
 
         Raises:
             StorageError: it could not be stored; the turn can be claimed again.
@@ -92,10 +93,26 @@ class Turns:
         self._runs.publish(run_id, RunError(GOES_ON))
         self._runs.close(run_id, RunResult(run_id, session_key, RunState.RUNNING, "", error=GOES_ON))
 
+    async def park(self, run_id: str, session_key: str, error: str) -> None:
+        """Give a message up that cannot even be claimed.
+
+        Raises:
+            StorageError: it could not be stored.
+        """
+        end = parked_untold(run_id, error)
+        await self._storage.finish(run_id, end)
+        self._pending.remove(session_key, run_id)
+        self._tell_end(run_id, session_key, end, "")
+
     async def _answer(self, active: RunningTurn) -> TurnEnd:
-        if not self._pending.is_stopped(active.turn.run_id):
+        turn = active.turn
+        if not self._pending.is_stopped(turn.run_id):
+            if is_given_up(turn):
+                end = parked(turn)
+                active.emit(RunError(end.error or ""))
+                return end
             with active.scope:
-                return await self._run_turn(active.turn, active.emit)
+                return await self._run_turn(turn, active.emit)
         text = active.draft
         return TurnEnd(RunState.ABORTED, Message(Role.ASSISTANT, text) if text.strip() else None)
 
@@ -117,11 +134,15 @@ class Turns:
         addresses = [outbound.address for outbound in end.outbox]
         self._outbox_wake([lane_of(address.channel, address.account, address.chat) for address in addresses])
         reply = end.message.content if end.message else active.last_said()
-        result = RunResult(
-            turn.run_id, turn.session_key, end.state, reply, end.model, end.usage, end.error, end.timed_out
-        )
-        self._runs.close(turn.run_id, result)
-        self._hub.publish("session.updated", {"key": turn.session_key})
+        self._tell_end(turn.run_id, turn.session_key, end, reply)
+
+    def _tell_end(self, run_id: str, session_key: str, end: TurnEnd, reply: str) -> None:
+        result = RunResult(run_id, session_key, end.state, reply, end.model, end.usage, end.error, end.timed_out)
+        self._runs.close(run_id, result)
+        self._hub.publish("session.updated", {"key": session_key})
+        if end.parked:
+            _log.warn("A message is given up and stands parked in the inbox.", session=session_key, run=run_id)
+            self._hub.publish("message.parked", {"sessionKey": session_key, "runId": run_id, "error": end.error})
 
     def _publisher(self, turn: Turn) -> Callable[[AgentEvent], None]:
         def publish(event: AgentEvent) -> None:
