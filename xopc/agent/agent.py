@@ -13,7 +13,7 @@ import trio
 from xopc.agent.commands import Command, Commands, parse_command
 from xopc.agent.failure import INSIDE, TurnFailedError, timed_out
 from xopc.agent.history import COMMANDS, WINDOW, window
-from xopc.agent.models import Model, Models, UnknownModelError, load_models
+from xopc.agent.models import OFFLINE, Model, Models, UnknownModelError, load_models
 from xopc.agent.providers.offline import OfflineProvider
 from xopc.agent.providers.pool import ProviderPool
 from xopc.agent.tools.base import Tool, ToolContext
@@ -79,6 +79,12 @@ class Agent:
         self._tools = tools
         self._now = now
         self._commands = Commands(models, storage)
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a model answers where nobody chose another one, and not the one that is built in."""
+        entry = self._settings.entry(self._settings.default_id)
+        return self._models.choose(entry.model, self._settings.defaults.model)[0] != OFFLINE
 
     async def run_turn(self, turn: Turn, emit: Emit) -> TurnEnd:
         """The end of a turn, whatever happens in it; the caller commits it. `emit` must not block.

@@ -256,6 +256,7 @@ class Gateway:
             storage=self._storage,
             inbox=generation.inbox,
             sessions=generation.sessions,
+            heartbeat=generation.heartbeat,
             runs=self._runs,
             hub=self._hub,
             outbox=generation.outbox,

@@ -14,6 +14,7 @@ from attrs import frozen
 
 from xopc.contracts.messages import Inbound, Outbound
 from xopc.contracts.transcript import NO_USAGE, Entry, Message, RunResult, RunState, Usage
+from xopc.storage.path_heartbeat import HeartbeatStorage
 from xopc.storage.path_outbox import OutboxStorage
 from xopc.storage.path_sessions import SessionStorage
 
@@ -79,6 +80,8 @@ class TurnEnd:
     usage: Usage = NO_USAGE
     error: str | None = None
     timed_out: bool = False
+    once_a_day: bool = False
+    """An answer that was told at its place within 24 hours is left out: nobody asked for it."""
 
 
 class InboxStorage(Protocol):
@@ -141,7 +144,7 @@ class InboxStorage(Protocol):
         ...
 
 
-class PathStorage(InboxStorage, SessionStorage, OutboxStorage, Protocol):
+class PathStorage(InboxStorage, SessionStorage, OutboxStorage, HeartbeatStorage, Protocol):
     """What the message path uses of the storage. Raises `StorageError` where nothing was stored."""
 
     async def prune(self, now: float) -> None:

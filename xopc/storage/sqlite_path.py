@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Sequence
 from uuid import uuid4
 
-from xopc.contracts.messages import Outbound, OutboxRow, OutboxState
+from xopc.contracts.messages import Inbound, Outbound, OutboxRow, OutboxState
 from xopc.contracts.transcript import Entry, Message, RunResult
-from xopc.storage import inbox, outbox, runs, sessions, transcripts
+from xopc.storage import heartbeat, inbox, outbox, runs, sessions, told, transcripts
 from xopc.storage.engine import Engine
 from xopc.storage.ids import TimeOrderedIds
 from xopc.storage.path import Acceptance, Accepted, Cursor, Turn, TurnEnd
+from xopc.storage.path_heartbeat import Beat
 from xopc.storage.path_outbox import Attempt
 from xopc.storage.path_sessions import SessionInfo, SessionQuery
 
@@ -123,6 +124,17 @@ class SqlitePath:
     async def delete_dead(self, row_id: str) -> bool:
         return await self._engine.write(outbox.delete_dead, row_id)
 
+    # -------------------------------------------------------------- heartbeat
+
+    async def begin_beat(self, run_id: str, session_key: str, inbound: Inbound, reason: str, *, deliver: bool) -> bool:
+        acceptance = Acceptance(inbound, session_key, run_id, deliver=deliver)
+        return await self._engine.write(heartbeat.begin_beat, acceptance, reason, self._opening, self._clock())
+
+    async def last_beat(self) -> Beat | None:
+        return await self._engine.read(heartbeat.select_last_beat)
+
+    # ------------------------------------------------------------------- room
+
     async def prune(self, now: float) -> None:
         await self._engine.write(_prune, now)
 
@@ -133,3 +145,4 @@ class SqlitePath:
 def _prune(connection: sqlite3.Connection, now: float) -> None:
     inbox.prune_inbox(connection, now)
     outbox.prune_outbox(connection, now)
+    told.prune_told(connection, now)

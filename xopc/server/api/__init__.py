@@ -5,6 +5,7 @@ from __future__ import annotations
 from xopc.server.api.agent import AGENT, AGENT_ABORT, AGENT_RESUME
 from xopc.server.api.config import CONFIG, CONFIG_CHANGE, CONFIG_RELOAD
 from xopc.server.api.events import EVENTS
+from xopc.server.api.heartbeat import HEARTBEAT, HEARTBEAT_TRIGGER, TASKS, TASKS_CHANGE
 from xopc.server.api.log_stream import LOG_STREAM
 from xopc.server.api.logs import (
     LOG_DIRECTORY,
@@ -55,6 +56,10 @@ ROUTES: tuple[Route, ...] = with_reference(
     OUTBOUND,
     OUTBOUND_RETRY,
     OUTBOUND_DELETE,
+    HEARTBEAT,
+    HEARTBEAT_TRIGGER,
+    TASKS,
+    TASKS_CHANGE,
     CONFIG,
     CONFIG_CHANGE,
     CONFIG_RELOAD,
