@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 
+import pytest
 from attrs import evolve
 
 from tests.storage.values import DAY_SECONDS, KEY, acceptance, done, outbound
 from xopc.contracts.transcript import RunState
-from xopc.storage import heartbeat, inbox, runs, sessions
+from xopc.storage import heartbeat, inbox, runs, sessions, transcripts
 from xopc.storage.inbox import KEPT_SECONDS, prune_inbox
 from xopc.storage.path_heartbeat import Beat
 
@@ -77,3 +78,33 @@ def test_what_was_told_today_is_left_out_of_an_end_that_nobody_asked_for(connect
     inbox.accept(connection, [acceptance("run-9", KEY)], None, "opening", 1)
     end = evolve(done("It rains", outbound("It rains")), once_a_day=True)
     assert runs.finish(connection, "run-9", end, ["msg-9"], 1 + DAY_SECONDS) == ["msg-9"]
+
+
+def test_single_beats_are_kept_for_a_week_unless_they_wait(connection: sqlite3.Connection) -> None:
+    for number in range(3):
+        inbox.accept(connection, [acceptance(f"run-{number}", f"heartbeat:isolated:{number}")], None, "opening", 1)
+    inbox.accept(connection, [acceptance("run-9", KEY)], None, "opening", 1)
+    for run_id in ("run-0", "run-1", "run-9"):
+        runs.finish(connection, run_id, done("hi"), [], DAY_SECONDS if run_id == "run-1" else 1)
+    heartbeat.prune_beats(connection, 7 * DAY_SECONDS + 2)
+    keys = [key for (key,) in connection.execute("SELECT key FROM sessions ORDER BY id")]
+    assert keys == ["heartbeat:isolated:1", "heartbeat:isolated:2", KEY]
+
+
+def test_of_all_beats_the_newest_messages_are_kept(
+    connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "KEPT_MESSAGES", 20)
+    for number in range(heartbeat.KEPT_MESSAGES):
+        begin(connection, f"run-{number}", now=number)
+        runs.claim(connection, "heartbeat:main", "boot", number)
+        runs.finish(connection, f"run-{number}", done(f"reply {number}"), [], number)
+    before = transcripts.select_history(connection, "heartbeat:main", 10)
+    heartbeat.prune_beats(connection, 1)
+    entries = transcripts.select_messages(connection, "heartbeat:main", 10_000, None)
+    assert [entry.seq for entry in entries] == list(range(heartbeat.KEPT_MESSAGES + 1, 2 * heartbeat.KEPT_MESSAGES + 1))
+    assert transcripts.select_history(connection, "heartbeat:main", 10) == before
+    begin(connection, "next", now=9)
+    turn = runs.claim(connection, "heartbeat:main", "boot", 9)
+    assert turn is not None
+    assert [entry.seq for entry in turn.steps] == [2 * heartbeat.KEPT_MESSAGES + 1]

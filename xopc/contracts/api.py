@@ -7,6 +7,7 @@ from enum import Enum
 from attrs import field, frozen
 from attrs.validators import max_len, optional
 
+from xopc.contracts.api_storage import StorageUse
 from xopc.contracts.convert import LIMITS
 
 
@@ -49,7 +50,7 @@ class StandingProblem:
     """Something that is wrong now, and goes away once it is mended."""
 
     code: str
-    """storage, log, configuration, config-file, reload, addresses, tls or hand-over."""
+    """storage, disk, log, configuration, config-file, reload, addresses, tls or hand-over."""
     message: str
     """What, where, and what to do."""
     since: str
@@ -199,6 +200,8 @@ class Status:
     """Clients that presented wrong credentials; None in mode `none`."""
     last_reload: LastReload | None = None
     """None where nothing has changed since the process started."""
+    storage: StorageUse | None = None
+    """The room that it takes; None where that cannot be measured."""
 
 
 @frozen

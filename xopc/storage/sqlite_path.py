@@ -146,3 +146,4 @@ def _prune(connection: sqlite3.Connection, now: float) -> None:
     inbox.prune_inbox(connection, now)
     outbox.prune_outbox(connection, now)
     told.prune_told(connection, now)
+    heartbeat.prune_beats(connection, now)
