@@ -292,3 +292,12 @@ async def test_the_connections_to_providers_end_with_the_agent(
         assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
     with pytest.raises(RuntimeError):
         await agent._pool._client.post(server.base_url)  # type: ignore[union-attr]  it is made by now
+
+
+async def test_the_built_in_model_is_none_that_could_look_by_itself(
+    start_talk: Talks, server: OpenAIServer, storage: PathStorage, tmp_path: Path
+) -> None:
+    assert start_talk(models={"fake": provider(server, "small")}).agent.has_model
+    paths = resolve_paths({"HOME": str(tmp_path / "empty")})
+    async with open_agent(Settings(), paths, {}, storage) as agent:
+        assert not agent.has_model

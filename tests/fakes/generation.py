@@ -88,6 +88,7 @@ class Generation:
             storage=path.storage,
             inbox=path.inbox,
             sessions=path.sessions,
+            heartbeat=path.heartbeat,
             runs=path.runs,
             hub=path.hub,
             outbox=path.outbox,

@@ -18,6 +18,7 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /api/agent": {"message": "Hello"},
     "POST /api/agent/abort": {"runId": "none"},
     "POST /api/logs/level": {"level": "debug"},
+    "PUT /api/workspace/heartbeat-md": {"content": "- Look at the sky."},
 }
 
 

@@ -50,7 +50,7 @@ async def test_its_parts_are_tasks_below_it(home: Path, life: Life) -> None:
         generation = await start_generation(branch, 3, configured(home), life)
         (node,) = root.snapshot().children
         assert (node.name, node.restarts) == ("generation", 2)
-        assert names(node) == {"channels", "sessions", "outbox"}
+        assert names(node) == {"channels", "sessions", "heartbeat", "outbox"}
         assert names(node.children[0]) == {"webchat:default"}
         await generation.end()
     assert root.snapshot().children == ()
@@ -136,7 +136,7 @@ async def test_a_changed_channel_reads_on_and_answers_and_the_one_before_is_clos
         with trio.fail_after(10):
             await bot_api.until(lambda: len(bot_api.sent) == 2)
         assert generation.channels["telegram"] is not old
-        assert names(generation.node.snapshot()) == {"channels", "sessions", "outbox"}
+        assert names(generation.node.snapshot()) == {"channels", "sessions", "heartbeat", "outbox"}
         assert {"name": "telegram", "enabled": True, "connected": True} in generation.channel_status()
         assert not generation.is_degraded()
         await generation.end()
@@ -164,3 +164,29 @@ async def test_the_end_of_a_generation_leaves_its_neighbours_alone(home: Path, l
         last = await start_generation(branch, times + 1, configured(home), life)
         assert await answered(last, "Hello") is RunState.DONE
         branch.cancel()
+
+
+async def test_a_beat_by_hand_bothers_nobody_where_the_built_in_model_would_answer(home: Path, life: Life) -> None:
+    async with open_branch(Node("root")) as branch:
+        generation = await start_generation(branch, 1, configured(home), life)
+        generation.heartbeat.wake("trigger", by_hand=True)
+        with trio.fail_after(5):
+            while True:
+                if (await generation.heartbeat.pulse()).skipped is not None:
+                    break
+                await trio.sleep(0.01)
+        assert await life.storage.last_beat() is None
+        await generation.end()
+
+
+async def test_a_change_of_the_heartbeat_is_in_force_at_once(home: Path, life: Life) -> None:
+    async with open_branch(Node("root")) as branch:
+        before = configured(home)
+        generation = await start_generation(branch, 1, before, life)
+        assert (await generation.heartbeat.pulse()).next_at is not None
+        after = configured(home, heartbeat={"enabled": False})
+        plan = make_plan(before, after)
+        assert plan.hot == ("gateway.heartbeat.enabled",)
+        await generation.change(after, plan)
+        assert (await generation.heartbeat.pulse()).next_at is None
+        await generation.end()

@@ -7,10 +7,11 @@ import sqlite3
 from collections.abc import Callable
 
 import pytest
+from attrs import evolve
 
 from tests.storage.values import CHAT, KEY, acceptance, done, outbound, requested, said
 from xopc.contracts.messages import InboxState, OutboxState
-from xopc.storage import dedupe, inbox, outbox, outbox_select, parked, runs, sessions, transcripts
+from xopc.storage import dedupe, heartbeat, inbox, outbox, outbox_select, parked, runs, sessions, transcripts
 from xopc.storage.path import API_KEY, Cursor
 from xopc.storage.path_outbox import Attempt, OutboxQuery, Pause, Selection, lane_of
 from xopc.storage.path_sessions import SessionQuery
@@ -49,6 +50,16 @@ def one_message(connection: sqlite3.Connection) -> None:
     outbox_select.select_row(connection, "msg_1")
 
 
+def one_beat(connection: sqlite3.Connection) -> None:
+    """Everything that happens at a beat."""
+    heartbeat.begin_beat(connection, acceptance("run-4", "heartbeat:main"), "interval", "now", 1)
+    heartbeat.select_last_beat(connection)
+    runs.claim(connection, "heartbeat:main", "boot", 2)
+    runs.finish(connection, "run-4", evolve(done("hi", outbound("hi")), once_a_day=True), ["msg_4"], 3)
+    inbox.accept(connection, [acceptance("run-5")], None, "now", 4)
+    runs.finish(connection, "run-5", evolve(done("hi", outbound("hi")), once_a_day=True), ["msg_5"], 5)
+
+
 def one_page(connection: sqlite3.Connection) -> None:
     """What a request may ask for."""
     parked.select_counts(connection)
@@ -77,7 +88,7 @@ def plans(connection: sqlite3.Connection, statements: list[str]) -> dict[str, li
     }
 
 
-@pytest.mark.parametrize("work", [one_message, one_page])
+@pytest.mark.parametrize("work", [one_message, one_page, one_beat])
 def test_no_statement_reads_a_whole_table_or_sorts(
     connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], None]
 ) -> None:

@@ -97,3 +97,9 @@ class Channel(Protocol):
     def status(self) -> tuple[AccountStatus, ...]:
         """Each account, the disabled ones too."""
         ...
+
+
+def default_account(channel: Channel | None) -> str:
+    """The account that sends where none is named: `default`, or else the first enabled one."""
+    accounts = channel.accounts() if channel else ()
+    return accounts[0] if accounts and "default" not in accounts else "default"

@@ -14,6 +14,7 @@ from xopc.contracts.api_config import Reloaded
 from xopc.contracts.keys import SessionKey
 from xopc.contracts.messages import Inbound
 from xopc.contracts.settings import Settings
+from xopc.core.heartbeat.heart import Heartbeat
 from xopc.core.hub import Hub
 from xopc.core.inbox import Inbox
 from xopc.core.log_level import LevelSwitch
@@ -53,6 +54,7 @@ class Services:
     storage: PathStorage
     inbox: Inbox
     sessions: Sessions
+    heartbeat: Heartbeat
     runs: Runs
     hub: Hub
     outbox: Outbox

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from xopc.contracts.errors import Failure, XopcError
 from xopc.storage.faults import Obstacle, StorageUnavailableError, obstacle_of
+from xopc.storage.upkeep import WAL_BYTES
 
 WRITER_BUSY_SECONDS = 5.0
 """How long a commit waits for another program that writes, such as a `sqlite3` shell."""
@@ -39,7 +40,10 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         path.touch(mode=0o600)
     connection = sqlite3.connect(path, timeout=WRITER_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
+        if not path.stat().st_size:  # only before anything is in it; later it would be a write for nothing
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA fullfsync = ON")  # macOS, where fsync leaves the data in the drive's cache
         connection.execute("PRAGMA checkpoint_fullfsync = ON")

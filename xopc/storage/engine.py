@@ -29,6 +29,7 @@ from outcome import Error, Outcome, Value
 from xopc.storage.base import StorageError
 from xopc.storage.connect import connect_reader, connect_writer, explained
 from xopc.storage.faults import FaultWatch, OnFault, Whereabouts
+from xopc.storage.upkeep import Upkeep
 
 MAX_GROUP = 512
 """Transactions in one commit: bounds how long the first of them waits for the last."""
@@ -89,6 +90,7 @@ class Engine:
         self._token = token = trio.lowlevel.current_trio_token()
         self._whereabouts = Whereabouts(path)
         self._faults = FaultWatch(path, lambda sentence: token.run_sync_soon(on_fault, sentence))
+        self._upkeep = Upkeep()
         self._closed = False
         # A daemon: a disk that hangs must not keep the process from exiting.
         self._thread = threading.Thread(target=self._serve, name="storage-writer", daemon=True)
@@ -160,14 +162,17 @@ class Engine:
                 self._token.run_sync_soon(_answer, group, self._commit(group))
             if self._faults.seconds_left == 0:
                 self._faults.look(self._probe)
+            elif self._faults.seconds_left is None and self._upkeep.seconds_left == 0:
+                self._keep_up()
         self._writer.close()
 
     def _next_group(self) -> tuple[list[_Waiting], bool]:
-        """Wait for a transaction, or for the time to look at a fault, and take those that came with it; and whether
-        more may follow."""
+        """Wait for a transaction, or for the time to look at a fault or at the room, and take those that came with it;
+        and whether more may follow."""
         group: list[_Waiting] = []
         with suppress(Empty):
-            item = self._queue.get(timeout=self._faults.seconds_left)
+            seconds = self._faults.seconds_left
+            item = self._queue.get(timeout=self._upkeep.seconds_left if seconds is None else seconds)
             while item is not None:
                 if isinstance(item, _Waiting):
                     group.append(item)
@@ -191,6 +196,14 @@ class Engine:
             self._faults.strike(error)
             return [Error(_not_stored(error)) for _ in group]
         return outcomes
+
+    def _keep_up(self) -> None:
+        """Give back a bit of the room that is not needed. A disk that fails then would have failed the next commit."""
+        try:
+            self._whereabouts.check()
+            self._upkeep.step(self._writer)
+        except (sqlite3.Error, OSError) as error:
+            self._faults.strike(error)
 
     def _probe(self) -> None:
         """Commit something that changes nothing.

@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Sequence
 from uuid import uuid4
 
-from xopc.contracts.messages import InboxCounts, InboxRow, InboxState, Outbound, OutboxRow
+from xopc.contracts.messages import Inbound, InboxCounts, InboxRow, InboxState, Outbound, OutboxRow
 from xopc.contracts.transcript import Entry, Message, RunResult
-from xopc.storage import dedupe, inbox, outbox, outbox_select, parked, runs, sessions, transcripts
+from xopc.storage import dedupe, heartbeat, inbox, outbox, outbox_select, parked, runs, sessions, told, transcripts
 from xopc.storage.engine import Engine
 from xopc.storage.ids import TimeOrderedIds
 from xopc.storage.path import Acceptance, Accepted, Cursor, FailedAttempt, Head, Turn, TurnEnd
+from xopc.storage.path_heartbeat import Beat
 from xopc.storage.path_outbox import Attempt, LaneHead, OutboxPage, OutboxQuery, Pause, Removal, Selection
 from xopc.storage.path_sessions import SessionInfo, SessionQuery
 
@@ -159,6 +160,17 @@ class SqlitePath:
     async def delete_all_dead(self, selection: Selection) -> int:
         return await self._engine.write(outbox.delete_all_dead, selection)
 
+    # -------------------------------------------------------------- heartbeat
+
+    async def begin_beat(self, run_id: str, session_key: str, inbound: Inbound, reason: str, *, deliver: bool) -> bool:
+        acceptance = Acceptance(inbound, session_key, run_id, deliver=deliver)
+        return await self._engine.write(heartbeat.begin_beat, acceptance, reason, self._opening, self._clock())
+
+    async def last_beat(self) -> Beat | None:
+        return await self._engine.read(heartbeat.select_last_beat)
+
+    # ------------------------------------------------------------------- room
+
     async def prune(self, now: float) -> None:
         await self._engine.write(_prune, now)
 
@@ -169,3 +181,5 @@ class SqlitePath:
 def _prune(connection: sqlite3.Connection, now: float) -> None:
     inbox.prune_inbox(connection, now)
     outbox.prune_outbox(connection, now)
+    told.prune_told(connection, now)
+    heartbeat.prune_beats(connection, now)

@@ -71,6 +71,45 @@ def test_the_last_restart_is_told(home: Path, capsys: pytest.CaptureFixture[str]
         assert status_as_json(capsys)["lastRestart"]["reason"] == "config reload"
 
 
+STORAGE = {
+    "databaseBytes": 12_582_912,
+    "walBytes": 0,
+    "freeBytes": 0,
+    "diskFreeBytes": 41_943_040_000,
+    "logBytes": 1_048_576,
+    "sessions": 1,
+    "messages": 4100,
+    "inboxWaiting": 0,
+    "outboxWaiting": 0,
+    "deadLetters": 0,
+}
+
+
+@pytest.mark.parametrize(
+    ("storage", "told"),
+    [
+        (STORAGE, ["   Storage: 12 MB (1 session, 4100 messages), log 1.0 MB, 41 GB free"]),
+        (
+            {**STORAGE, "sessions": 2, "inboxWaiting": 3, "deadLetters": 1},
+            [
+                "   Storage: 12 MB (2 sessions, 4100 messages), log 1.0 MB, 41 GB free",
+                "   Waiting: 3 to be answered, 1 given up",
+            ],
+        ),
+        (None, []),
+        ("odd", []),
+    ],
+)
+def test_the_room_that_it_takes_is_told(
+    home: Path, capsys: pytest.CaptureFixture[str], storage: object, told: list[str]
+) -> None:
+    health = {"status": "healthy", "service": "xopc-gateway", "version": "0.1.0"}
+    with serving({"/api/health": (200, health), "/api/status": (200, {"storage": storage})}) as url:
+        assert status(url=url) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith(("   Storage", "   Waiting"))] == told
+
+
 @pytest.mark.parametrize(
     ("last", "line"),
     [

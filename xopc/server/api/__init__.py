@@ -5,6 +5,7 @@ from __future__ import annotations
 from xopc.server.api.agent import AGENT, AGENT_ABORT, AGENT_RESUME
 from xopc.server.api.config import CONFIG, CONFIG_CHANGE, CONFIG_RELOAD
 from xopc.server.api.events import EVENTS
+from xopc.server.api.heartbeat import HEARTBEAT, HEARTBEAT_TRIGGER, TASKS, TASKS_CHANGE
 from xopc.server.api.inbox import INBOX, INBOX_DELETE, INBOX_RETRY
 from xopc.server.api.log_stream import LOG_STREAM
 from xopc.server.api.logs import (
@@ -69,6 +70,10 @@ ROUTES: tuple[Route, ...] = with_reference(
     OUTBOUND_RETRY_ALL,
     OUTBOUND_DELETE,
     OUTBOUND_DELETE_ALL,
+    HEARTBEAT,
+    HEARTBEAT_TRIGGER,
+    TASKS,
+    TASKS_CHANGE,
     CONFIG,
     CONFIG_CHANGE,
     CONFIG_RELOAD,

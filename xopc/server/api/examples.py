@@ -24,6 +24,7 @@ from xopc.contracts.api_sessions import (
     SessionRouting,
     SessionStatus,
 )
+from xopc.contracts.api_storage import StorageUse
 from xopc.contracts.operations import PathParameter
 from xopc.contracts.transcript import Role, Usage
 
@@ -50,6 +51,18 @@ STATUS = Status(
     memory=MemoryUse(41_943_040, 39_845_888),
     connections=1,
     warnings=(),
+    storage=StorageUse(
+        database_bytes=12_582_912,
+        wal_bytes=4_194_304,
+        free_bytes=65_536,
+        disk_free_bytes=41_943_040_000,
+        log_bytes=1_048_576,
+        sessions=12,
+        messages=4100,
+        inbox_waiting=1,
+        outbox_waiting=0,
+        dead_letters=2,
+    ),
 )
 TREE = TreeNode("main", TaskState.RUNNING, _AT, children=(TreeNode("storage", TaskState.RUNNING, _AT),))
 RESTARTING = RestartAccepted("restarting", _BOOT, 3)
