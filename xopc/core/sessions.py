@@ -21,6 +21,7 @@ from xopc.core.hub import AGENT_STREAM, Hub
 from xopc.core.retry import STORAGE_MOST_SECONDS, delay_seconds
 from xopc.core.running import RunningTurn
 from xopc.core.runs import Runs
+from xopc.core.takeup import TakeUp
 from xopc.storage.base import StorageError
 from xopc.storage.path import PathStorage, Turn, TurnEnd
 from xopc.storage.path_outbox import lane_of
@@ -61,6 +62,7 @@ class Sessions:
         self._limiter = trio.CapacityLimiter(MAX_TURNS)
         self._nursery: trio.Nursery | None = None
         self._early: set[str] = set()
+        self._takeup = TakeUp(self.wake)
         self._workers: dict[str, _Worker] = {}
         self._waiting: dict[str, dict[str, bool]] = {}
         """By session: the runs that this generation accepted and nobody has claimed; whether each is bound."""
@@ -94,7 +96,8 @@ class Sessions:
                 task_status = trio.TASK_STATUS_IGNORED
                 keys = await self._recover()
             async with trio.open_nursery() as self._nursery:
-                for key in [*keys, *self._early]:
+                self._takeup.begin(keys)
+                for key in self._early:
                     self.wake(key)
                 task_status.started()
                 await trio.sleep_forever()
@@ -249,6 +252,7 @@ class Sessions:
                 await self._pause(failures, "A session cannot go on.", session=worker.key, error=str(error), **fields)
                 continue
             if not has_worked:
+                self._takeup.rests(worker.key)
                 with trio.move_on_after(IDLE_SECONDS):
                     await worker.woken.wait()
                 if not worker.woken.is_set():
