@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import trio
 from attrs import frozen
@@ -138,7 +137,7 @@ def _outbound(caller: int) -> Outbound:
 
 
 def _acceptance(caller: int) -> Acceptance:
-    run_id = str(uuid4())
+    run_id = _ids.next(time.time())
     inbound = Inbound(Address("telegram", "default", str(caller)), PeerKind.DM, str(caller), BODY, f"bench:{run_id}")
     return Acceptance(inbound, f"main:telegram:default:dm:{caller}", run_id)
 

@@ -62,6 +62,7 @@ def main() -> None:
     }
     for name, figure in FIGURES.items():
         if not arguments.figures or name in arguments.figures:
+            sys.stderr.write(f"measuring {name}\n")
             began = time.perf_counter()
             results[name] = {**figure(quick=arguments.quick), "took_seconds": round(time.perf_counter() - began, 1)}
     json.dump(results, sys.stdout, indent=2)
