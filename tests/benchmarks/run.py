@@ -2,7 +2,8 @@
 
 Every speed is a ratio to a baseline measured in the same run, in rounds that take turns, because machines differ and
 share their cores. A figure is the median of its rounds, with the least and the most of them and, where one is set, the
-goal. Nothing here is asserted. docs/explanation/performance.md says how to read it.
+goal. Nothing here is asserted; the exit code is 1 when something could not be measured.
+docs/explanation/performance.md says how to read it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import platform
 import sqlite3
 import sys
 import time
+import traceback
 from typing import Any, Protocol
 
 from tests.benchmarks.enqueues import enqueues
@@ -60,13 +62,21 @@ def main() -> None:
         "cpus": os.cpu_count(),
         "quick": arguments.quick,
     }
+    failed = False
     for name, figure in FIGURES.items():
         if not arguments.figures or name in arguments.figures:
             sys.stderr.write(f"measuring {name}\n")
             began = time.perf_counter()
-            results[name] = {**figure(quick=arguments.quick), "took_seconds": round(time.perf_counter() - began, 1)}
+            try:
+                measured = figure(quick=arguments.quick)
+            except Exception as error:  # the others are worth having
+                failed = True
+                traceback.print_exc()
+                measured = {"failed": f"{type(error).__name__}: {error}"}
+            results[name] = {**measured, "took_seconds": round(time.perf_counter() - began, 1)}
     json.dump(results, sys.stdout, indent=2)
     sys.stdout.write("\n")
+    sys.exit(failed)
 
 
 if __name__ == "__main__":

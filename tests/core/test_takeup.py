@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import sqlite3
+
 import trio
+from structlog.testing import capture_logs
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.fakes.path_storage import InlinePath
@@ -92,6 +95,40 @@ async def test_a_start_gives_workers_to_some_of_many_sessions_and_in_the_end_ans
         nursery.cancel_scope.cancel()
     assert autojump_clock.current_time() < 1  # nobody waited until an idle worker ended
     assert sorted(world.begun) == sorted(f"r{number}" for number in range(count))
+
+
+async def test_sessions_that_cannot_go_on_do_not_keep_others_from_being_taken_up(
+    storage: InlinePath, autojump_clock: MockClock
+) -> None:
+    assert autojump_clock.current_time() == 0
+
+    def spoil(connection: sqlite3.Connection) -> None:
+        connection.execute("UPDATE inbox SET inbound = '{' WHERE id <= ?", (MAX_TAKEN_UP,))
+
+    world = World(storage)
+    for number in range(MAX_TAKEN_UP + 1):
+        await world.accept(number, f"r{number}")
+    await storage.disk.write(spoil)
+    world.go.set()
+    with capture_logs() as logs:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(world.sessions.run)
+            assert (await world.sessions.wait(f"r{MAX_TAKEN_UP}")).state is RunState.DONE
+            nursery.cancel_scope.cancel()
+    assert {log["event"] for log in logs} == {"A session cannot go on."}
+
+
+async def test_a_full_disk_gives_no_further_sessions_a_worker(storage: InlinePath, autojump_clock: MockClock) -> None:
+    assert autojump_clock.current_time() == 0
+    world = World(storage)
+    for number in range(MAX_TAKEN_UP * 2):
+        await world.accept(number, f"r{number}")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(world.sessions.run)
+        storage.disk.full = True
+        await trio.sleep(60)
+        assert workers() == MAX_TAKEN_UP
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_new_message_does_not_wait_for_all_that_was_left_behind(

@@ -248,6 +248,8 @@ class Sessions:
                 failures = 0
             except Exception as error:  # whatever it is, it must not keep the other sessions from working
                 failures += 1
+                if not isinstance(error, StorageError):  # which would strike the next session, too
+                    self._takeup.rests(worker.key)
                 fields = {} if isinstance(error, StorageError) else {"exc_info": error}
                 await self._pause(failures, "A session cannot go on.", session=worker.key, error=str(error), **fields)
                 continue

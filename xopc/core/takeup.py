@@ -28,7 +28,7 @@ class TakeUp:
         self._go_on()
 
     def rests(self, session_key: str) -> None:
-        """A session has nothing to do for now; any session may say so."""
+        """A session has nothing to do for now, or cannot go on; any session may say so."""
         if session_key in self._taken:
             self._taken.remove(session_key)
             self._go_on()
