@@ -18,7 +18,7 @@ FEW = 1_000
 
 def scale(*, quick: bool) -> dict[str, Any]:
     """Each request to a gateway with a thousand sessions and to one with very many, in turns."""
-    many, rounds, repeats = (10_000, 3, 10) if quick else (100_000, 7, 30)
+    many, rounds, repeats = (10_000, 3, 10) if quick else (100_000, 7, 20)
     with ExitStack() as stack:
         began = time.perf_counter()
         gateways: dict[int, Gateway] = {}
