@@ -93,6 +93,15 @@ async def test_a_failing_transaction_takes_only_itself_back(engine: Engine) -> N
     assert await engine.read(stored) == [1, 3]
 
 
+async def test_only_a_group_in_which_something_fails_pays_for_savepoints(engine: Engine) -> None:
+    statements = await trace(engine)
+    await write_as_group(engine, [partial(insert, 1), partial(insert, 2)])
+    assert "SAVEPOINT attempt" not in statements
+    await write_as_group(engine, [partial(insert, 3), partial(insert_then_raise, 4, ValueError()), partial(insert, 5)])
+    assert statements.count("SAVEPOINT attempt") == 3
+    assert await engine.read(stored) == [1, 2, 3, 5]
+
+
 async def test_what_sqlite_refuses_is_a_storage_error_with_its_cause(engine: Engine) -> None:
     await engine.write(partial(insert, 1))
     with pytest.raises(StorageError, match=r"Nothing was stored: UNIQUE constraint failed: notes\.id") as raised:

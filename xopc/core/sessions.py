@@ -22,6 +22,7 @@ from xopc.core.parking import MAX_ATTEMPTS, is_last_attempt
 from xopc.core.pending import Pending
 from xopc.core.retry import STORAGE_MOST_SECONDS, delay_seconds
 from xopc.core.runs import Runs
+from xopc.core.takeup import TakeUp
 from xopc.core.turns import GOES_ON, RunTurn, Turns
 from xopc.storage.base import StorageError
 from xopc.storage.path import PathStorage, TurnEnd
@@ -63,6 +64,7 @@ class Sessions:
         self._last_attempts = trio.CapacityLimiter(1)
         self._nursery: trio.Nursery | None = None
         self._early: set[str] = set()
+        self._takeup = TakeUp(self.wake)
         self._workers: dict[str, _Worker] = {}
         self._draining = trio.Event()
 
@@ -87,7 +89,8 @@ class Sessions:
                 task_status = trio.TASK_STATUS_IGNORED
                 keys = await self._recover()
             async with trio.open_nursery() as self._nursery:
-                for key in [*keys, *self._early]:
+                self._takeup.begin(keys)
+                for key in self._early:
                     self.wake(key)
                 task_status.started()
                 await trio.sleep_forever()
@@ -253,10 +256,13 @@ class Sessions:
                 failures = 0
             except Exception as error:  # whatever it is, it must not keep the other sessions from working
                 failures += 1
+                if not isinstance(error, StorageError):  # which would strike the next session, too
+                    self._takeup.rests(worker.key)
                 fields = {} if isinstance(error, StorageError) else {"exc_info": error}
                 await self._pause(failures, "A session cannot go on.", session=worker.key, error=str(error), **fields)
                 continue
             if not has_worked:
+                self._takeup.rests(worker.key)
                 with trio.move_on_after(IDLE_SECONDS):
                     await worker.woken.wait()
                 if not worker.woken.is_set():

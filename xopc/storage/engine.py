@@ -5,7 +5,9 @@ While the thread commits a group, the next one gathers in its queue; so nobody w
 gets, the larger the groups. A connection per caller would be slower (sqlite has one writer at a time, and every
 caller would pay for a flush of its own), and a lock around one connection would keep the flush per caller.
 
-Each transaction of a group runs in a savepoint, so that its failure takes nothing else with it.
+The failure of one transaction takes nothing else with it. A group runs without savepoints at first, because they cost
+half as much as a small transaction, and next to nothing fails; when something does, the group is taken back and run
+again, each transaction in a savepoint of its own.
 
 A disk that fails is told as a standing fault. As long as there is one, the thread looks for its end by itself, with a
 commit that changes nothing, and so it ends without anybody's traffic.
@@ -78,7 +80,8 @@ class Engine:
     """Runs transactions against one database. Opened by `open_engine`.
 
     A transaction is a function of a connection in autocommit. It neither begins, commits nor rolls back, lets
-    sqlite's errors out, and returns values, not cursors.
+    sqlite's errors out, and returns values, not cursors. It may be run twice, taken back in between: it does nothing
+    but to the connection.
     """
 
     def __init__(self, writer: sqlite3.Connection, reader: sqlite3.Connection, path: Path, on_fault: OnFault) -> None:
@@ -185,17 +188,26 @@ class Engine:
         return group, True
 
     def _commit(self, group: list[_Waiting]) -> list[Outcome[Any]]:
-        """Commit a group, and return what each of it gets. All or none of its savepoints are stored."""
-        try:
-            self._writer.execute("BEGIN IMMEDIATE")
-            outcomes = [self._attempt(waiting) for waiting in group]
-            self._whereabouts.check()
-            self._writer.execute("COMMIT")
-        except BaseException as error:  # not lost: all who wait get it, and the thread lives on
-            self._roll_back()
-            self._faults.strike(error)
-            return [Error(_not_stored(error)) for _ in group]
-        return outcomes
+        """Commit a group, and return what each of it gets. All of it that did not fail is stored, or none."""
+        for attempt in (_trusted, self._guarded):
+            outcomes: list[Outcome[Any]] = []
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                outcomes += [attempt(self._writer, waiting) for waiting in group]
+                self._whereabouts.check()
+                self._writer.execute("COMMIT")
+            except BaseException as error:  # not lost: all who wait get it, and the thread lives on
+                fault, is_over = error, not self._writer.in_transaction
+                # A cursor that was not read to its end, in a result or in a frame, would outlive the rollback.
+                outcomes.clear()
+                traceback.clear_frames(error.__traceback__)
+                self._roll_back()
+                if is_over:  # it never began, or sqlite took it back by itself: see `_guarded`
+                    break
+            else:
+                return outcomes
+        self._faults.strike(fault)
+        return [Error(_not_stored(fault)) for _ in group]
 
     def _keep_up(self) -> None:
         """Give back a bit of the room that is not needed. A disk that fails then would have failed the next commit."""
@@ -225,7 +237,7 @@ class Engine:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
 
-    def _attempt(self, waiting: _Waiting) -> Outcome[Any]:
+    def _guarded(self, writer: sqlite3.Connection, waiting: _Waiting) -> Outcome[Any]:
         """Run one transaction in its savepoint.
 
         Raises:
@@ -233,23 +245,28 @@ class Engine:
                 is full or failing, see https://sqlite.org/lang_transaction.html#response_to_errors_within_a_transaction
         """
         value: Any = None
-        self._writer.execute("SAVEPOINT attempt")
+        writer.execute("SAVEPOINT attempt")
         try:
-            value = waiting.transaction(self._writer, *waiting.args)
-            self._writer.execute("RELEASE attempt")
+            value = waiting.transaction(writer, *waiting.args)
+            writer.execute("RELEASE attempt")
         except BaseException as error:
-            if not self._writer.in_transaction:
+            if not writer.in_transaction:
                 raise
             # A cursor that was not read to its end, in the result or in a frame, would block RELEASE and COMMIT.
             value = None
             traceback.clear_frames(error.__traceback__)
-            self._writer.execute("ROLLBACK TO attempt")
-            self._writer.execute("RELEASE attempt")
+            writer.execute("ROLLBACK TO attempt")
+            writer.execute("RELEASE attempt")
             if not isinstance(error, sqlite3.Error):
                 return Error(error)
             self._faults.strike(error)
             return Error(_not_stored(error))
         return Value(value)
+
+
+def _trusted(writer: sqlite3.Connection, waiting: _Waiting) -> Outcome[Any]:
+    """Run one transaction, whose failure is that of the group."""
+    return Value(waiting.transaction(writer, *waiting.args))
 
 
 def _touch(connection: sqlite3.Connection) -> None:
