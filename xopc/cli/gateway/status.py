@@ -136,6 +136,7 @@ def _running_text(report: Report) -> list[str]:
         "",
         f"   Port: {report.port or 'not known yet'}",
         *_vitals(report),
+        *_parked(report),
         "",
         "🌐 Access:",
         f"   URL: {_shown_url(report)}",
@@ -172,6 +173,12 @@ def _vitals(report: Report) -> list[str]:
         parts += [f"{took} ms"] if took is not None else []
         lines.append(f"   Last restart: {', '.join(parts)}")
     return lines
+
+
+def _parked(report: Report) -> list[str]:
+    inbox: object = report.answer.details.get("inbox") if report.answer else None
+    parked = cast("dict[str, object]", inbox).get("parked") if isinstance(inbox, dict) else None
+    return [f"   Parked messages: {parked} (see: xopc inbox list)"] if parked else []
 
 
 def _since(report: Report) -> str | None:
