@@ -129,6 +129,24 @@ def test_a_restart_is_told_as_far_as_it_is_known(
     assert told == ([f"   Last restart: {line}"] if line else [])
 
 
+@pytest.mark.parametrize(
+    ("inbox", "line"),
+    [
+        ({"waiting": 3, "running": 1, "parked": 2}, "   Parked messages: 2 (see: xopc inbox list)"),
+        ({"parked": 0}, None),
+        ("odd", None),
+    ],
+)
+def test_messages_that_were_given_up_are_counted(
+    home: Path, capsys: pytest.CaptureFixture[str], inbox: object, line: str | None
+) -> None:
+    health = {"status": "healthy", "service": "xopc-gateway", "version": "0.1.0"}
+    with serving({"/api/health": (200, health), "/api/status": (200, {"inbox": inbox})}) as url:
+        assert status(url=url) == 0
+    told = [text for text in capsys.readouterr().out.splitlines() if "Parked" in text]
+    assert told == ([line] if line else [])
+
+
 def test_row_028_nothing_that_runs(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with stranger(home) as process:
         pass

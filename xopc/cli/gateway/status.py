@@ -137,6 +137,7 @@ def _running_text(report: Report) -> list[str]:
         "",
         f"   Port: {report.port or 'not known yet'}",
         *_vitals(report),
+        *_parked(report),
         "",
         "🌐 Access:",
         f"   URL: {_shown_url(report)}",
@@ -193,6 +194,12 @@ def _room(report: Report) -> list[str]:
 
 def _counted(count: object, things: str) -> str:
     return f"{count} {things.removesuffix('s') if count == 1 else things}"
+
+
+def _parked(report: Report) -> list[str]:
+    inbox: object = report.answer.details.get("inbox") if report.answer else None
+    parked = cast("dict[str, object]", inbox).get("parked") if isinstance(inbox, dict) else None
+    return [f"   Parked messages: {parked} (see: xopc inbox list)"] if parked else []
 
 
 def _since(report: Report) -> str | None:
