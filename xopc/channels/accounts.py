@@ -67,16 +67,8 @@ class _Run:
 class Accounts:
     """All channels of a generation, and their accounts. One that fails leaves the others alone."""
 
-    def __init__(
-        self,
-        channels: Sequence[Channel],
-        context: Context,
-        *,
-        on_connected: Callable[[str, str], None] = lambda _channel, _account: None,
-    ) -> None:
-        """`on_connected` is told the channel and the account whenever one has connected."""
+    def __init__(self, channels: Sequence[Channel], context: Context) -> None:
         self._channels = tuple(channels)
-        self._on_connected = on_connected
         self._retiring: tuple[Channel, ...] = ()
         """Those that were replaced and may have something to send still."""
         self._context = context
@@ -101,7 +93,7 @@ class Accounts:
             for account in channel.accounts():
                 if (channel.id, account) in self._runs:
                     continue  # it was replaced before its turn came, and runs already
-                on_connected = partial(self._on_connected, channel.id, account)
+                on_connected = partial(self._context.on_connected, channel.id, account)
                 run = self._runs[channel.id, account] = await _start(branch, channel, account, on_connected)
                 runs.append(run)
         with trio.move_on_after(cap_seconds):
