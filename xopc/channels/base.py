@@ -33,7 +33,7 @@ class Context:
 
     accept: Accept
     read_cursor: ReadCursor
-    on_connected: OnConnected = lambda _channel, _account: None
+    on_connected: OnConnected | None = None
 
 
 @frozen

@@ -71,7 +71,8 @@ class Telegram:
     async def init(self, context: Context) -> None:
         self._context = context
         for name, account in self._accounts.items():
-            account.health.on_recovery = partial(context.on_connected, self.id, name)
+            if context.on_connected is not None:
+                account.health.on_recovery = partial(context.on_connected, self.id, name)
             for warning in account.bot.warnings:
                 log.warn(warning)
 
