@@ -48,6 +48,10 @@ class Outside:
         """Everything that the bot has said: `chat`, `text`, `date` and more, in order."""
         return _call(self.telegram_port, "GET", "/control/sent")
 
+    def calls(self, method: str) -> int:
+        """How often the bot has called a method."""
+        return sum(call["method"] == method for call in _call(self.telegram_port, "GET", "/control/calls"))
+
     def fault(self, **what: object) -> None:
         _call(self.telegram_port, "POST", "/control/fault", what)
 

@@ -15,6 +15,7 @@ from xopc.config.plan import make_plan
 from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.contracts.api import TreeNode
 from xopc.contracts.messages import Address, Inbound, Outbound, OutboxState, PeerKind
+from xopc.contracts.outbox_settings import OutboxSettings
 from xopc.contracts.settings import AgentEntry, AgentsSettings
 from xopc.contracts.transcript import RunState
 from xopc.core.tasks import Node, open_branch
@@ -139,6 +140,28 @@ async def test_a_changed_channel_reads_on_and_answers_and_the_one_before_is_clos
         assert names(generation.node.snapshot()) == {"channels", "sessions", "heartbeat", "outbox"}
         assert {"name": "telegram", "enabled": True, "connected": True} in generation.channel_status()
         assert not generation.is_degraded()
+        await generation.end()
+
+
+async def test_the_time_to_live_of_messages_that_wait_is_that_of_the_changed_configuration(
+    home: Path, life: Life
+) -> None:
+    async with serving() as bot_api, open_branch(Node("root")) as branch:
+        bot_api.chats.add(7)
+        before = configured(home, bot_api, channelConnectDeferMode="off")
+        generation = await start_generation(branch, 1, before, life)
+        bot_api.fail("sendMessage", status=429, parameters={"retry_after": 1})
+        address = Address("telegram", "default", "7")
+        first, _ = await generation.outbox.enqueue(Outbound(address, "first"))
+        second, _ = await generation.outbox.enqueue(Outbound(address, "second"))
+        after = evolve(before, settings=evolve(before.settings, outbox=OutboxSettings(ttl_seconds=1)))
+        await generation.change(after, make_plan(before, after))
+        async with life.hub.subscribe(types=("message.failed",)) as events:
+            with trio.fail_after(10):
+                failed = set[object]()
+                while failed != {first, second}:
+                    failed |= {event.data["messageId"] for event in await events.receive()}
+        assert bot_api.sent == []
         await generation.end()
 
 

@@ -88,8 +88,7 @@ class Generation:
         self.outbox = Outbox(life.storage, self.channels, life.hub, ttl_seconds=self._ttl_seconds)
         self.accounts = Accounts(
             tuple(self.channels.values()),
-            Context(self._accept, life.storage.cursor),
-            on_connected=self.outbox.refresh,
+            Context(self._accept, life.storage.cursor, self.outbox.refresh),
         )
         self.sessions: Sessions
         self.inbox: Inbox
