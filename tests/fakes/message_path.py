@@ -23,6 +23,7 @@ from xopc.core.outbox import Outbox
 from xopc.core.router import Routing, route
 from xopc.core.runs import Runs
 from xopc.core.sessions import Sessions
+from xopc.core.upkeep import Upkeep
 from xopc.storage.path import Turn, TurnEnd
 from xopc.storage.sqlite import SqliteStorage, open_storage
 
@@ -118,6 +119,7 @@ class MessagePath:
     pigeons: Pigeons
     channels: Mapping[str, Channel]
     settings: Settings
+    upkeep: Upkeep
     route: Callable[[Inbound], SessionKey]
     end: Callable[[], None]
     """Cancel what runs, as the end of a generation does."""
@@ -148,6 +150,7 @@ async def open_message_path(database: Path, settings: Settings | None = None) ->
         outbox = Outbox(storage, channels, hub)
         sessions = Sessions(storage, script.run_turn, runs, hub, outbox.wake, BOOT)
         inbox = Inbox(storage, partial(route, routing=routing), sessions)
+        upkeep = Upkeep(storage, hub, lambda: settings.session.storage)
         generation = trio.CancelScope()
 
         async def live(*, task_status: trio.TaskStatus[None]) -> None:
@@ -155,6 +158,7 @@ async def open_message_path(database: Path, settings: Settings | None = None) ->
                 async with trio.open_nursery() as parts:
                     await parts.start(sessions.run)
                     await parts.start(outbox.run)
+                    await parts.start(upkeep.run)
                     task_status.started()
 
         async with trio.open_nursery() as nursery:
@@ -171,6 +175,7 @@ async def open_message_path(database: Path, settings: Settings | None = None) ->
                 pigeons=pigeons,
                 channels=channels,
                 settings=settings,
+                upkeep=upkeep,
                 route=partial(route, routing=routing),
             )
             generation.cancel()

@@ -3,6 +3,7 @@
 generation
 ├─ channels               the accounts, each a task that is started again alone
 ├─ sessions               a worker for each session that has something to answer
+├─ upkeep                 notes when sessions were opened, and prunes them
 └─ outbox                 a lane for each address that has something to send
 """
 
@@ -42,6 +43,7 @@ from xopc.core.router import Routing, route
 from xopc.core.runs import Runs
 from xopc.core.sessions import Sessions
 from xopc.core.tasks import Branch, Node, open_branch, utc_now
+from xopc.core.upkeep import Upkeep
 from xopc.gateway.audit import AuditLog
 from xopc.storage.path import Cursor, PathStorage
 
@@ -83,6 +85,7 @@ class Generation:
         self.routing = Routing.of(resolved.settings)
         self.channels: dict[str, Channel] = {channel.id: channel for channel in make_channels(resolved.settings)}
         self.outbox = Outbox(life.storage, self.channels, life.hub)
+        self.upkeep = Upkeep(life.storage, life.hub, lambda: self.resolved.settings.session.storage)
         self.accounts = Accounts(tuple(self.channels.values()), Context(self._accept, life.storage.cursor))
         self.sessions: Sessions
         self.inbox: Inbox
@@ -145,6 +148,7 @@ class Generation:
         await self.accounts.start(self._connections, now, cap_seconds=PHASE_1_SECONDS)
         start = clock.lap()
         await self._parts.start("sessions", self._run_sessions)
+        await self._parts.start("upkeep", self.upkeep.run)
         replay = None
         if not self._plan.deferred:
             await self._parts.start("outbox", self.outbox.run)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from xopc.contracts.errors import Failure, XopcError
@@ -44,22 +44,35 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA fullfsync = ON")  # macOS, where fsync leaves the data in the drive's cache
         connection.execute("PRAGMA checkpoint_fullfsync = ON")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten, not just unlinked
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def connect_reader(path: Path) -> sqlite3.Connection:
+def connect_reader(path: Path, *, any_thread: bool = False) -> sqlite3.Connection:
     """A connection that cannot write, to a file that is there.
 
     Raises:
         sqlite3.Error: see `explained`.
 
-    Ownership: the caller's to close, in the thread that opened it.
+    Ownership: the caller's to close, in the thread that opened it; with `any_thread` it serves one after the other.
     """
     location = f"{path.absolute().as_uri()}?mode=ro"
-    return sqlite3.connect(location, uri=True, timeout=READER_BUSY_SECONDS, isolation_level=None)
+    return sqlite3.connect(
+        location, uri=True, timeout=READER_BUSY_SECONDS, isolation_level=None, check_same_thread=not any_thread
+    )
+
+
+def truncate_log(path: Path) -> None:
+    """Move all of the write-ahead log into the database at `path`, and empty it. Waits for readers, not for long.
+
+    Raises:
+        sqlite3.Error, OSError: see `explained`.
+    """
+    with closing(connect_writer(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
 
 @contextmanager

@@ -26,8 +26,9 @@ import trio
 from attrs import frozen
 from outcome import Error, Outcome, Value
 
+from xopc.storage.apart import ApartReader
 from xopc.storage.base import StorageError
-from xopc.storage.connect import connect_reader, connect_writer, explained
+from xopc.storage.connect import connect_reader, connect_writer, explained, truncate_log
 from xopc.storage.faults import FaultWatch, OnFault, Whereabouts
 
 MAX_GROUP = 512
@@ -88,6 +89,8 @@ class Engine:
         """Also errors that a reader met, and None as the last."""
         self._token = token = trio.lowlevel.current_trio_token()
         self._whereabouts = Whereabouts(path)
+        self._path = path
+        self._apart = ApartReader(path)
         self._faults = FaultWatch(path, lambda sentence: token.run_sync_soon(on_fault, sentence))
         self._closed = False
         # A daemon: a disk that hangs must not keep the process from exiting.
@@ -137,6 +140,25 @@ class Engine:
             self._queue.put(error)
             raise StorageError(f"The database cannot be read: {error}") from error
 
+    async def read_apart(self, query: Callable[[sqlite3.Connection, *Args], T], *args: *Args) -> T:
+        """As `read`, in a thread, for a query that may read many rows. Two at once; others wait.
+
+        Cancellation: ends the query.
+        """
+        if self._closed:
+            raise trio.ClosedResourceError
+        try:
+            return await self._apart.read(query, *args)
+        except sqlite3.Error as error:
+            self._queue.put(error)
+            raise StorageError(f"The database cannot be read: {error}") from error
+
+    async def truncate_log(self) -> None:
+        """Write what the write-ahead log holds into the database, and empty the file: what it still shows of the past
+        is gone. Does what it can while others read, and nothing where the disk fails."""
+        with suppress(sqlite3.Error, OSError):
+            await trio.to_thread.run_sync(truncate_log, self._path)
+
     async def aclose(self) -> None:
         """Finish what was submitted, then close. Harmless when closed.
 
@@ -144,6 +166,7 @@ class Engine:
         """
         if not self._closed:
             self._closed = True
+            await self._apart.aclose()
             # Before the writer, because the last to close empties the write-ahead log, and a reader cannot.
             self._reader.close()
             self._queue.put(None)

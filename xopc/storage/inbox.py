@@ -8,9 +8,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from xopc.contracts.messages import PeerKind
 from xopc.contracts.transcript import RunState
 from xopc.storage.columns import to_json
 from xopc.storage.path import Acceptance, Accepted, Cursor, TurnEnd
+from xopc.storage.people import note_person
 from xopc.storage.runs import end_run
 from xopc.storage.sessions import ensure_session
 
@@ -97,7 +99,9 @@ def _accept_one(connection: sqlite3.Connection, item: Acceptance, opening: str, 
     if known is not None:
         return Accepted(known[0], duplicate=True)
     connection.execute("INSERT INTO dedupe_keys (key, run_id) VALUES (?, ?)", (inbound.dedupe_key, item.run_id))
-    session_id = ensure_session(connection, item.session_key, inbound.address.chat, now)
+    peer = inbound.sender if inbound.peer_kind is PeerKind.DM else inbound.address.chat
+    session_id = ensure_session(connection, item.session_key, peer, now, inbound.address)
+    note_person(connection, session_id, inbound, now)
     connection.execute(
         "INSERT INTO inbox (run_id, session_id, dedupe_key, inbound, bound, deliver, model, opening)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

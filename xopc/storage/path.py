@@ -14,6 +14,7 @@ from attrs import frozen
 
 from xopc.contracts.messages import Inbound, Outbound
 from xopc.contracts.transcript import NO_USAGE, Entry, Message, RunResult, RunState, Usage
+from xopc.storage.path_forget import ForgetStorage
 from xopc.storage.path_outbox import OutboxStorage
 from xopc.storage.path_sessions import SessionStorage
 
@@ -141,7 +142,7 @@ class InboxStorage(Protocol):
         ...
 
 
-class PathStorage(InboxStorage, SessionStorage, OutboxStorage, Protocol):
+class PathStorage(InboxStorage, SessionStorage, ForgetStorage, OutboxStorage, Protocol):
     """What the message path uses of the storage. Raises `StorageError` where nothing was stored."""
 
     async def prune(self, now: float) -> None:
