@@ -140,13 +140,14 @@ def check(routes: Iterable[Route]) -> None:
 
 def strays(routes: Sequence[Route]) -> dict[str, tuple[frozenset[str], frozenset[str]]]:
     """Paths that parameters of others would take, such as `/api/sessions/stats` for a session: with the methods that
-    therefore have to be refused there, and those that there are."""
+    therefore have to be refused there, and those that there are.
+
+    Refused are all methods that clients send: the router would name those of both paths as allowed."""
     found: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
     for path in {route.path for route in routes if "{" not in route.path}:
         own = frozenset(route.method for route in routes if route.path == path)
-        others = frozenset(route.method for route in routes if "{" in route.path and _takes(route.path, path)) - own
-        if others:
-            found[path] = others, own
+        if any("{" in route.path and _takes(route.path, path) for route in routes):
+            found[path] = frozenset((*_METHODS, "OPTIONS", "TRACE")) - own, own | ({"HEAD"} if "GET" in own else set())
     return found
 
 

@@ -18,7 +18,7 @@ from xopc.contracts.api_session_actions import (
 )
 from xopc.contracts.api_sessions import MAX_PAGE
 from xopc.contracts.auth import Scope
-from xopc.contracts.errors import InvalidValueError, Problem, XopcError
+from xopc.contracts.errors import Failure, XopcError
 from xopc.core.identity import Identity, identify
 from xopc.server.api import session_examples
 from xopc.server.api.session_bodies import shown_statistics
@@ -64,8 +64,8 @@ async def _forget(call: Call[ForgetPerson]) -> Forgotten:
     services, body = call.services, call.body
     who = identify(body.person, services.settings.session)
     if who is None:
-        problem = "must be <channel>:<id>, such as telegram:123456789, or a name in session.identityLinks"
-        raise InvalidValueError(Problem("$.person", problem))
+        problem = "names nobody in session.identityLinks, and no id, which is written as <channel>:<id>"
+        raise XopcError(Failure.NOT_FOUND, f"$.person: {problem}")
     traces = await services.storage.traces(who.people, who.names)
     if body.dry_run:
         return _forgotten(who, traces, is_dry=True, aborted=len(traces.open_runs))
@@ -151,4 +151,5 @@ SESSIONS_FORGET = Route(
     request_examples={"one id": {"person": "telegram:123456"}},
     response=Forgotten,
     response_examples={HTTPStatus.OK: session_examples.FORGOTTEN},
+    errors=(Failure.NOT_FOUND,),
 )
