@@ -66,12 +66,14 @@ def connect_reader(path: Path, *, any_thread: bool = False) -> sqlite3.Connectio
 
 
 def truncate_log(path: Path) -> None:
-    """Move all of the write-ahead log into the database at `path`, and empty it. Waits for readers, not for long.
+    """Move all of the write-ahead log into the database at `path`, which is there, and empty it. Waits for others, not
+    for long.
 
     Raises:
-        sqlite3.Error, OSError: see `explained`.
+        sqlite3.Error: see `explained`.
     """
-    with closing(connect_writer(path)) as connection:
+    location = f"{path.absolute().as_uri()}?mode=rw"
+    with closing(sqlite3.connect(location, uri=True, timeout=WRITER_BUSY_SECONDS, isolation_level=None)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
 

@@ -156,7 +156,7 @@ class Engine:
     async def truncate_log(self) -> None:
         """Write what the write-ahead log holds into the database, and empty the file: what it still shows of the past
         is gone. Does what it can while others read, and nothing where the disk fails."""
-        with suppress(sqlite3.Error, OSError):
+        with suppress(sqlite3.Error):
             await trio.to_thread.run_sync(truncate_log, self._path)
 
     async def aclose(self) -> None:
