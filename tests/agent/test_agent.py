@@ -22,6 +22,7 @@ from xopc.contracts.settings import Settings
 from xopc.contracts.transcript import Message, Role, RunState, ToolCall
 from xopc.storage.base import StorageError
 from xopc.storage.path import PathStorage
+from xopc.storage.path_sessions import SessionChange
 
 
 @pytest.fixture
@@ -126,6 +127,18 @@ async def test_settings_of_the_request_are_those_of_the_configuration(start_talk
     await start_talk(settings=settings, models={"fake": provider(server)}).say("hello")
     assert server.requests[0].body["max_tokens"] == 100
     assert server.requests[0].body["temperature"] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("level", "effort"), [("high", "high"), ("minimal", "minimal"), ("off", "none"), ("adaptive", None), ("", None)]
+)
+async def test_a_model_thinks_as_long_as_the_session_says(
+    talk: Talk, server: OpenAIServer, level: str, effort: str | None
+) -> None:
+    await talk.say("hello")
+    await talk.storage.change_session(SESSION, SessionChange(thinking_level=level))
+    await talk.say("think")
+    assert [request.body.get("reasoning_effort") for request in server.requests] == [None, effort]
 
 
 async def test_a_model_that_is_not_there_fails_the_turn_and_says_which_there_are(talk: Talk) -> None:

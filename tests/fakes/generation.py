@@ -94,6 +94,7 @@ class Generation:
             outbox=path.outbox,
             channels=path.channels,
             route=path.route,
+            upkeep=path.upkeep,
             logs=self.logs,
         )
 

@@ -24,6 +24,7 @@ from xopc.core.outbox import Outbox
 from xopc.core.router import Routing, main_session, route
 from xopc.core.runs import Runs
 from xopc.core.sessions import Sessions
+from xopc.core.upkeep import Upkeep
 from xopc.storage.path import Turn, TurnEnd
 from xopc.storage.sqlite import SqliteStorage, open_storage
 
@@ -131,6 +132,7 @@ class MessagePath:
     pigeons: Pigeons
     channels: Mapping[str, Channel]
     settings: Settings
+    upkeep: Upkeep
     route: Callable[[Inbound], SessionKey]
     end: Callable[[], None]
     """Cancel what runs, as the end of a generation does."""
@@ -176,6 +178,7 @@ async def open_message_path(database: Path, settings: Settings | None = None) ->
             account=lambda channel: default_account(channels.get(channel)),
         )
         heartbeat = Heartbeat(storage, sessions, body)
+        upkeep = Upkeep(storage, hub, lambda: settings.session.storage)
         generation = trio.CancelScope()
 
         async def live(*, task_status: trio.TaskStatus[None]) -> None:
@@ -184,6 +187,7 @@ async def open_message_path(database: Path, settings: Settings | None = None) ->
                     await parts.start(sessions.run)
                     await parts.start(heartbeat.run)
                     await parts.start(outbox.run)
+                    await parts.start(upkeep.run)
                     task_status.started()
 
         async with trio.open_nursery() as nursery:
@@ -201,6 +205,7 @@ async def open_message_path(database: Path, settings: Settings | None = None) ->
                 pigeons=pigeons,
                 channels=channels,
                 settings=settings,
+                upkeep=upkeep,
                 route=partial(route, routing=routing),
             )
             generation.cancel()

@@ -51,7 +51,7 @@ async def test_its_parts_are_tasks_below_it(home: Path, life: Life) -> None:
         generation = await start_generation(branch, 3, configured(home), life)
         (node,) = root.snapshot().children
         assert (node.name, node.restarts) == ("generation", 2)
-        assert names(node) == {"channels", "sessions", "heartbeat", "outbox"}
+        assert names(node) == {"channels", "sessions", "heartbeat", "outbox", "upkeep"}
         assert names(node.children[0]) == {"webchat:default"}
         await generation.end()
     assert root.snapshot().children == ()
@@ -137,7 +137,7 @@ async def test_a_changed_channel_reads_on_and_answers_and_the_one_before_is_clos
         with trio.fail_after(10):
             await bot_api.until(lambda: len(bot_api.sent) == 2)
         assert generation.channels["telegram"] is not old
-        assert names(generation.node.snapshot()) == {"channels", "sessions", "heartbeat", "outbox"}
+        assert names(generation.node.snapshot()) == {"channels", "sessions", "heartbeat", "outbox", "upkeep"}
         assert {"name": "telegram", "enabled": True, "connected": True} in generation.channel_status()
         assert not generation.is_degraded()
         await generation.end()

@@ -11,10 +11,21 @@ from attrs import evolve
 
 from tests.storage.values import CHAT, KEY, acceptance, done, outbound, requested, said
 from xopc.contracts.messages import InboxState, OutboxState
-from xopc.storage import dedupe, heartbeat, inbox, outbox, outbox_select, parked, runs, sessions, transcripts
+from xopc.storage import (
+    dedupe,
+    heartbeat,
+    inbox,
+    outbox,
+    outbox_select,
+    parked,
+    runs,
+    session_lists,
+    sessions,
+    transcripts,
+)
 from xopc.storage.path import API_KEY, Cursor
 from xopc.storage.path_outbox import Attempt, OutboxQuery, Pause, Selection, lane_of
-from xopc.storage.path_sessions import SessionQuery
+from xopc.storage.path_sessions import Keeping, PruneQuery, SessionChange, SessionQuery
 
 LANE = lane_of(CHAT.channel, CHAT.account, CHAT.chat)
 
@@ -74,6 +85,10 @@ def one_page(connection: sqlite3.Connection) -> None:
     sessions.select_empty_session(connection, "telegram", "main")
     sessions.update_model(connection, KEY, "a/b")
     sessions.reset_session(connection, KEY, 2)
+    sessions.select_active_run(connection, KEY)
+    sessions.change_session(connection, KEY, SessionChange(Keeping.PINNED, "name", ("a",), {}, model="a/b"))
+    sessions.touch_sessions(connection, [(KEY, 3)])
+    session_lists.prune_sessions(connection, [KEY], PruneQuery(unused_since=9), 3)
     outbox_select.select_page(connection, OutboxQuery((OutboxState.DEAD, OutboxState.SENT), 50, before=7))
     outbox_select.select_page(connection, OutboxQuery((OutboxState.DEAD,), 50, selection=Selection("telegram", "a")))
     outbox.retry_all_dead(connection, Selection(chat="1"), 9)
@@ -111,13 +126,27 @@ def test_the_plan_of_a_slow_statement_is_recognised(connection: sqlite3.Connecti
     assert any("TEMP B-TREE" in line for line in plan)
 
 
-def test_the_first_page_of_sessions_is_not_sorted(connection: sqlite3.Connection) -> None:
+@pytest.mark.parametrize("descending", [True, False])
+@pytest.mark.parametrize(
+    ("order", "index"),
+    [
+        ("updatedAt", " USING INDEX sessions_by_update"),
+        ("createdAt", ""),
+        ("messageCount", " USING INDEX sessions_by_messages"),
+        ("lastAccessedAt", " USING INDEX sessions_by_access"),
+    ],
+)
+def test_the_first_page_of_sessions_is_not_sorted_and_nobody_counts_them(
+    connection: sqlite3.Connection, order: str, index: str, descending: bool
+) -> None:
     statements: list[str] = []
     connection.set_trace_callback(statements.append)
-    sessions.select_sessions(connection, SessionQuery())
+    session_lists.select_sessions(connection, SessionQuery(sort_by=order, descending=descending), 0)
     connection.set_trace_callback(None)
-    page, _ = plans(connection, statements).values()
-    assert page == ["SCAN sessions USING INDEX sessions_by_update"]
+    page, total = plans(connection, statements).values()
+    assert page[0] == f"SCAN sessions{index}"
+    assert not any("TEMP B-TREE" in line for line in page)
+    assert total == ["SCAN session_sums"]
 
 
 def test_the_references_of_a_session_are_found_by_an_index(connection: sqlite3.Connection) -> None:

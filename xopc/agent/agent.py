@@ -139,6 +139,7 @@ class Agent:
             max_tool_iterations=defaults.max_tool_iterations,
             max_tokens=defaults.max_tokens,
             temperature=defaults.temperature,
+            effort=_effort(session),
         )
 
     def _entry(self, turn: Turn) -> AgentEntry:
@@ -171,6 +172,12 @@ class Agent:
             return await self._storage.session(turn.session_key)
 
         return ToolContext(turn.session_key, entry.id, ref, self._now, session)
+
+
+def _effort(session: SessionInfo | None) -> str | None:
+    """The thinking level of a session in the words of models."""
+    level = session.thinking_level if session else None
+    return {"off": "none", "adaptive": None}.get(level, level) if level else None
 
 
 def _shown(path: Path, home: str) -> str:

@@ -14,6 +14,7 @@ from xopc.config.certificate import Certificate
 from xopc.config.findings import Findings
 from xopc.config.load import Document, load_document, settings_in
 from xopc.config.paths import Paths, resolve_paths
+from xopc.config.sharing import shares_history
 from xopc.config.tls import TlsFiles, resolve_tls
 from xopc.config.workspace import with_workspace
 from xopc.contracts.auth import Auth, AuthMode, RateLimit, SecretSource
@@ -65,7 +66,15 @@ class Resolved:
         """What the security audit has to say of it, the worst first."""
         origins = self.settings.gateway.cors_origins
         has_tls = self.tls is not None
-        return audit(self.auth, self.binding, origins, self.rate_limit, strict=self.strict, has_tls=has_tls)
+        return audit(
+            self.auth,
+            self.binding,
+            origins,
+            self.rate_limit,
+            strict=self.strict,
+            has_tls=has_tls,
+            shares_history=shares_history(self.settings),
+        )
 
     @property
     def addresses(self) -> tuple[Address, ...]:

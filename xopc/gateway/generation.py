@@ -4,6 +4,7 @@ generation
 ├─ channels               the accounts, each a task that is started again alone
 ├─ sessions               a worker for each session that has something to answer
 ├─ heartbeat              asks the agent now and then to look whether something needs attention
+├─ upkeep                 notes when sessions were opened, and prunes them
 └─ outbox                 a lane for each address that has something to send
 """
 
@@ -45,6 +46,7 @@ from xopc.core.router import Routing, main_session, route
 from xopc.core.runs import Runs
 from xopc.core.sessions import Sessions
 from xopc.core.tasks import Branch, Node, open_branch, utc_now
+from xopc.core.upkeep import Upkeep
 from xopc.gateway.audit import AuditLog
 from xopc.storage.path import Cursor, PathStorage, Turn, TurnEnd
 
@@ -90,6 +92,7 @@ class Generation:
             tuple(self.channels.values()),
             Context(self._accept, life.storage.cursor, self.outbox.refresh),
         )
+        self.upkeep = Upkeep(life.storage, life.hub, lambda: self.resolved.settings.session.storage)
         self.sessions: Sessions
         self.inbox: Inbox
         self.heartbeat: Heartbeat
@@ -152,6 +155,7 @@ class Generation:
         start = clock.lap()
         await self._parts.start("sessions", self._run_sessions)
         await self._parts.start("heartbeat", self.heartbeat.run)
+        await self._parts.start("upkeep", self.upkeep.run)
         replay = None
         if not self._plan.deferred:
             await self._parts.start("outbox", self.outbox.run)

@@ -21,6 +21,7 @@ from xopc.core.log_level import LevelSwitch
 from xopc.core.outbox import Outbox
 from xopc.core.runs import Runs
 from xopc.core.sessions import Sessions
+from xopc.core.upkeep import Upkeep
 from xopc.server.door import Door
 from xopc.server.slots import Slots
 from xopc.storage.path import PathStorage
@@ -63,5 +64,6 @@ class Services:
     route: Callable[[Inbound], SessionKey]
     """The session that a message from a channel belongs to."""
     logs: Logs
+    upkeep: Upkeep
     event_streams: Slots
     """Of `GET /api/events` and `GET /api/logs/stream`. A reload keeps them, so that those that are open count on."""

@@ -28,10 +28,11 @@ import trio
 from attrs import frozen
 from outcome import Error, Outcome, Value
 
+from xopc.storage.apart import ApartReader
 from xopc.storage.base import StorageError
-from xopc.storage.connect import connect_reader, connect_writer, explained
+from xopc.storage.connect import connect_reader, connect_writer, explained, truncate_log
 from xopc.storage.faults import FaultWatch, OnFault, Whereabouts
-from xopc.storage.upkeep import Upkeep
+from xopc.storage.reclaim import Reclaim
 
 MAX_GROUP = 512
 """Transactions in one commit: bounds how long the first of them waits for the last."""
@@ -92,8 +93,10 @@ class Engine:
         """Also errors that a reader met, and None as the last."""
         self._token = token = trio.lowlevel.current_trio_token()
         self._whereabouts = Whereabouts(path)
+        self._path = path
+        self._apart = ApartReader(path)
         self._faults = FaultWatch(path, lambda sentence: token.run_sync_soon(on_fault, sentence))
-        self._upkeep = Upkeep()
+        self._reclaim = Reclaim()
         self._closed = False
         # A daemon: a disk that hangs must not keep the process from exiting.
         self._thread = threading.Thread(target=self._serve, name="storage-writer", daemon=True)
@@ -142,6 +145,25 @@ class Engine:
             self._queue.put(error)
             raise StorageError(f"The database cannot be read: {error}") from error
 
+    async def read_apart(self, query: Callable[[sqlite3.Connection, *Args], T], *args: *Args) -> T:
+        """As `read`, in a thread, for a query that may read many rows. Two at once; others wait.
+
+        Cancellation: ends the query.
+        """
+        if self._closed:
+            raise trio.ClosedResourceError
+        try:
+            return await self._apart.read(query, *args)
+        except sqlite3.Error as error:
+            self._queue.put(error)
+            raise StorageError(f"The database cannot be read: {error}") from error
+
+    async def truncate_log(self) -> None:
+        """Write what the write-ahead log holds into the database, and empty the file: what it still shows of the past
+        is gone. Does what it can while others read, and nothing where the disk fails."""
+        with suppress(sqlite3.Error):
+            await trio.to_thread.run_sync(truncate_log, self._path)
+
     async def aclose(self) -> None:
         """Finish what was submitted, then close. Harmless when closed.
 
@@ -149,6 +171,7 @@ class Engine:
         """
         if not self._closed:
             self._closed = True
+            await self._apart.aclose()
             # Before the writer, because the last to close empties the write-ahead log, and a reader cannot.
             self._reader.close()
             self._queue.put(None)
@@ -165,7 +188,7 @@ class Engine:
                 self._token.run_sync_soon(_answer, group, self._commit(group))
             if self._faults.seconds_left == 0:
                 self._faults.look(self._probe)
-            elif self._faults.seconds_left is None and self._upkeep.seconds_left == 0:
+            elif self._faults.seconds_left is None and self._reclaim.seconds_left == 0:
                 self._keep_up()
         self._writer.close()
 
@@ -175,7 +198,7 @@ class Engine:
         group: list[_Waiting] = []
         with suppress(Empty):
             seconds = self._faults.seconds_left
-            item = self._queue.get(timeout=self._upkeep.seconds_left if seconds is None else seconds)
+            item = self._queue.get(timeout=self._reclaim.seconds_left if seconds is None else seconds)
             while item is not None:
                 if isinstance(item, _Waiting):
                     group.append(item)
@@ -213,7 +236,7 @@ class Engine:
         """Give back a bit of the room that is not needed. A disk that fails then would have failed the next commit."""
         try:
             self._whereabouts.check()
-            self._upkeep.step(self._writer)
+            self._reclaim.step(self._writer)
         except (sqlite3.Error, OSError) as error:
             self._faults.strike(error)
 

@@ -14,6 +14,7 @@ from attrs import frozen
 
 from xopc.contracts.messages import Inbound, Outbound
 from xopc.contracts.transcript import NO_USAGE, Entry, Message, RunResult, RunState, Usage
+from xopc.storage.path_forget import ForgetStorage
 from xopc.storage.path_heartbeat import HeartbeatStorage
 from xopc.storage.path_inbox import ParkedStorage
 from xopc.storage.path_outbox import OutboxStorage
@@ -202,7 +203,9 @@ class InboxStorage(Protocol):
         ...
 
 
-class PathStorage(InboxStorage, ParkedStorage, SessionStorage, OutboxStorage, HeartbeatStorage, Protocol):
+class PathStorage(
+    InboxStorage, ParkedStorage, SessionStorage, ForgetStorage, OutboxStorage, HeartbeatStorage, Protocol
+):
     """What the message path uses of the storage. Raises `StorageError` where nothing was stored."""
 
     async def prune(self, now: float) -> None:

@@ -12,6 +12,7 @@ from xopc.storage.columns import from_json, storable, to_json
 from xopc.storage.dedupe import update_done
 from xopc.storage.outbox import insert_row
 from xopc.storage.path import FailedAttempt, Head, Turn, TurnEnd
+from xopc.storage.people import author_of
 from xopc.storage.told import is_told_first
 from xopc.storage.transcripts import append_message, select_steps
 
@@ -32,7 +33,7 @@ def claim(connection: sqlite3.Connection, session_key: str, boot_id: str, now: f
         return None
     inbound = from_json(text, Inbound)
     if first_seq is None:
-        steps = (append_message(connection, session_id, run_id, _as_said(inbound), now),)
+        steps = (append_message(connection, session_id, run_id, _as_said(inbound), now, author=author_of(inbound)),)
     else:
         steps = select_steps(connection, session_id, first_seq, run_id)
     connection.execute("UPDATE inbox SET boot_id = ?, first_seq = ? WHERE id = ?", (boot_id, steps[0].seq, inbox_id))
@@ -119,6 +120,12 @@ def end_run(connection: sqlite3.Connection, run_id: str, end: TurnEnd, now: floa
         (now, to_json(result), now if end.parked else None, run_id),
     )
     update_done(connection, dedupe_key, run_id, now)
+    if first_seq is not None:
+        connection.execute(
+            "UPDATE sessions SET turn_count = turn_count + 1, token_count = token_count + ?, last_turn_at = ?"
+            " WHERE id = ?",
+            (end.usage.input + end.usage.output, now, session_id),
+        )
 
 
 def select_result(connection: sqlite3.Connection, run_id: str) -> RunResult | None:

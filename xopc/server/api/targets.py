@@ -61,6 +61,15 @@ def session_target(request: AgentRequest, agents: AgentsSettings) -> Target:
     return Target(key, peer, peer)
 
 
+def named_session(name: str | None, agents: AgentsSettings) -> str:
+    """The key of a session that is there already, by what `session_target` takes."""
+    key = parse_key(name or DEFAULT_SESSION)
+    if key is None:
+        peer = segment(name or DEFAULT_SESSION, DEFAULT_SESSION)
+        key = SessionKey(agents.default_id, WEBCHAT, DEFAULT_ACCOUNT, PeerKind.DIRECT.value, peer)
+    return str(key)
+
+
 def enabled_agent(agent_id: str | None, agents: AgentsSettings, path: str) -> str:
     """An agent that may be asked; the default one where none is named.
 

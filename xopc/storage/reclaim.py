@@ -22,7 +22,7 @@ WAL_BYTES = 8 * 1024 * 1024
 """The write-ahead log is cut to this when it begins anew, as it does each 4 MB; one large commit may need more."""
 
 
-class Upkeep:
+class Reclaim:
     """When the next step is due, and what it does. For one thread alone."""
 
     def __init__(self) -> None:

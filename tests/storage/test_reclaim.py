@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import trio
 
-from xopc.storage import upkeep
+from xopc.storage import reclaim
 from xopc.storage.connect import connect_writer
 from xopc.storage.engine import open_engine
-from xopc.storage.upkeep import KEPT_BYTES, STEP_PAGES, WAL_BYTES, Upkeep, spare_pages
+from xopc.storage.reclaim import KEPT_BYTES, STEP_PAGES, WAL_BYTES, Reclaim, spare_pages
 
 PAGE_BYTES = 4096
 KEPT_PAGES = KEPT_BYTES // PAGE_BYTES
@@ -32,9 +32,9 @@ def free(connection: sqlite3.Connection) -> int:
     return connection.execute("PRAGMA freelist_count").fetchone()[0]
 
 
-def due() -> Upkeep:
+def due() -> Reclaim:
     """One whose time has come."""
-    ours = Upkeep()
+    ours = Reclaim()
     ours.due_at = 0.0
     return ours
 
@@ -63,11 +63,11 @@ def test_the_next_step_comes_soon_and_the_next_look_late(path: Path) -> None:
         ours = due()
         assert ours.seconds_left == 0
         ours.step(connection)
-        assert 0 < ours.seconds_left <= upkeep.STEP_SECONDS
+        assert 0 < ours.seconds_left <= reclaim.STEP_SECONDS
         while spare_pages(connection):
             ours.step(connection)
         ours.step(connection)
-        assert upkeep.STEP_SECONDS < ours.seconds_left <= upkeep.LOOK_SECONDS
+        assert reclaim.STEP_SECONDS < ours.seconds_left <= reclaim.LOOK_SECONDS
 
 
 def test_of_a_large_database_a_tenth_stays_free(path: Path) -> None:
@@ -98,8 +98,8 @@ def test_the_write_ahead_log_is_cut_after_a_large_commit(path: Path) -> None:
 
 
 async def test_an_engine_that_nobody_uses_does_it_by_itself(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(upkeep, "STEP_SECONDS", 0.001)
+    monkeypatch.setattr(reclaim, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(reclaim, "STEP_SECONDS", 0.001)
     async with open_engine(path) as engine:
         await engine.write(fill, 2 * KEPT_PAGES)
         await engine.write(_empty)
@@ -112,7 +112,7 @@ async def test_an_engine_that_nobody_uses_does_it_by_itself(path: Path, monkeypa
 
 
 async def test_a_fault_of_the_disk_goes_before_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(reclaim, "LOOK_SECONDS", 0.01)
     told: list[str | None] = []
     async with open_engine(path, told.append) as engine:
         await engine.write(fill, 2 * KEPT_PAGES)
