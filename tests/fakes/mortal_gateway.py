@@ -100,7 +100,7 @@ STEPS: Mapping[str, Step] = {
     "boot": Step(transaction=boots.insert_boot),
     "recover": Step(transaction=inbox.recover),
     "recover outbox": Step(transaction=outbox.recover_outbox),
-    "prune": Step(transaction=sqlite_path._prune),  # pyright: ignore[reportPrivateUsage]
+    "prune": Step(transaction=sqlite_path._prune),  # pyright: ignore[reportPrivateUsage] - it has no other name
     "ready": Step(),
     "accept updates": Step(transaction=inbox.accept, is_it=_is_of_updates),
     "confirm updates": Step(),

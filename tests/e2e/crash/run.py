@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import random
-import signal
 import statistics
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from enum import Enum
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -17,36 +15,18 @@ from attrs import define, field, frozen
 
 from tests.e2e.chaos.observers import descriptors, leaked, settled_pss_kb
 from tests.e2e.crash.callers import Caller, crowd
+from tests.e2e.crash.deaths import WAYS, Kind
 from tests.e2e.crash.ledger import Lane, repeats
-from tests.e2e.crash.site import Site, kill, site
+from tests.e2e.crash.site import Site, site
 from tests.e2e.crash.verdict import settle
-from tests.fakes.mortal_gateway import AFTER, BEFORE, STEPS
 
-REACH_SECONDS = 8
-"""For a process to come to the step that it is to die at; then it is killed wherever it is."""
-MOST_TIMES = 5
-"""It comes there before it dies."""
-WHILE_STARTING = ("boot", "recover", "recover outbox", "prune", "ready")
-NEVER = ("migrate", "put off", "give up", *WHILE_STARTING, "drain", "hand over")
-"""Steps that traffic alone does not come to."""
 DESCRIPTOR_SLACK = 4
 """Of the child: connections that are kept for the next use, and sockets of callers that have just left."""
 PSS_RATIO = 1.5
 """Of the child at the end to the first one: its database is larger by then, and more chats are known."""
 SUPERVISOR_RATIO = 1.1
-
-
-class Kind(Enum):
-    """When a process dies."""
-
-    INSTANT = "at a random instant"
-    STEP = "at a step"
-    TWICE = "twice in a row"
-    START = "while it starts"
-    RESTART = "while it restarts in its process"
-    HAND_OVER = "while it hands over"
-
-
+TROUBLE = 0.3
+"""How probable each kind of it is between two kills."""
 LONG: Mapping[Kind, int] = {
     Kind.INSTANT: 6,
     Kind.STEP: 9,
@@ -151,10 +131,11 @@ def _dice(seed: int) -> random.Random:
 
 def _kill_again_and_again(here: Site, done: Run, kinds: Sequence[Kind], dice: random.Random, output: TextIO) -> None:
     for kind in kinds:
+        _trouble(here, dice)
         time.sleep(dice.uniform(0, 1))
         here.until_steady()
         boot = here.until_served()
-        where, damage, died_at = _WAYS[kind](here, dice)
+        where, damage, died_at = WAYS[kind](here, dice)
         here.until_served(boot)
         done.kills += [Kill(kind, where, time.monotonic() - died_at)] * DEATHS.get(kind, 1)
         done.complaints += (f"after {len(done.kills)} kills, the last {kind.value} {where}: {one}" for one in damage)
@@ -162,94 +143,11 @@ def _kill_again_and_again(here: Site, done: Run, kinds: Sequence[Kind], dice: ra
         output.flush()
 
 
-Death = tuple[str, list[str], float]
-"""The step, if it was one; the damage; when it was, on the monotonic clock."""
-
-
-def _at_an_instant(here: Site, dice: random.Random) -> Death:
-    with here.alone():
-        pid = here.gateway.child_pid
-        kill(pid)
-        here.until_dead(pid)
-        damage, died_at = here.damage_left(), time.monotonic()
-    return "", damage, died_at
-
-
-def _at_a_step(here: Site, dice: random.Random) -> Death:
-    step, when = dice.choice([name for name in STEPS if name not in NEVER]), dice.choice([BEFORE, AFTER])
-    with here.alone():
-        pid = here.gateway.child_pid
-        here.arm(step, when, dice.randint(1, MOST_TIMES))
-        if not here.until_dead(pid, REACH_SECONDS) and here.disarm():
-            return _at_an_instant(here, dice)
-        here.until_dead(pid)
-        damage, died_at = here.damage_left(), time.monotonic()
-    return f"{when} {step}", damage, died_at
-
-
-def _twice(here: Site, dice: random.Random) -> Death:
-    """The next process dies at the same step, or as soon as something is to do."""
-    first = dice.choice(["begin", "send", "part", "claim", "answer", "finish"])
-    boot = here.until_served()
-    with here.alone():
-        pid = here.gateway.child_pid
-        here.arm(first, AFTER)
-        here.until_dead(pid, REACH_SECONDS)
-        kill(pid)
-        here.until_dead(pid)
-        here.arm(first, AFTER)
-        damage = here.damage_left()
-    here.until_served(boot)
-    pid = here.gateway.child_pid
-    with here.alone():
-        if not here.until_dead(pid, REACH_SECONDS):
-            here.disarm()
-            kill(pid)
-            here.until_dead(pid)
-        damage += here.damage_left()
-        died_at = time.monotonic()
-    return f"after {first}", damage, died_at
-
-
-def _while_starting(here: Site, dice: random.Random) -> Death:
-    step, when = dice.choice(WHILE_STARTING), dice.choice([BEFORE, AFTER])
-    here.arm(step, when)
-    kill(here.gateway.child_pid)
-    died_at = time.monotonic()
-    deadline = died_at + REACH_SECONDS
-    while here.order.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    damage = [f"no process came to {step!r}"] if here.disarm() else here.damage()
-    return f"{when} {step}", damage, died_at
-
-
-def _while_it(ask: Callable[[Site], None]) -> Callable[[Site, random.Random], Death]:
-    def die(here: Site, dice: random.Random) -> Death:
-        pid = here.gateway.child_pid
-        ask(here)
-        time.sleep(dice.uniform(0, 2.5))
-        # Of a hand-over it is the old process, the new one, or neither any more: then this is one more instant.
-        pid = dice.choice([pid, here.gateway.child_pid])
-        kill(pid)
-        died_at = time.monotonic()
-        here.until_dead(pid)
-        return "", here.damage(), died_at
-
-    return die
-
-
-def _restart(here: Site) -> None:
-    here.gateway.signal(signal.SIGUSR1)
-
-
-_WAYS: Mapping[Kind, Callable[[Site, random.Random], Death]] = {
-    Kind.INSTANT: _at_an_instant,
-    Kind.STEP: _at_a_step,
-    Kind.TWICE: _twice,
-    Kind.START: _while_starting,
-    Kind.RESTART: _while_it(_restart),
-    Kind.HAND_OVER: _while_it(Site.ask_for_respawn),
-}
+def _trouble(here: Site, dice: random.Random) -> None:
+    """Now and then the platform is not well: it fails, refuses, or takes a message and does not say so."""
+    for what in ({"status": 500}, {"status": 400}, {"cut": "before"}, {"cut": "after"}):
+        if dice.random() < TROUBLE:
+            here.world.fault(method="sendMessage", **what)
 
 
 def _finish(callers: Sequence[Caller]) -> Iterator[str]:

@@ -35,6 +35,8 @@ WELL_SECONDS = 60
 STEADY_SECONDS = 1.2
 """A crash of a process that was ready for a second is the first one in a row, and costs no pause."""
 MANY = 10**6
+PAGE = 500
+"""The most that the API gives at once."""
 
 _numbers = count()
 
@@ -78,6 +80,13 @@ class Site:
         except FileNotFoundError:
             return False
         return True
+
+    def until_obeyed(self, seconds: float = 20) -> bool:
+        """Whether a process has come there, and died, by then."""
+        with suppress(TimeoutError):
+            until(lambda: not self.order.exists(), "a process comes to the step", seconds)
+            return True
+        return not self.disarm()
 
     @contextmanager
     def alone(self) -> Generator[None]:
@@ -167,11 +176,24 @@ class Site:
             closing(sqlite3.connect(copy)) as target,
         ):
             source.backup(target)
-        return Records(*trio.run(_read, copy, self._told()))
+        return Records(*trio.run(_read, copy, self._marked(), self._told()))
 
     def rings(self) -> list[str]:
         """What the tool was run with."""
         return self.bell.read_text().splitlines() if self.bell.exists() else []
+
+    def _marked(self) -> set[str]:
+        """The ids of the messages that the API calls possible duplicates."""
+        marked: set[str] = set()
+        for state in OutboxState:
+            for offset in count(0, PAGE):
+                page = self.gateway.request(
+                    "GET", f"/api/outbound?state={state.value}&limit={PAGE}&offset={offset}"
+                ).json
+                marked |= {item["id"] for item in page["items"] if item["possibleDuplicate"]}
+                if not page["hasMore"]:
+                    break
+        return marked
 
     def _told(self) -> set[str]:
         """The ids of the messages that the log calls possible duplicates."""
@@ -232,14 +254,16 @@ def _damage(connection: sqlite3.Connection) -> Iterator[str]:
         yield f"foreign_key_check: row {row} of {table}"
 
 
-async def _read(path: Path, told: set[str]) -> tuple[dict[str, list[Row]], dict[tuple[str, str], list[Run]]]:
+async def _read(
+    path: Path, marked: set[str], told: set[str]
+) -> tuple[dict[str, list[Row]], dict[tuple[str, str], list[Run]]]:
     rows: dict[str, list[Row]] = {}
     runs: dict[tuple[str, str], list[Run]] = {}
     async with open_storage(path) as storage:
         stored = [row for state in OutboxState for row in await storage.outbox(state, MANY)]
         for row in sorted(stored, key=lambda row: row.id):
             parts = tuple(plain(part).strip() for part in render(row.outbound.text, CHUNK_UNITS))
-            seen = Row(parts, row.state.value, row.possible_duplicate, row.id in told)
+            seen = Row(parts, row.state.value, row.id in marked, row.id in told)
             rows.setdefault(row.outbound.address.chat, []).append(seen)
         sessions, _ = await storage.sessions(SessionQuery(limit=MANY))
         for session in sessions:

@@ -9,7 +9,8 @@ import pytest
 
 from tests.e2e.chaos.__main__ import verdict
 from tests.e2e.crash.callers import KINDS
-from tests.e2e.crash.run import DEATHS, LONG, QUICK, Kind, plan, run
+from tests.e2e.crash.deaths import Kind
+from tests.e2e.crash.run import DEATHS, LONG, QUICK, plan, run
 
 PAUSE_SECONDS = (0.2, 1.0)
 

@@ -104,7 +104,7 @@ def _kill_the_next(
     told = [threads.submit(caller.act) for caller in callers]
     here.arm(step, when)
     kill(here.gateway.child_pid)
-    until(lambda: not here.order.exists(), f"a process comes to {step!r}", SECONDS)
+    assert here.until_obeyed(SECONDS), f"no process came to {step!r}"
     damage = here.damage()
     for one in told:
         one.result(SECONDS)
@@ -115,17 +115,15 @@ def _kill_the_leaving(
     here: Site, step: str, when: str, callers: Sequence[Caller], threads: ThreadPoolExecutor
 ) -> list[str]:
     """The same of one that died when it was to end, for its next generation or for a new process."""
-    pid = here.gateway.child_pid
     here.arm(step, when)
     told = [threads.submit(caller.act) for caller in callers]
     if step == "drain":
         here.gateway.signal(signal.SIGUSR1)
     else:
         here.ask_for_respawn()
-    assert here.until_dead(pid, SECONDS), f"no process came to {step!r}"
+    assert here.until_obeyed(SECONDS), f"no process came to {step!r}"
     for one in told:
         one.result(SECONDS)
-    assert not here.disarm(), f"no process came to {step!r}"
     return here.damage()
 
 
