@@ -136,8 +136,12 @@ def _fate(lane: Lane) -> Fate:
 
 
 def _callers(here: Site, step: str) -> Sequence[Caller]:
-    """A few, of whom one comes to the step; on the way out he is alone, so that what arrives is his."""
-    kinds: Sequence[type[Caller]] = (Poster,) if step in ON_THE_WAY_OUT else (Ringer, Poster, Asker, Streamer)
+    """A few, of whom one comes to the step."""
+    kinds: Sequence[type[Caller]] = (Ringer, Poster, Asker, Streamer)
+    if step in ON_THE_WAY_OUT:
+        kinds = (Poster,)  # alone, so that what arrives is his
+    elif step == "accept":
+        kinds = (Ringer, Poster, Asker)  # with a key, so that he asks again
     return [
         kind(f"{kind.__name__}-{number}", here.gateway.port, here.world, (0, 0), 1000 * number)
         for kind, number in zip(kinds, _numbers, strict=False)
