@@ -173,3 +173,12 @@ def test_a_broken_models_json_leaves_the_known_providers(tmp_path: Path) -> None
     models = load(tmp_path, GROQ_API_KEY="abc")
     assert models.default.startswith("groq/")
     assert "is not used" in models.warnings[0]
+
+
+def test_why_a_file_is_not_used_is_known_without_its_path(tmp_path: Path) -> None:
+    assert load(tmp_path, {"box": BOX}).error is None
+    (tmp_path / "models.json").write_text('{"providers": {"box": {"baseUrl": "gopher://x"}}}')
+    error = load(tmp_path).error
+    assert error is not None
+    assert error.startswith("models.json is not used: $.providers.box.baseUrl")
+    assert str(tmp_path) not in error

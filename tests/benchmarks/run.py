@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.client import Throughput, measure
+from tests.benchmarks.events import event_streams
 from tests.benchmarks.path import enqueues, turns
 from tests.e2e.harness import TOKEN, Gateway, until, write_config
 from tests.e2e.load import Load
@@ -48,6 +49,7 @@ def main() -> None:
         "crash": crash(repeats),
         "turns": turns(2 if quick else 5, 80 if quick else 400),
         "durable_enqueues": enqueues(2 if quick else 5, 0.5 if quick else 2.0),
+        "event_streams": event_streams(200 if quick else 1000, 1.5 if quick else 5.0),
     }
     json.dump(results, sys.stdout, indent=2)
     sys.stdout.write("\n")

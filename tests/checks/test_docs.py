@@ -15,9 +15,10 @@ from cyclopts import App
 from tests.checks.repository import ROOT, files, name_of, sources
 from xopc.cli.main import build_app
 from xopc.config.audit import CheckId, Severity
+from xopc.contracts.broadcasts import BROADCASTS
 from xopc.contracts.convert import keys_of
 from xopc.contracts.errors import Failure
-from xopc.contracts.events import AgentEvent
+from xopc.contracts.events import CLOSED, AgentEvent
 from xopc.contracts.settings import Settings
 from xopc.core import hub
 from xopc.core.hub import RESYNC, SHUTDOWN
@@ -81,12 +82,28 @@ def test_each_problem_is_documented_and_no_other_is() -> None:
 
 def test_each_event_is_documented_and_no_other_is() -> None:
     of_a_run, of_all, of_the_log = (
-        set(re.findall(r"`([a-z_.]+)`", " ".join(re.findall(r"(?m)^\| (`[^|]*) \|", table.split("\n\n")[0]))))
+        set(re.findall(r"`([a-z_.-]+)`", " ".join(re.findall(r"(?m)^\| (`[^|]*) \|", table.split("\n\n")[0]))))
         for table in re.split(r"\| `event` \| `data`[^\n]*\n", _page("api.md"))[1:]
     )
     assert of_a_run == {*_types_of_a_run(), "result"}
-    assert of_all == {*_broadcast(), RESYNC, SHUTDOWN, "connected", "ping"}
+    assert of_all == {*BROADCASTS, RESYNC, SHUTDOWN, CLOSED, "connected", "ping"}
     assert of_the_log == {"log", RESYNC, SHUTDOWN, "connected", "ping"}
+
+
+def test_each_event_that_is_published_is_declared_and_each_that_is_declared_is_published() -> None:
+    assert _published() == set(BROADCASTS)
+
+
+def test_the_reference_names_each_key_of_an_event() -> None:
+    rows = dict(re.findall(r"(?m)^\| (`[a-z-]+\.[a-z]+`(?:, `[a-z-]+\.[a-z]+`)*) \| (.*) \|$", _page("api.md")))
+    told = {kind: text for kinds, text in rows.items() for kind in re.findall(r"`([^`]+)`", kinds)}
+    missing = [
+        f"{kind}: {key}"
+        for kind, payload in BROADCASTS.items()
+        for key, *_ in map(keys_of, attrs.fields(payload))
+        if not re.search(rf"\b{key}\b", told[kind])
+    ]
+    assert missing == []
 
 
 def test_each_command_has_a_section_that_names_each_of_its_options() -> None:
@@ -122,7 +139,7 @@ def _types_of_a_run() -> set[str]:
     return {str(attrs.fields_dict(kind)["type"].default) for kind in get_args(AgentEvent)}
 
 
-def _broadcast() -> set[str]:
+def _published() -> set[str]:
     """The types of all that is published through the hub."""
     constants = {**vars(hub), **vars(reload)}
     calls = (

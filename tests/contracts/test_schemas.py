@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 
 from xopc.contracts.convert import LIMITS, spelled, structure, unstructure
 from xopc.contracts.errors import InvalidValueError
-from xopc.contracts.limits import ID, MAX_WHOLE
+from xopc.contracts.limits import ID, MAX_WHOLE, SOMETIMES
 from xopc.contracts.schemas import Schemas
 
 
@@ -204,6 +204,18 @@ def test_what_is_sent_has_no_defaults_and_no_limits_of_numbers() -> None:
     schemas = Schemas()
     schemas.refer(Branch, sent=True)
     assert schemas.components["Branch"]["properties"]["leafCount"] == {"type": "integer"}
+
+
+def test_what_is_sent_only_where_it_says_something_may_be_missing() -> None:
+    @frozen
+    class Changed:
+        key: str
+        name: str | None = field(default=None, metadata=SOMETIMES)
+        is_old: bool = False
+
+    schemas = Schemas()
+    schemas.refer(Changed, sent=True)
+    assert schemas.components["Changed"]["required"] == ["key", "isOld"]
 
 
 def test_an_attribute_of_an_unknown_kind_is_named() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -7,7 +9,7 @@ import trio
 import trio.testing
 
 from xopc.contracts.events import Event
-from xopc.core.hub import AGENT_STREAM, MAX_KEPT, MAX_QUEUE, Hub
+from xopc.core.hub import AGENT_STREAM, GROUP, MAX_KEPT, MAX_QUEUE, SECONDS_PER_SUBSCRIBER, Hub, Subscription
 
 BOOT = "0d6f-boot"
 
@@ -88,7 +90,7 @@ async def test_an_id_can_be_had_of_each_event() -> None:
     hub.publish("session.updated", {})
     async with hub.subscribe(last_id=f"{BOOT}-0") as subscription:
         (event,) = await subscription.receive()
-    assert hub.id_of(event) == f"{BOOT}-1"
+    assert event.id == f"{BOOT}-1"
 
 
 async def test_who_missed_nothing_gets_nothing_old() -> None:
@@ -109,7 +111,7 @@ async def test_a_foreign_id_gets_resync_and_then_what_comes(last_id: str) -> Non
     async with hub.subscribe(last_id=last_id, types=["message.sent"]) as subscription:
         hub.publish("message.sent", {})
         resync, fresh = await subscription.receive()
-    assert (resync.type, hub.id_of(resync)) == ("resync", f"{BOOT}-1")
+    assert (resync.type, resync.id) == ("resync", f"{BOOT}-1")
     assert fresh.seq == 2
 
 
@@ -152,6 +154,8 @@ async def test_a_subscriber_who_does_not_read_is_closed_and_the_others_go_on() -
             hub.publish("session.updated", {})
             await quick.receive()
         assert slow.closed_because == "too slow: events are read slower than they happen"
+        (farewell,) = await slow.receive()
+        assert (farewell.type, farewell.data) == ("closed", {"reason": slow.closed_because})
         assert await slow.receive() == []
         hub.publish("session.updated", {})
         assert len(await quick.receive()) == 1
@@ -178,29 +182,6 @@ async def test_a_slow_subscriber_has_the_tokens_of_each_run_merged_first() -> No
     assert seqs(events) == sorted(seqs(events))
 
 
-async def test_merged_tokens_keep_a_reset_and_what_they_were_made_of_stays_as_it_was() -> None:
-    hub = Hub(BOOT)
-    first, again, more = token("wrong"), token("right", reset=True), token("!")
-    async with hub.subscribe() as subscription:
-        for data in (first, again, more, *(token("!") for _ in range(MAX_QUEUE - 2))):
-            hub.publish(AGENT_STREAM, data)
-        merged, *rest = await subscription.receive()
-    assert merged.data == token("right" + "!" * (MAX_QUEUE - 2), reset=True)
-    assert len(rest) == 1
-    assert (first, again, more) == (token("wrong"), token("right", reset=True), token("!"))
-
-
-async def test_a_stream_of_unexpected_shape_is_left_as_it_is() -> None:
-    hub = Hub(BOOT)
-    async with hub.subscribe() as subscription:
-        hub.publish(AGENT_STREAM, {"runId": "r1", "event": "odd"})
-        for _ in range(MAX_QUEUE):
-            hub.publish(AGENT_STREAM, token("x"))
-        odd, merged, *_ = await subscription.receive()
-    assert odd.data["event"] == "odd"
-    assert merged.data == token("x" * (MAX_QUEUE - 1))
-
-
 async def test_close_is_the_last_that_subscribers_hear_and_later_ones_are_served() -> None:
     hub = Hub(BOOT)
     hub.publish("session.updated", {})
@@ -211,7 +192,7 @@ async def test_close_is_the_last_that_subscribers_hear_and_later_ones_are_served
         last = Event("shutdown", {"reason": "restart", "restartExpectedMs": 500}, 2)
         assert [event async for event in subscription] == [Event("message.sent", {}, 2), last]
         assert subscription.closed_because == "restart"
-    async with hub.subscribe(last_id=hub.id_of(last)) as subscription:
+    async with hub.subscribe(last_id=f"{BOOT}-{last.seq}") as subscription:
         assert seqs(await subscription.receive()) == [3]
 
 
@@ -231,3 +212,78 @@ async def test_whoever_comes_after_a_restart_in_the_process_hears_what_follows()
         hub.publish("channels.status", {})
         (event,) = await late.receive()
         assert event.type == "channels.status"
+
+
+async def test_whoever_is_parted_from_hears_it_however_much_waits_for_him() -> None:
+    hub = Hub(BOOT)
+    async with hub.subscribe() as behind:
+        for _ in range(MAX_QUEUE):
+            hub.publish("session.updated", {})
+        hub.close("restart")
+        events = await behind.receive()
+    assert (len(events), events[-1].type, behind.closed_because) == (MAX_QUEUE + 1, "shutdown", "restart")
+
+
+# ---------------------------------------------------------------------- pace
+
+
+async def paced(times: list[float], subscribers: int) -> list[list[tuple[float, list[int]]]]:
+    """What each of so many subscribers got of events at these times, and when: of a hub with its task."""
+    hub, got = Hub(BOOT), [list[tuple[float, list[int]]]() for _ in range(subscribers)]
+
+    async def read(subscription: Subscription, batches: list[tuple[float, list[int]]]) -> None:
+        while events := await subscription.receive():
+            batches.append((trio.current_time() - began, seqs(events)))
+
+    async with trio.open_nursery() as nursery, AsyncExitStack() as stack:
+        await nursery.start(hub.run)
+        for batches in got:
+            nursery.start_soon(read, await stack.enter_async_context(hub.subscribe()), batches)
+        await trio.testing.wait_all_tasks_blocked()
+        began = trio.current_time()
+        for at in times:
+            await trio.sleep_until(began + at)
+            hub.publish("session.updated", {})
+        await trio.sleep(1)
+        nursery.cancel_scope.cancel()
+    return got
+
+
+async def test_the_first_event_after_a_silence_reaches_all_at_once(autojump_clock: trio.testing.MockClock) -> None:
+    for batches in await paced([0, 30], subscribers=3 * GROUP):
+        assert batches == [(pytest.approx(0), [1]), (pytest.approx(30), [2])]
+
+
+async def test_many_subscribers_of_many_events_get_several_at_once(autojump_clock: trio.testing.MockClock) -> None:
+    subscribers = 20 * GROUP
+    for batches in await paced([number / 100 for number in range(100)], subscribers):
+        assert [seq for _, batch in batches for seq in batch] == list(range(1, 101))
+        assert len(batches) < 15
+        pauses = [after - before for (before, _), (after, _) in itertools.pairwise(batches)]
+        assert max(pauses) < 2.5 * subscribers * SECONDS_PER_SUBSCRIBER
+
+
+async def test_a_single_subscriber_gets_each_event_when_it_happens(autojump_clock: trio.testing.MockClock) -> None:
+    (batches,) = await paced([number / 100 for number in range(100)], subscribers=1)
+    assert batches == [(pytest.approx(number / 100), [number + 1]) for number in range(100)]
+
+
+async def test_the_end_of_a_paced_hub_s_task_leaves_nobody_waiting(autojump_clock: trio.testing.MockClock) -> None:
+    hub = Hub(BOOT)
+    got: list[Event] = []
+    async with hub.subscribe() as subscription, trio.open_nursery() as nursery:
+
+        async def listen() -> None:
+            got.extend(await subscription.receive())
+
+        with trio.CancelScope() as pacing:
+            async with trio.open_nursery() as of_hub:
+                await of_hub.start(hub.run)
+                nursery.start_soon(listen)
+                await trio.testing.wait_all_tasks_blocked()
+                hub.publish("a", {})
+                pacing.cancel()
+        await trio.testing.wait_all_tasks_blocked()
+        assert seqs(got) == [1]
+        hub.publish("b", {})
+        assert seqs(await subscription.receive()) == [2]

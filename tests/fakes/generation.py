@@ -32,7 +32,7 @@ from xopc.contracts.settings import Settings
 from xopc.core.log_level import LevelSwitch
 from xopc.server.door import Door
 from xopc.server.services import Logs, Services
-from xopc.server.sse import Slots
+from xopc.server.slots import Slots
 
 BEARER = (b"authorization", f"Bearer {TOKEN}".encode())
 AT = "2026-11-20T10:00:00.000Z"

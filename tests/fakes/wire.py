@@ -49,7 +49,7 @@ class Wire:
 
     async def reply(self, *, has_body: bool = True) -> Reply:
         """The next response. An HTTP/1.1 one with a length, or in chunks."""
-        status, *lines = (await self._until(b"\r\n\r\n")).decode().split("\r\n")
+        status, *lines = (await self.until(b"\r\n\r\n")).decode().split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
         body = b""
         if has_body and headers.get("transfer-encoding") == "chunked":
@@ -61,7 +61,7 @@ class Wire:
 
     async def chunk(self) -> bytes:
         """The next chunk of a body in chunks; the last is empty."""
-        size = int(await self._until(b"\r\n"), 16)
+        size = int(await self.until(b"\r\n"), 16)
         return (await self._exactly(size + 2))[:-2]
 
     async def piece(self) -> bytes:
@@ -76,7 +76,8 @@ class Wire:
             text += piece
         return text
 
-    async def _until(self, end: bytes) -> bytes:
+    async def until(self, end: bytes) -> bytes:
+        """What comes before `end`, which is skipped."""
         while end not in self._unread:
             self._unread += await self._more()
         text, _, self._unread = self._unread.partition(end)

@@ -91,7 +91,7 @@ async def reloadable(
 
 
 async def test_what_is_hot_is_in_force_at_once_and_nothing_restarts(home: Path, life: Life) -> None:
-    async with reloadable(home, life, configured()) as world, life.hub.subscribe() as events:
+    async with reloadable(home, life, configured()) as world, life.hub.subscribe(types=["config.reload"]) as events:
         before = world.generation.resolved
         outcome = await world.reload(configured(token=OTHER, corsOrigins=["https://desk.example.com"]))
         assert outcome == Reloaded(reloaded=True, hot=("gateway.auth.token", "gateway.corsOrigins"))
@@ -102,7 +102,7 @@ async def test_what_is_hot_is_in_force_at_once_and_nothing_restarts(home: Path, 
 
 
 async def test_a_move_is_ordered_and_what_is_hot_beside_it_does_not_wait(home: Path, life: Life) -> None:
-    async with reloadable(home, life, configured()) as world, life.hub.subscribe() as events:
+    async with reloadable(home, life, configured()) as world, life.hub.subscribe(types=["config.reload"]) as events:
         outcome = await world.reload({**configured(port=18999, token=OTHER), "session": {"dmScope": "per-peer"}})
         assert outcome.hot == ("gateway.auth.token", "session.dmScope")
         assert outcome.restart == ("gateway.port",)
@@ -223,6 +223,21 @@ async def test_a_reload_that_is_asked_for_reads_the_models_again(home: Path, lif
         await world.reloader.reload("by hand")
         (after,) = world.generation.agents
         assert after is not before
+
+
+async def test_models_that_are_read_again_are_counted_and_told_without_a_path(home: Path, life: Life) -> None:
+    path = trio.Path(home / ".xopc" / "models.json")
+    models = {"providers": {"local": {"baseUrl": "http://127.0.0.1:1/v1", "models": [{"id": "a"}, {"id": "b"}]}}}
+    async with reloadable(home, life, configured()) as world, life.hub.subscribe() as heard:
+        for text in (json.dumps(models), "{"):
+            await path.write_text(text)
+            await world.reloader.reload("by hand")
+        told = [event.data for event in await heard.receive() if event.type == "models-json.reloaded"]
+    fine, broken = told
+    assert fine == {"modelCount": 3}
+    assert broken["modelCount"] == 1
+    assert broken["error"].startswith("models.json is not used: it ")
+    assert str(home) not in broken["error"]
 
 
 async def test_other_agents_and_channels_are_applied(home: Path, life: Life) -> None:

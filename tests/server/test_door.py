@@ -315,6 +315,13 @@ def test_the_caller_has_the_name_and_the_scope_of_his_token() -> None:
     assert door.admit(knock(), {}, None) is None
 
 
+def test_where_nobody_shows_a_credential_callers_differ_by_their_network() -> None:
+    door = Door(policy(None, AuthMode.NONE, settings=SETTINGS))
+    here, there = (door.admit(knock(peer), {}, Scope.READ) for peer in ("127.0.0.1", "192.0.2.7"))
+    assert here == Principal("everybody", Scope.ADMIN)
+    assert there == Principal("everybody", Scope.ADMIN, network="192.0.2.7")
+
+
 def test_a_handshake_is_decided_like_a_request() -> None:
     handshake: Any = {**knock(x_api_key=WRONG), "type": "websocket"}
     door = make_door()

@@ -8,14 +8,15 @@ import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
+import pytest
 import trio
 from hypercorn.config import Config
-from hypercorn.typing import AppWrapper, ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable, Scope
+from hypercorn.typing import AppWrapper, ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable, HTTPScope, Scope
 from structlog.testing import capture_logs
 from trio.testing import wait_all_tasks_blocked
 
 from tests.fakes.wire import answer, hello
-from xopc.server.exchange import MAX_WAITING_MESSAGES, Exchange, Exchanges
+from xopc.server.exchange import MAX_WAITING_MESSAGES, Exchange, Exchanges, part_sender
 
 App = Callable[[Scope, ASGIReceiveCallable, ASGISendCallable], Awaitable[None]]
 DISCONNECT: ASGIReceiveEvent = {"type": "http.disconnect"}
@@ -231,6 +232,30 @@ async def test_each_request_is_a_task_of_its_own_that_hears_of_the_disconnect() 
         assert len(requests.child_tasks) == 1
         exchanges.disconnect()
     assert seen == [piece(1), {"type": "websocket.disconnect", "code": 1006}]
+
+
+@pytest.mark.parametrize(
+    ("scope", "is_offered"),
+    [
+        ({**HTTP, "http_version": "1.1"}, True),
+        ({**HTTP, "http_version": "1.0"}, False),
+        ({**WEBSOCKET, "http_version": "1.1"}, False),
+    ],
+)
+async def test_a_body_in_chunks_may_be_sent_part_by_part(scope: dict[str, Any], is_offered: bool) -> None:
+    async def send_part(_: bytes) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def app(scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        offered.append(part_sender(cast("HTTPScope", scope)))
+        await answer(send, b"")
+
+    offered: list[object] = []
+    async with trio.open_nursery() as background, trio.open_nursery() as requests:
+        exchanges = Exchanges(app, requests, background, send_part)
+        asked = cast("Scope", {**scope, "extensions": {}})
+        await exchanges.spawn_app(cast("AppWrapper", app), Config(), asked, Stream().send)
+    assert offered == [send_part if is_offered else None]
 
 
 async def test_a_request_that_is_over_is_forgotten() -> None:

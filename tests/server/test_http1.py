@@ -114,6 +114,25 @@ async def test_head_and_body_of_a_known_length_leave_in_one_write() -> None:
         assert response.endswith(b"\r\n\r\nhello")
 
 
+async def test_a_part_of_a_body_in_chunks_is_what_h11_makes_of_it_and_nothing_before_or_behind_the_body() -> None:
+    parts = (b"one", b"x" * 1000)
+    made: list[bytes] = []
+
+    async def app(_scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        made.append(peer.protocol.as_chunk(b"too early"))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        made.extend(peer.protocol.as_chunk(part) for part in parts)
+        for part in parts:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async with speaking_to(app) as peer:
+        await peer.say(GET)
+        _, *chunks = peer.writes
+        assert peer.protocol.as_chunk(b"too late") == b""
+    assert made == [b"", *chunks[:2]]
+
+
 async def test_so_does_a_response_in_three_messages_as_quart_sends_it() -> None:
     async def app(_scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import json
 import math
-import socket
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import attrs
 import pytest
@@ -13,18 +12,20 @@ from attrs import define, field
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.fakes.asgi import ask
+from tests.fakes.certificates import Authority
 from tests.fakes.door import open_door, policy
 from tests.fakes.generation import BEARER, Generation
+from tests.fakes.wire import serving
+from xopc.config.certificate import load_certificate
+from xopc.config.tls import TlsFiles
 from xopc.contracts.api import Health
-from xopc.contracts.events import Token
-from xopc.contracts.transcript import Usage
+from xopc.contracts.frames import Frame
 from xopc.server.api.status import STATUS
 from xopc.server.app import build_app
 from xopc.server.front import Front
 from xopc.server.gate import Gate
 from xopc.server.routes import Call, Route
-from xopc.server.serve import Server
-from xopc.server.sse import COMMENT, HEARTBEAT_SECONDS, EventStream, Frame
+from xopc.server.sse import COMMENT, HEARTBEAT_SECONDS, SLACK_SECONDS, EventStream
 
 
 @define
@@ -66,41 +67,6 @@ def route(ticker: Ticker) -> Route:
         return EventStream(ticker.open, heartbeat=b": here\n\n")
 
     return attrs.evolve(STATUS, path="/api/ticks", handler=handler, response=None, frames=(Health,))
-
-
-# frames
-
-
-@pytest.mark.parametrize(
-    ("frame", "text"),
-    [
-        (Frame("a", {}), "event: a\ndata: {}\n\n"),
-        (Frame("a", {"n": 1}, "7"), 'id: 7\nevent: a\ndata: {"n":1}\n\n'),
-        (Frame("a", Token("你好")), 'event: a\ndata: {"content":"你好","reset":false,"type":"token"}\n\n'),
-        (Frame("a", {"usage": Usage(1, 2)}), 'event: a\ndata: {"usage":{"input":1,"output":2}}\n\n'),
-        (Frame("a", {"text": "a\nb\r\u2028"}), 'event: a\ndata: {"text":"a\\nb\\r\u2028"}\n\n'),
-        (Frame("a", {"half": "\ud83d"}), 'event: a\ndata: {"half":"\\ud83d"}\n\n'),
-    ],
-)
-def test_a_frame_has_its_data_in_one_line(frame: Frame, text: str) -> None:
-    assert frame.encode().decode() == text
-
-
-@pytest.mark.parametrize("odd", [{1, 2}, object(), math.nan, math.inf, b"bytes"])
-def test_data_that_json_cannot_carry_becomes_an_error_of_its_own(odd: object) -> None:
-    text = Frame("tool_start", {"args": {"odd": odd}}, "3").encode().decode()
-    number, event, data = text.strip().split("\n")
-    assert (number, event) == ("id: 3", "event: tool_start")
-    told = json.loads(data.removeprefix("data: "))
-    assert told["type"] == "tool_start"
-    assert told["error"] == "sse_payload_serialize_failed"
-    assert told["message"]
-
-
-def test_data_that_holds_itself_is_such_an_error_too() -> None:
-    circle: dict[str, object] = {}
-    circle["self"] = circle
-    assert b"sse_payload_serialize_failed" in Frame("a", circle).encode()
 
 
 # responses
@@ -202,20 +168,102 @@ async def test_a_stream_does_not_hold_a_restart_up(gate: Gate, route: Route, tic
 # network
 
 
-async def test_each_frame_is_on_the_wire_when_it_happens(gate: Gate, route: Route, ticker: Ticker) -> None:
-    server = Server(Front(build_app(gate, open_door(), (route,)), open_door(), lambda: (200, b"{}")))
-    request = b"GET /api/ticks HTTP/1.1\r\nHost: localhost\r\n" + BEARER[0] + b": " + BEARER[1] + b"\r\n\r\n"
-    with socket.create_server(("127.0.0.1", 0)) as listener, trio.fail_after(5):
-        async with trio.open_nursery() as nursery:
-            await nursery.start(server.run, [listener])
-            async with await trio.open_tcp_stream(*listener.getsockname()[:2]) as stream:
-                await stream.send_all(request)
-                received = b""
-                for number in range(3):
-                    ticker.send.send_nowait([Frame("tick", {"n": number})])
-                    while b'{"n":%d}' % number not in received:
-                        received += await stream.receive_some()
-            await ticker.closed.wait()
-            assert server.connections <= 1
-            nursery.cancel_scope.cancel()
-    assert received.startswith(b"HTTP/1.1 200 ")
+REQUEST = b"GET /api/ticks HTTP/1.1\r\nHost: localhost\r\n" + b": ".join(BEARER) + b"\r\n\r\n"
+
+
+@pytest.fixture
+def front(gate: Gate, route: Route) -> Front:
+    return Front(build_app(gate, open_door(), (route,)), open_door(), lambda: (200, b"{}"))
+
+
+async def test_each_frame_is_on_the_wire_when_it_happens_and_the_connection_outlives_the_stream(
+    front: Front, ticker: Ticker
+) -> None:
+    async with serving(front) as served, await served.connect() as wire:
+        with trio.fail_after(5):
+            await wire.say(REQUEST)
+            head = await wire.until(b"\r\n\r\n")
+            for number in range(3):
+                await ticker.send.send([Frame("tick", {"n": number}), Frame("tock", {})])
+                assert await wire.chunk() == b'event: tick\ndata: {"n":%d}\n\nevent: tock\ndata: {}\n\n' % number
+            ticker.send.close()
+            assert await wire.chunk() == b""
+            assert (await wire.get("/health")).status == 200
+    assert b"HTTP/1.1 200 " in head
+    assert ticker.closed.is_set()
+
+
+async def test_a_client_of_http_1_0_gets_its_frames_without_chunks(front: Front, ticker: Ticker) -> None:
+    async with serving(front) as served, await served.connect() as wire:
+        with trio.fail_after(5):
+            await wire.say(REQUEST.replace(b"HTTP/1.1", b"HTTP/1.0"))
+            await ticker.send.send([Frame("tick", {})])
+            ticker.send.close()
+            _, _, body = (await wire.rest()).partition(b"\r\n\r\n")
+    assert body == b"event: tick\ndata: {}\n\n"
+
+
+async def test_a_stream_over_tls_is_the_same(front: Front, ticker: Ticker, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    pair = authority.issue()
+    async with serving(front) as served:
+        served.server.use_tls(load_certificate(TlsFiles(pair.certificate, pair.key), "xopc.json").context)
+        with trio.fail_after(5):
+            async with await served.connect_securely(authority.client()) as wire:
+                await wire.say(REQUEST)
+                await ticker.send.send([Frame("tick", {})])
+                ticker.send.close()
+                reply = await wire.reply()
+    assert reply.body == b"event: tick\ndata: {}\n\n"
+
+
+@pytest.fixture
+def clock() -> MockClock:
+    """Jumps once nothing has happened for a moment: what is on its way over loopback arrives first."""
+    return MockClock(autojump_threshold=0.01)
+
+
+async def test_on_the_wire_silence_is_broken_between_ten_and_fifteen_seconds(
+    front: Front, ticker: Ticker, clock: MockClock
+) -> None:
+    async def speak() -> None:
+        for _ in range(3):  # so many that the silence is put off
+            await trio.sleep(HEARTBEAT_SECONDS - SLACK_SECONDS / 2)
+            await ticker.send.send([Frame("tick", {})])
+
+    async with serving(front) as served, await served.connect() as wire, trio.open_nursery() as nursery:
+        await wire.say(REQUEST)
+        await wire.until(b"\r\n\r\n")
+        nursery.start_soon(speak)
+        for _ in range(3):
+            assert await wire.chunk() == b"event: tick\ndata: {}\n\n"
+        before = trio.current_time()
+        for _ in range(2):
+            assert await wire.chunk() == b": here\n\n"
+        assert 2 * (HEARTBEAT_SECONDS - SLACK_SECONDS) <= trio.current_time() - before <= 2 * HEARTBEAT_SECONDS + 1
+
+
+async def test_on_the_wire_a_credential_that_is_taken_back_ends_its_stream(
+    gate: Gate, route: Route, ticker: Ticker
+) -> None:
+    door = open_door()
+    front = Front(build_app(gate, door, (route,)), door, lambda: (200, b"{}"))
+    async with serving(front) as served, await served.connect() as wire:
+        with trio.fail_after(5):
+            await wire.say(REQUEST)
+            await ticker.send.send([Frame("a", {})])
+            await wire.until(b"\r\n\r\n")
+            assert await wire.chunk() == b"event: a\ndata: {}\n\n"
+            door.use(policy("the-next-invented-token"))
+            await ticker.send.send([Frame("b", {})])
+            assert await wire.chunk() == b""
+
+
+async def test_a_client_that_stops_reading_is_cut_off_and_its_source_closed(front: Front, ticker: Ticker) -> None:
+    async with serving(front, write_seconds=0.2) as served, await served.connect(receive_bytes=4096) as wire:
+        with trio.fail_after(10):
+            await wire.say(REQUEST)
+            while not ticker.closed.is_set():
+                await ticker.send.send([Frame("tick", {"text": "x" * 100_000})])
+                await trio.sleep(0.001)
+            await served.until_connections(0)

@@ -80,6 +80,11 @@ class Agent:
         self._now = now
         self._commands = Commands(models, storage)
 
+    @property
+    def models(self) -> Models:
+        """Those that it may ask."""
+        return self._models
+
     async def run_turn(self, turn: Turn, emit: Emit) -> TurnEnd:
         """The end of a turn, whatever happens in it; the caller commits it. `emit` must not block.
 

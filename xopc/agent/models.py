@@ -76,6 +76,8 @@ class Models:
         self._providers = {provider.id: provider for provider in providers}
         self.warnings: tuple[str, ...] = ()
         """What is wrong with `models.json` and with the keys, a sentence each."""
+        self.error: str | None = None
+        """Why nothing of `models.json` is used, where that is so; for clients, so without its path."""
 
     @property
     def default(self) -> str:
@@ -136,6 +138,8 @@ def load_models(path: Path, settings: Settings, environ: Mapping[str, str]) -> M
     )
     models = Models(provider for provider in found if provider is not None)
     models.warnings = (*warnings, *_of_settings(settings, entries, models))
+    if problems and not file.providers:
+        models.error = "; ".join(problems).replace(str(path), path.name)
     return models
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from attrs import frozen
 
 
@@ -27,16 +25,6 @@ class Connected:
 
 
 @frozen
-class AgentStream:
-    """`agent.stream`: an event of a run."""
-
-    session_key: str
-    run_id: str
-    event: dict[str, Any]
-    """As in the run's own stream."""
-
-
-@frozen
 class Resync:
     """`resync`: there were events that cannot be had any more. Read anew what you show."""
 
@@ -50,3 +38,10 @@ class ShuttingDown:
     reason: str
     restart_expected_ms: int | None
     """When to connect again; null where it does not come back by itself."""
+
+
+@frozen
+class Closed:
+    """`closed`: the stream ends, because it is read too slowly. Connect again with the last id, for what is missing."""
+
+    reason: str

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
 
 from xopc.contracts.convert import JsonObject, unstructure
 from xopc.contracts.errors import Failure
+from xopc.contracts.frames import Frame
+
+CLOSED = "closed"
+"""The last event of a stream that is read too slowly."""
 
 
 @frozen
@@ -91,8 +96,20 @@ class Event:
     """One broadcast event."""
 
     type: str
-    """`agent.stream`, `message.sent`, `message.failed`, `session.updated`, `session.deleted`, `channels.status`."""
+    """One of `broadcasts.BROADCASTS`, or `resync`, `shutdown` or `closed`, which are said to one subscriber."""
     data: dict[str, Any]
     """JSON."""
     seq: int = 0
     """Counts from 1 in each boot; the hub gives it."""
+    boot_id: str = field(default="", eq=False)
+
+    @property
+    def id(self) -> str:
+        """What `Hub.subscribe` takes: `<boot id>-<seq>`."""
+        return f"{self.boot_id}-{self.seq}"
+
+    @cached_property
+    def frame(self) -> Frame:
+        """The event in a stream, one for all who are told of it. A farewell has no id: its client comes back with
+        that of the last event that it has."""
+        return Frame(self.type, self.data, None if self.type == CLOSED else self.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from attrs import frozen
@@ -12,6 +13,8 @@ _Limits: TypeAlias = "dict[str, Any]"
 MAX_WHOLE = 2**53 - 1
 """The largest whole number that every reader of JSON keeps exact: RFC 8259, section 6."""
 MAX_ID_CHARS = 256
+SOMETIMES: Mapping[str, object] = {"xopc.sometimes": True}
+"""Metadata of an attribute that is sent only where it says something."""
 VISIBLE = "[^\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]"
 """A character that is not blank. Spelled out, because `\\S` means something else to each reader of a schema."""
 

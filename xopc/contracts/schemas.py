@@ -15,7 +15,7 @@ import attrs
 
 from xopc.contracts.convert import LIMITS, JsonObject, keys_of, unstructure
 from xopc.contracts.docstrings import attribute_docs
-from xopc.contracts.limits import MAX_WHOLE, limits_of
+from xopc.contracts.limits import MAX_WHOLE, SOMETIMES, limits_of
 from xopc.contracts.whole import example_of, whole_of
 
 _SCALARS: Mapping[object, str] = {str: "string", int: "integer", float: "number", bool: "boolean", NoneType: "null"}
@@ -32,8 +32,8 @@ class Schemas:
     def refer(self, kind: object, *, sent: bool) -> JsonObject:
         """The schema of a type: a reference for an attrs class or an enum, which becomes a component.
 
-        `sent` means by the gateway: then every attribute is there. In what it takes, those with a default may be
-        missing, and unknown ones are refused. The first reference to a class decides.
+        `sent` means by the gateway: then every attribute is there, but those of `SOMETIMES`. In what it takes, those
+        with a default may be missing, and unknown ones are refused. The first reference to a class decides.
         """
         if kind is int and not sent:
             return {"type": "integer", "minimum": -MAX_WHOLE, "maximum": MAX_WHOLE}
@@ -74,7 +74,8 @@ class Schemas:
         for attribute, schema in self.attributes(cls, sent=sent):
             key, *aliases = keys_of(attribute)
             properties[key] = schema
-            needed = sent or attribute.default is attrs.NOTHING
+            is_sent = sent and not attribute.metadata.keys() & SOMETIMES.keys()
+            needed = is_sent or attribute.default is attrs.NOTHING
             if aliases and not sent:
                 properties |= {alias: {**schema, "deprecated": True} for alias in aliases}
                 exclusive.append(_one_of((key, *aliases), needed=needed))

@@ -206,10 +206,19 @@ class Generation:
         """
         if plan.takes_agent or read_again:
             await self._shifts.change(resolved.settings)
+        if read_again:
+            self._tell_models()
         self.resolved = resolved
         self.routing = Routing.of(resolved.settings)
         for warning in self.routing.warnings:
             log.warn(warning)
+
+    def _tell_models(self) -> None:
+        models = self._shifts.agents[-1].models
+        data: dict[str, object] = {"modelCount": len(models.listed())}
+        if models.error is not None:
+            data["error"] = models.error
+        self._life.hub.publish("models-json.reloaded", data)
 
     async def change_channels(self, plan: Plan) -> None:
         """Start the channels anew whose settings the plan changes; the others go on.

@@ -2,6 +2,7 @@
 
 storage                    the life of the process
 ├─ orders                  signals and the supervisor's words
+├─ events                  wakes the subscribers of the broadcast events
 ├─ alive                   tells the supervisor that the event loop turns
 ├─ addresses               looks whether this host has those that the configuration names
 ├─ tls                     reads the certificate anew when its files change
@@ -64,7 +65,7 @@ from xopc.server.gate import Gate
 from xopc.server.routes import Route
 from xopc.server.serve import Server
 from xopc.server.services import Logs, Services
-from xopc.server.sse import Slots
+from xopc.server.slots import Slots
 from xopc.storage.sqlite import SqliteStorage, open_storage
 from xopc_supervisor import contract
 from xopc_supervisor.contract import Go, Inheritance
@@ -158,6 +159,7 @@ class Gateway:
         home, go, boot_id = self._home, self._home.go, self._home.inheritance.boot_id
         cause = await record_boot(go, boot_id, self._storage)
         await self._branch.start("orders", receive_orders, home.line, self._orders.give)
+        await self._branch.start("events", self._hub.run)
         generation = await start_generation(self._branch, 1, home.resolved, self._life)
         if go.since is not None:
             cause = evolve(cause, duration_ms=round((time.monotonic() - go.since) * 1000))

@@ -66,7 +66,8 @@ def _view(gate: Gate, door: Door, route: Route) -> Callable[..., Awaitable[Respo
         match result:
             case EventStream():
                 is_admitted = _admission(door, route, current_request)
-                return streamed(result, is_admitted, has_body=current_request.method != "HEAD")
+                scope = cast("HTTPScope", current_request.scope)
+                return streamed(result, is_admitted, scope, has_body=current_request.method != "HEAD")
             case Answer():
                 return answered(result.status, result.value)
             case str() if route.media_type != JSON:

@@ -28,6 +28,8 @@ class Principal:
 
     name: str
     scope: Scope
+    network: str | None = None
+    """Where nobody is asked for a credential: where the caller asks from; None from this machine."""
 
 
 @frozen

@@ -133,7 +133,7 @@ class Connection:
             self._set_options()
             async with trio.open_nursery() as background:
                 async with trio.open_nursery() as requests:
-                    exchanges = Exchanges(self._app, requests, background)
+                    exchanges = Exchanges(self._app, requests, background, self._send_part)
                     self._protocol = self._open_protocol(exchanges)
                     with self._reading:
                         await self._read()
@@ -253,6 +253,9 @@ class Connection:
             while not self._is_shut and not self._say_farewell():
                 await self._wait_writable()
             self._half_close()
+
+    async def _send_part(self, data: bytes) -> None:
+        await self._write(self._protocol.as_chunk(data))
 
     async def _write(self, data: bytes) -> None:
         """Send `data`; a connection that does not take it is broken off, and this returns."""

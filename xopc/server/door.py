@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import structlog
 import trio
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from hypercorn.typing import HTTPScope, WebsocketScope
 from structlog.typing import FilteringBoundLogger
 
@@ -106,7 +106,7 @@ class Door:
             raise XopcError(Failure.FORBIDDEN, why)
         browser = self._browser(knock, host, client)
         if policy.credentials.everybody is not None:
-            return policy.credentials.everybody
+            return evolve(policy.credentials.everybody, network=None if client.is_local else client.network)
         if browser is None and takes_token_in_query and "token" in query:
             browser = UNNAMED_PAGES
         key = None if self._is_exempt(headers, client, browser) else key_of(client.network, browser)

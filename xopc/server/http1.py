@@ -89,6 +89,13 @@ class Http1(H11Protocol):
         held, self._held = self._held, b""
         return held
 
+    def as_chunk(self, data: bytes) -> bytes:
+        """A part of a body that is sent in chunks, as it travels; empty where no body is being sent.
+
+        What h11 would make of it, which keeps no account of chunks.
+        """
+        return b"%x\r\n%b\r\n" % (len(data), data) if self.connection.our_state is h11.SEND_BODY else b""
+
     async def refuse(self, status: int, message: str | None = None) -> None:
         """Answer a request whose head is not complete; without a message, with that of the status."""
         await self._begin_refusal(status, message)

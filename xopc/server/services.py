@@ -21,7 +21,7 @@ from xopc.core.outbox import Outbox
 from xopc.core.runs import Runs
 from xopc.core.sessions import Sessions
 from xopc.server.door import Door
-from xopc.server.sse import Slots
+from xopc.server.slots import Slots
 from xopc.storage.path import PathStorage
 
 

@@ -5,70 +5,31 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 from types import TracebackType
 from typing import Protocol
 
-import structlog
 import trio
-from attrs import define, frozen
+from attrs import frozen
+from hypercorn.typing import HTTPScope
 from quart.wrappers.response import ResponseBody
 from quart_trio.wrappers import TrioResponse
-from structlog.typing import FilteringBoundLogger
 
-from xopc.contracts.convert import unstructure
+from xopc.contracts.frames import Frame
+from xopc.server.exchange import SendPart, part_sender
 
 EVENT_STREAM = "text/event-stream"
 HEARTBEAT_SECONDS = 15
 """Between two signs of life: below the 30 s after which careless middleboxes forget a connection."""
+SLACK_SECONDS = 5
+"""So much earlier such a sign may come, where events come all the time: more than that is left for any write."""
 
 COMMENT = b": ping\n\n"
 """A sign of life that no client has to know."""
 
 _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-_log: FilteringBoundLogger = structlog.get_logger("xopc.server")
-
-
-@frozen
-class Frame:
-    """One event of a stream."""
-
-    event: str
-    data: object
-    """A value of the contracts, or JSON."""
-    id: str | None = None
-
-    def encode(self) -> bytes:
-        """The frame as it travels. Data that JSON cannot carry becomes an error of its own: none ends a stream."""
-        lines = [f"event: {self.event}", f"data: {_json(self.event, self.data)}", "", ""]
-        if self.id is not None:
-            lines.insert(0, f"id: {self.id}")
-        # Half a surrogate pair has no UTF-8; the escape that stands in for it is JSON.
-        return "\n".join(lines).encode(errors="backslashreplace")
-
-
-@define(eq=False)
-class Slots:
-    """How many streams of a kind may be open at once."""
-
-    most: int
-    taken: int = 0
-
-    @property
-    def is_full(self) -> bool:
-        return self.taken >= self.most
-
-    @contextmanager
-    def take(self) -> Generator[None]:
-        """Count one more for the time of the block."""
-        self.taken += 1
-        try:
-            yield
-        finally:
-            self.taken -= 1
 
 
 class Source(Protocol):
@@ -91,12 +52,14 @@ class EventStream:
     """Sent after 15 seconds of silence."""
 
 
-def streamed(stream: EventStream, is_admitted: Callable[[], bool], *, has_body: bool = True) -> TrioResponse:
+def streamed(
+    stream: EventStream, is_admitted: Callable[[], bool], scope: HTTPScope, *, has_body: bool = True
+) -> TrioResponse:
     """The response to a request for a stream; without its body, to `HEAD`.
 
     It ends as soon as it would have something to say to a client that `is_admitted` is not true of any more.
     """
-    body = _Body(stream, is_admitted) if has_body else b""
+    body = _Body(stream, is_admitted, part_sender(scope)) if has_body else b""
     response = TrioResponse(body, HTTPStatus.OK, _HEADERS, content_type=EVENT_STREAM)
     response.timeout = None  # it lasts as long as it lasts
     return response
@@ -105,9 +68,10 @@ def streamed(stream: EventStream, is_admitted: Callable[[], bool], *, has_body: 
 class _Body(ResponseBody):
     """Quart enters it when the head of the response has been sent, and leaves it in any case."""
 
-    def __init__(self, stream: EventStream, is_admitted: Callable[[], bool]) -> None:
+    def __init__(self, stream: EventStream, is_admitted: Callable[[], bool], send: SendPart | None) -> None:
         self._stream = stream
         self._is_admitted = is_admitted
+        self._send = send
         self._opened = stream.open()
         self._source: Source
 
@@ -124,21 +88,38 @@ class _Body(ResponseBody):
         return self
 
     async def __anext__(self) -> bytes:
-        frames: Sequence[Frame] | None = None
-        with trio.move_on_after(HEARTBEAT_SECONDS):
-            frames = await self._source.receive()
-        if (frames is not None and not frames) or not self._is_admitted():
+        """What Quart is to send. Where there is a shorter way to the client it gets nothing but the end."""
+        if self._send is not None:
+            await self._pour(self._send)
             raise StopAsyncIteration
-        return self._stream.heartbeat if frames is None else b"".join(frame.encode() for frame in frames)
+        part = None
+        with trio.move_on_after(HEARTBEAT_SECONDS):
+            part = await self._receive()
+        if part is None:
+            part = self._sign_of_life()
+        if not part:
+            raise StopAsyncIteration
+        return part
 
+    async def _pour(self, send: SendPart) -> None:
+        """Send all that there is. One deadline for the silence serves many parts, and is put off when it comes near:
+        whoever is cancelled while he sends breaks off the connection."""
+        while True:
+            with trio.move_on_after(HEARTBEAT_SECONDS) as silence:
+                while part := await self._receive():
+                    now = trio.current_time()
+                    if silence.deadline - now < HEARTBEAT_SECONDS - SLACK_SECONDS:
+                        silence.deadline = now + HEARTBEAT_SECONDS
+                    await send(part)
+                return
+            if not (sign := self._sign_of_life()):
+                return
+            await send(sign)
 
-def _json(event: str, data: object) -> str:
-    try:
-        return _dumps(unstructure(data))
-    except (TypeError, ValueError, RecursionError) as error:
-        _log.warn("An event could not be sent as JSON.", event_type=event, error=str(error))
-        return _dumps({"type": event, "error": "sse_payload_serialize_failed", "message": str(error)})
+    async def _receive(self) -> bytes:
+        """Empty at the end."""
+        frames = await self._source.receive()
+        return b"".join([frame.encoded for frame in frames]) if self._is_admitted() else b""
 
-
-def _dumps(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    def _sign_of_life(self) -> bytes:
+        return self._stream.heartbeat if self._is_admitted() else b""

@@ -18,7 +18,7 @@ from xopc.core.hub import MAX_QUEUE, Hub
 from xopc.server.app import build_app
 from xopc.server.gate import Gate
 from xopc.server.services import Services
-from xopc.server.sse import Slots
+from xopc.server.slots import Slots
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from xopc.core.log_level import LevelSwitch
 from xopc.server.app import build_app
 from xopc.server.gate import Gate
 from xopc.server.services import Logs, Services
-from xopc.server.sse import Slots
+from xopc.server.slots import Slots
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ async def test_the_session_is_told_as_the_caller_named_it(services: Services) ->
     services.runs.open("r1", KEY)
     named, unnamed = await attach(services, "r1", session="notes"), await attach(services, "r1")
     services.runs.close("r1", result())
-    told = [json.loads((await frames(stream))[-1].encode().split(b"data: ")[1]) for stream in (named, unnamed)]
+    told = [json.loads((await frames(stream))[-1].encoded.split(b"data: ")[1]) for stream in (named, unnamed)]
     assert [data["session"] for data in told] == ["notes", KEY]
     assert [data["sessionKey"] for data in told] == [KEY, KEY]
 

@@ -7,15 +7,17 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
-from xopc.contracts.api_events import AgentStream, Connected, EventFilter, Resync, ShuttingDown
+from xopc.contracts.api_events import Closed, Connected, EventFilter, Resync, ShuttingDown
 from xopc.contracts.api_headers import EventHeaders
 from xopc.contracts.auth import Scope
-from xopc.contracts.errors import Failure, XopcError
-from xopc.core.hub import Hub, Subscription
+from xopc.contracts.broadcasts import BROADCASTS
+from xopc.contracts.errors import Failure
+from xopc.contracts.frames import Frame
+from xopc.core.hub import Subscription
 from xopc.server.api import examples
 from xopc.server.query import read_headers, read_query
 from xopc.server.routes import Call, Route
-from xopc.server.sse import EventStream, Frame, Slots
+from xopc.server.sse import EventStream
 
 HEARTBEAT = b": ping\nevent: ping\ndata:\n\n"
 MAX_SESSION_CHARS = 256
@@ -29,34 +31,22 @@ async def _events(call: Call[None]) -> EventStream:
     last_id = headers.last_event_id or query.last_event_id
     name = headers.session_id or query.session_id or str(uuid4())
     slots = services.event_streams
-    refuse_when_full(slots)
+    slots.refuse_when_full(call.principal)
     # Whoever comes back and misses nothing keeps his cursor, although `connected` is no event of the hub.
     hello_id = last_id if last_id and _CURSOR.fullmatch(last_id) else "0"
     hello = Frame("connected", Connected(name[:MAX_SESSION_CHARS]), hello_id)
 
     @asynccontextmanager
     async def opened() -> AsyncGenerator[_Broadcast]:
-        with slots.take():
+        with slots.take(call.principal):
             async with services.hub.subscribe(types=query.types or None, last_id=last_id) as subscription:
-                yield _Broadcast(services.hub, subscription, hello)
+                yield _Broadcast(subscription, hello)
 
     return EventStream(opened, HEARTBEAT)
 
 
-def refuse_when_full(slots: Slots) -> None:
-    """Let nobody in beyond the limit.
-
-    Raises:
-        XopcError: TOO_MANY_CONNECTIONS.
-    """
-    if slots.is_full:
-        limit = f"{slots.most} clients follow the events already; gateway.maxSseConnections is the limit."
-        raise XopcError(Failure.TOO_MANY_CONNECTIONS, limit)
-
-
 class _Broadcast:
-    def __init__(self, hub: Hub, subscription: Subscription, hello: Frame) -> None:
-        self._hub = hub
+    def __init__(self, subscription: Subscription, hello: Frame) -> None:
         self._subscription = subscription
         self._hello: Frame | None = hello
 
@@ -65,7 +55,7 @@ class _Broadcast:
             hello, self._hello = self._hello, None
             return [hello]
         events = await self._subscription.receive()
-        return [Frame(event.type, event.data, self._hub.id_of(event)) for event in events]
+        return [event.frame for event in events]
 
 
 EVENTS = Route(
@@ -77,7 +67,7 @@ EVENTS = Route(
     query=EventFilter,
     headers=EventHeaders,
     response=None,
-    frames=(Connected, AgentStream, Resync, ShuttingDown),
+    frames=(Connected, *BROADCASTS.values(), Resync, ShuttingDown, Closed),
     stream_example=examples.BROADCAST_EVENT,
     takes_token_in_query=True,
     errors=(Failure.TOO_MANY_CONNECTIONS,),

@@ -17,14 +17,15 @@ from xopc.contracts.api_events import Connected, Resync, ShuttingDown
 from xopc.contracts.api_logs import LogLine, LogStreamQuery
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure
+from xopc.contracts.frames import Frame
 from xopc.core.hub import RESYNC, Subscription
 from xopc.core.log_follow import LogFollower
 from xopc.core.log_scan import in_thread
 from xopc.server.api import examples
-from xopc.server.api.events import HEARTBEAT, refuse_when_full
+from xopc.server.api.events import HEARTBEAT
 from xopc.server.query import read_query
 from xopc.server.routes import Call, Route
-from xopc.server.sse import EventStream, Frame
+from xopc.server.sse import EventStream
 
 FOLLOW_SECONDS = 0.5
 """Between two looks at the files."""
@@ -33,7 +34,7 @@ _LEADS_NOWHERE = Resync("the id is of no line that is there")
 
 async def _stream(call: Call[None]) -> EventStream:
     services, query = call.services, read_query(call.query, LogStreamQuery)
-    refuse_when_full(services.event_streams)
+    services.event_streams.refuse_when_full(call.principal)
     follower = LogFollower(services.logs.directory, query)
     last_id = call.headers.get("last-event-id") or query.last_event_id
     is_found = await in_thread(partial(follower.start, last_id))
@@ -43,7 +44,7 @@ async def _stream(call: Call[None]) -> EventStream:
 
     @asynccontextmanager
     async def opened() -> AsyncGenerator[_Lines]:
-        with services.event_streams.take():
+        with services.event_streams.take(call.principal):
             async with services.hub.subscribe(types=()) as goodbye:
                 yield _Lines(follower, goodbye, greeting)
 

@@ -9,12 +9,13 @@ from contextlib import asynccontextmanager, nullcontext
 from xopc.contracts.api_messages import AgentResult, RunSummary
 from xopc.contracts.errors import Failure, XopcError
 from xopc.contracts.events import RunAccepted, payload
+from xopc.contracts.frames import Frame
 from xopc.contracts.transcript import RunResult, RunState
 from xopc.core.runs import RunStream
 from xopc.core.sessions import GOES_ON
 from xopc.server.api.turns import spoken, status_of
 from xopc.server.services import Services
-from xopc.server.sse import EventStream, Frame
+from xopc.server.sse import EventStream
 
 _ACCEPTED = 1
 """The number of the frame before all events: the message is stored."""
