@@ -70,6 +70,7 @@ class Outside:
             "botToken": BOT_TOKEN,
             "apiRoot": f"http://127.0.0.1:{self.telegram_port}",
             "dmPolicy": "open",
+            "pacing": False,
         }
         write_config(
             home,

@@ -82,9 +82,12 @@ class Pigeons(Webchat):
     """A channel with two accounts that remembers what it sent, and to chat `nowhere` sends nothing."""
 
     id = "pigeons"
+    is_idempotent = False
 
     def __init__(self) -> None:
         self.sent: list[Outbound] = []
+        self.busy: Delivery | None = None
+        """How sends end, if not well."""
         self.arrived = trio.Event()
 
     def accounts(self) -> tuple[str, ...]:
@@ -96,6 +99,8 @@ class Pigeons(Webchat):
     async def send(self, outbound: Outbound, text: str, *, part: int) -> Delivery:
         if outbound.address.chat == "nowhere":
             return Failed("there is no such chat")
+        if self.busy is not None:
+            return self.busy
         self.sent.append(outbound)
         self.arrived.set()
         return Sent(f"{outbound.address.chat}/{len(self.sent)}")
@@ -127,6 +132,12 @@ class MessagePath:
         message_id, _ = await self.outbox.enqueue(Outbound(NOWHERE, "Is anybody there?"))
         await self.until(message_id, OutboxState.DEAD)
         return message_id
+
+    async def until_tried(self, message_id: str) -> None:
+        """Wait until something went wrong with a message."""
+        with trio.fail_after(5):
+            while (row := await self.storage.outbox_row(message_id)) is None or row.last_error is None:
+                await trio.lowlevel.checkpoint()
 
     async def until(self, message_id: str, state: OutboxState) -> None:
         """Wait until a message of the outbox is in this state."""

@@ -45,6 +45,8 @@ class Row:
     attempts: int = 0
     parts: int = 0
     possible_duplicate: bool = False
+    unclear: int = 0
+    is_retried: bool = False
 
     @property
     def is_unsent(self) -> bool:
@@ -59,6 +61,8 @@ class Path:
     sessions: dict[str, Session] = field(factory=dict[str, Session])
     dedupe: dict[str, str] = field(factory=dict[str, str])
     rows: list[Row] = field(factory=list[Row])
+    pauses: dict[str, float] = field(factory=dict[str, float])
+    """By account: how long."""
 
     def accept(self, session_key: str, run_id: str, dedupe_key: str, *, bound: bool) -> tuple[str, bool]:
         if dedupe_key in self.dedupe:
@@ -130,11 +134,27 @@ class Path:
     def head(self, lane: str) -> Row | None:
         return next((row for row in self.rows if row.lane == lane and row.is_unsent), None)
 
-    def recover_outbox(self) -> int:
+    def lanes(self) -> set[str]:
+        return {row.lane for row in self.rows if row.is_unsent}
+
+    def recover_outbox(self, *, is_idempotent: bool) -> int:
         inflight = [row for row in self.rows if row.state is OutboxState.INFLIGHT]
         for row in inflight:
-            row.state, row.possible_duplicate = OutboxState.PENDING, True
-        return len(inflight)
+            row.state, row.unclear = OutboxState.PENDING, row.unclear + 1
+            row.possible_duplicate |= not is_idempotent
+        return 0 if is_idempotent else len(inflight)
+
+    def retry_dead(self, rows: list[Row]) -> list[Row]:
+        dead = [row for row in rows if row.state is OutboxState.DEAD]
+        for row in dead:
+            row.state, row.attempts, row.unclear, row.is_retried = OutboxState.PENDING, 0, 0, True
+        return dead
+
+    def delete_dead(self, rows: list[Row]) -> list[Row]:
+        dead = [row for row in rows if row.state is OutboxState.DEAD]
+        for row in dead:
+            self.rows.remove(row)
+        return dead
 
     def _runs(self, run_id: str) -> list[tuple[Session, Run]]:
         return [(session, run) for session in self.sessions.values() for run in session.runs if run.id == run_id]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
+from attrs import evolve
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -13,11 +14,11 @@ from tests.storage.values import KEY, OTHER_KEY, done, inbound, said, tool_resul
 from xopc.contracts.errors import XopcError
 from xopc.contracts.messages import Address, Outbound, OutboxRow, OutboxState
 from xopc.contracts.transcript import Entry
-from xopc.storage import inbox, outbox, runs, sessions, transcripts
+from xopc.storage import inbox, outbox, outbox_select, runs, sessions, transcripts
 from xopc.storage.base import StorageError
 from xopc.storage.migrate import MIGRATIONS, split_statements
 from xopc.storage.path import Acceptance
-from xopc.storage.path_outbox import Attempt, lane_of
+from xopc.storage.path_outbox import Attempt, OutboxPage, OutboxQuery, Pause, Removal, Selection, lane_of
 
 SESSIONS = st.sampled_from([KEY, OTHER_KEY])
 CHATS = st.sampled_from(["1", "2"])
@@ -87,11 +88,13 @@ class MessagePath(RuleBasedStateMachine):
     def withdraw(self, number: int) -> None:
         assert inbox.withdraw(self.connection, self.recent(number)) == self.model.withdraw(self.recent(number))
 
-    @rule(is_new_process=st.booleans())
-    def start(self, is_new_process: bool) -> None:
+    @rule(is_new_process=st.booleans(), is_idempotent=st.booleans())
+    def start(self, is_new_process: bool, is_idempotent: bool) -> None:
         self.model.process += is_new_process
         assert set(inbox.recover(self.connection, self.boot, self.opening, 1)) == self.model.recover()
-        assert outbox.recover_outbox(self.connection) == self.model.recover_outbox()
+        idempotent = ("webchat", "telegram") if is_idempotent else ("webchat",)
+        recovered = outbox.recover_outbox(self.connection, idempotent)
+        assert recovered == self.model.recover_outbox(is_idempotent=is_idempotent)
 
     # --------------------------------------------------------------- sessions
 
@@ -122,29 +125,67 @@ class MessagePath(RuleBasedStateMachine):
             with pytest.raises(XopcError):
                 outbox.enqueue(self.connection, row.id, message, key, 1)
 
-    @rule(chat=CHATS, has_part=st.booleans(), state=st.sampled_from(OutboxState))
-    def attempt(self, chat: str, has_part: bool, state: OutboxState) -> None:
+    @rule(
+        chat=CHATS,
+        has_part=st.booleans(),
+        state=st.sampled_from([state for state in OutboxState if state is not OutboxState.CANCELLED]),
+        ending=st.sampled_from(["", "unclear", "cut"]),
+        seconds=st.sampled_from([0, 0, 7, 30]),
+    )
+    def attempt(self, chat: str, has_part: bool, state: OutboxState, ending: str, seconds: float) -> None:
         row = self.model.head(lane(chat))
         if row is None:
             return
-        outbox.begin_attempt(self.connection, row.id)
+        assert outbox.begin_attempt(self.connection, row.id)
         row.attempts += 1
         if has_part:
             row.parts += 1
             outbox.record_part(self.connection, row.id, row.parts, "17")
-        outbox.settle(self.connection, row.id, Attempt(state), 1)
-        row.state = state
+        pause = Pause("telegram", "default", 2, seconds, "flood") if seconds else None
+        if pause:
+            self.model.pauses["default"] = seconds
+        is_unclear, was_cut = ending == "unclear", ending == "cut"
+        attempt = Attempt(state, is_unclear=is_unclear, was_cut=was_cut, account_pause=pause)
+        assert outbox.settle(self.connection, row.id, attempt, 1)
+        row.state, row.unclear, row.attempts = state, row.unclear + is_unclear, row.attempts - was_cut
 
-    @rule(number=RECENT, is_retry=st.booleans())
-    def bury_or_wake(self, number: int, is_retry: bool) -> None:
+    @rule(number=RECENT)
+    def attempt_what_may_be_settled(self, number: int) -> None:
         for row in self.model.rows[-number - 1 :][:1]:
-            is_dead = row.state is OutboxState.DEAD
-            change = outbox.retry_dead if is_retry else outbox.delete_dead
-            assert change(self.connection, row.id) == is_dead
-            if is_dead and is_retry:
-                row.state, row.attempts = OutboxState.PENDING, 0
-            elif is_dead:
-                self.model.rows.remove(row)
+            assert outbox.begin_attempt(self.connection, row.id) == row.is_unsent
+            assert outbox.settle(self.connection, row.id, Attempt(OutboxState.INFLIGHT), 1) == row.is_unsent
+            if row.is_unsent:
+                row.state, row.attempts = OutboxState.INFLIGHT, row.attempts + 1
+
+    @rule(number=RECENT)
+    def retry(self, number: int) -> None:
+        rows = self.model.rows[-number - 1 :][:1]
+        for row in rows:
+            assert outbox.retry_dead(self.connection, row.id, 3) == bool(self.model.retry_dead(rows))
+
+    @rule(number=RECENT)
+    def remove(self, number: int) -> None:
+        rows = self.model.rows[-number - 1 :][:1]
+        for row in rows:
+            removal = outbox.remove(self.connection, row.id, 1)
+            if self.model.delete_dead(rows):
+                assert removal is Removal.FORGOTTEN
+            elif row.state in (OutboxState.PENDING, OutboxState.CANCELLED):
+                assert removal is Removal.CANCELLED
+                row.state = OutboxState.CANCELLED
+            else:
+                assert removal is Removal.TOO_LATE
+
+    @rule(chat=st.none() | CHATS, is_retry=st.booleans())
+    def decide_about_all(self, chat: str | None, is_retry: bool) -> None:
+        rows = [row for row in self.model.rows if chat is None or row.lane == lane(chat)]
+        if is_retry:
+            revived = self.model.retry_dead(rows)
+            expected = len(revived), {row.lane for row in revived}
+            assert outbox.retry_all_dead(self.connection, Selection(chat=chat), 3) == expected
+        else:
+            deleted = outbox.delete_all_dead(self.connection, Selection(chat=chat))
+            assert deleted == len(self.model.delete_dead(rows))
 
     # ------------------------------------------------------------- what holds
 
@@ -168,14 +209,29 @@ class MessagePath(RuleBasedStateMachine):
 
     @invariant()
     def the_outbox_is_the_same(self) -> None:
-        rows = [row for state in OutboxState for row in outbox.select_state(self.connection, state, EVERYTHING, 0)]
-        assert sorted(map(as_model, rows)) == sorted(
-            (row.id, row.lane, row.text, row.state.value, row.attempts, row.parts, row.possible_duplicate)
-            for row in self.model.rows
-        )
+        rows = self.page(OutboxQuery(tuple(OutboxState), EVERYTHING)).rows
+        assert [as_model(row) for row in rows] == [evolve(row, key=None) for row in self.model.rows[::-1]]
+        assert {head.lane for head in outbox_select.select_lanes(self.connection, "", EVERYTHING)} == self.model.lanes()
+        pauses = outbox_select.select_pauses(self.connection)
+        assert {pause.account: pause.seconds for pause in pauses} == self.model.pauses
         for chat in ("1", "2"):
-            head, expected = outbox.select_head(self.connection, lane(chat)), self.model.head(lane(chat))
+            head, expected = outbox_select.select_head(self.connection, lane(chat)), self.model.head(lane(chat))
             assert (head and head.id) == (expected and expected.id)
+
+    @invariant()
+    def pages_of_a_selection_hold_all_of_it(self) -> None:
+        query = OutboxQuery((OutboxState.SENT, OutboxState.PENDING), 2, selection=Selection(chat="1"))
+        page = self.page(query)
+        ids = [row.id for row in page.rows]
+        while page.next_before is not None:
+            assert len(page.rows) <= 2
+            page = self.page(evolve(query, before=page.next_before))
+            ids += [row.id for row in page.rows]
+        wanted = [row.id for row in self.model.rows if row.lane == lane("1") and row.state in query.states]
+        assert ids == wanted[::-1]
+
+    def page(self, query: OutboxQuery) -> OutboxPage:
+        return outbox_select.select_page(self.connection, query)
 
     @property
     def boot(self) -> str:
@@ -206,16 +262,19 @@ def texts(entries: list[Entry] | tuple[Entry, ...]) -> list[Said]:
     return [(entry.run_id or "", entry.message.content) for entry in entries]
 
 
-def as_model(row: OutboxRow) -> tuple[str, str, str, str, int, int, bool]:
+def as_model(row: OutboxRow) -> Row:
     where = row.outbound.address
-    return (
+    return Row(
         row.id,
         lane_of(where.channel, where.account, where.chat),
         row.outbound.text,
-        row.state.value,
+        None,
+        row.state,
         row.attempts,
         row.parts_sent,
         row.possible_duplicate,
+        row.unclear,
+        row.retried_at is not None,
     )
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from tests.storage.values import CHAT, KEY, acceptance, done, outbound, said
 from xopc.contracts.messages import OutboxState
-from xopc.storage import inbox, outbox, runs, sessions, transcripts
+from xopc.storage import inbox, outbox, outbox_select, runs, sessions, transcripts
 from xopc.storage.path import Cursor
-from xopc.storage.path_outbox import Attempt, lane_of
+from xopc.storage.path_outbox import Attempt, OutboxQuery, Pause, Selection, lane_of
 from xopc.storage.path_sessions import SessionQuery
 
 LANE = lane_of(CHAT.channel, CHAT.account, CHAT.chat)
@@ -35,12 +35,14 @@ def one_message(connection: sqlite3.Connection) -> None:
     runs.select_result(connection, "run-1")
     outbox.enqueue(connection, "msg_2", outbound("hi"), "key", 6)
     outbox.enqueue(connection, "msg_3", outbound("hi"), "key", 7)
-    outbox.select_head(connection, LANE)
+    outbox_select.select_lanes(connection, "", 10)
+    outbox_select.select_head(connection, LANE)
     outbox.begin_attempt(connection, "msg_1")
     outbox.record_part(connection, "msg_1", 1, "17")
-    outbox.settle(connection, "msg_1", Attempt(OutboxState.DEAD, "no"), 8)
-    outbox.retry_dead(connection, "msg_1")
-    outbox.select_row(connection, "msg_1")
+    pause = Pause("telegram", "default", 9, 1, "flood")
+    outbox.settle(connection, "msg_1", Attempt(OutboxState.DEAD, "no", account_pause=pause), 8)
+    outbox.retry_dead(connection, "msg_1", 9)
+    outbox_select.select_row(connection, "msg_1")
 
 
 def one_page(connection: sqlite3.Connection) -> None:
@@ -50,8 +52,11 @@ def one_page(connection: sqlite3.Connection) -> None:
     sessions.select_empty_session(connection, "telegram", "main")
     sessions.update_model(connection, KEY, "a/b")
     sessions.reset_session(connection, KEY, 2)
-    outbox.select_state(connection, OutboxState.DEAD, 50, 0)
-    outbox.delete_dead(connection, "msg_1")
+    outbox_select.select_page(connection, OutboxQuery((OutboxState.DEAD, OutboxState.SENT), 50, before=7))
+    outbox_select.select_page(connection, OutboxQuery((OutboxState.DEAD,), 50, selection=Selection("telegram", "a")))
+    outbox.retry_all_dead(connection, Selection(chat="1"), 9)
+    outbox.delete_all_dead(connection, Selection(chat="1"))
+    outbox.remove(connection, "msg_1", 9)
     sessions.delete_session(connection, KEY, 3)
 
 

@@ -10,7 +10,7 @@ from xopc.contracts.messages import PeerKind
 from xopc.contracts.transcript import Entry, Message, Role, RunResult, RunState, Usage
 from xopc.storage.base import StorageError
 from xopc.storage.inbox import accept
-from xopc.storage.outbox import select_head, select_heads
+from xopc.storage.outbox_select import select_head, select_lanes
 from xopc.storage.path import Acceptance, Turn, TurnEnd
 from xopc.storage.path_outbox import lane_of
 from xopc.storage.runs import claim, finish, select_result, step
@@ -123,7 +123,7 @@ def test_a_run_ends_once(connection: sqlite3.Connection) -> None:
     assert finish(connection, "run-1", done("second", outbound("second")), ["msg_2"], 301) == []
     assert finish(connection, "unknown", done("third", outbound("third")), ["msg_3"], 302) == []
     assert texts(connection) == ["to run-1", "first"]
-    assert [row.id for row in select_heads(connection)] == ["msg_1"]
+    assert [head.lane for head in select_lanes(connection, "", 10)] == [lane_of("telegram", "default", "4711")]
     result = select_result(connection, "run-1")
     assert result is not None
     assert result.reply == "first"

@@ -10,7 +10,7 @@ from xopc.contracts.errors import Failure, XopcError
 from xopc.contracts.transcript import Message, Role
 from xopc.storage.base import StorageError
 from xopc.storage.inbox import accept, prune_inbox
-from xopc.storage.outbox import select_row
+from xopc.storage.outbox_select import select_row
 from xopc.storage.path import Accepted
 from xopc.storage.path_sessions import SessionInfo, SessionQuery
 from xopc.storage.runs import claim, finish, select_result, step

@@ -15,7 +15,7 @@ from xopc.contracts.messages import OutboxState
 from xopc.contracts.transcript import RunState
 from xopc.storage.base import Storage, StorageError
 from xopc.storage.path import Accepted, Cursor, PathStorage
-from xopc.storage.path_outbox import Attempt, lane_of
+from xopc.storage.path_outbox import Attempt, OutboxQuery, Pause, Removal, Selection, lane_of
 from xopc.storage.path_sessions import SessionQuery
 from xopc.storage.sqlite import open_storage
 
@@ -54,16 +54,19 @@ async def test_a_message_goes_all_the_way(path: Path) -> None:
         assert await storage.messages(KEY, 100) == history
         assert await storage.messages(KEY, 1, before=answer.seq) == [call]
 
-        assert [row.id for row in await storage.outbox_heads()] == [row_id]
-        await storage.begin_attempt(row_id)
+        (lane,) = await storage.outbox_lanes("", 10)
+        head = await storage.outbox_head(lane.lane)
+        assert head is not None
+        assert head.id == row_id
+        assert await storage.begin_attempt(row_id)
         assert await storage.recover_outbox() == 1
-        await storage.begin_attempt(row_id)
+        assert await storage.begin_attempt(row_id)
         await storage.record_part(row_id, 1, "99")
         await storage.settle(row_id, Attempt(OutboxState.SENT))
         row = await storage.outbox_row(row_id)
         assert row is not None
         assert (row.attempts, row.platform_ids, row.possible_duplicate) == (2, ("99",), True)
-        assert await storage.outbox(OutboxState.SENT, 10) == [row]
+        assert (await storage.outbox(OutboxQuery((OutboxState.SENT,), 10))).rows == (row,)
         assert await storage.outbox_head(LANE) is None
 
 
@@ -111,7 +114,7 @@ async def test_an_end_whose_answers_cannot_be_stored_is_no_end(path: Path) -> No
         await storage.claim(KEY, "boot-1")
         with pytest.raises(AttributeError):
             await storage.finish("run-1", done("hi", outbound("hi"), None))  # type: ignore[arg-type]  # on purpose
-        assert await storage.outbox_heads() == []
+        assert await storage.outbox_lanes("", 10) == []
         assert len(await storage.messages(KEY, 10)) == 1
         assert len(await storage.finish("run-1", done("hi", outbound("hi")))) == 1
 
@@ -166,7 +169,8 @@ async def test_ids_of_the_outbox_sort_as_they_were_stored(path: Path) -> None:
         row_ids = [first, *rows, last]
         assert row_ids == sorted(set(row_ids))
         assert all(row_id.startswith("msg_") and UUID(row_id[4:]).version == 7 for row_id in row_ids)
-        assert [row.id for row in await storage.outbox(OutboxState.PENDING, 100)] == row_ids[::-1]
+        page = await storage.outbox(OutboxQuery((OutboxState.PENDING,), 100))
+        assert [row.id for row in page.rows] == row_ids[::-1]
 
 
 async def test_dead_messages_are_retried_and_deleted(path: Path) -> None:
@@ -175,7 +179,13 @@ async def test_dead_messages_are_retried_and_deleted(path: Path) -> None:
         await storage.settle(row_id, Attempt(OutboxState.DEAD, "blocked"))
         assert await storage.retry_dead(row_id)
         await storage.settle(row_id, Attempt(OutboxState.DEAD, "blocked"))
-        assert await storage.delete_dead(row_id)
+        assert await storage.retry_all_dead(Selection()) == (1, {LANE})
+        assert await storage.remove(row_id) is Removal.CANCELLED
+        row_id, _ = await storage.enqueue(outbound("hi"))
+        pause = Pause("telegram", "default", 200, 100, "flood")
+        assert await storage.settle(row_id, Attempt(OutboxState.DEAD, "blocked", account_pause=pause))
+        assert await storage.outbox_pauses() == [pause]
+        assert await storage.delete_all_dead(Selection()) == 1
         assert await storage.outbox_row(row_id) is None
 
 

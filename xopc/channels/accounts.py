@@ -10,7 +10,8 @@ await accounts.close()
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
 import structlog
 import trio
@@ -43,6 +44,7 @@ class _Run:
     """An account that was started, as its channel sees it: a `trio.TaskStatus`."""
 
     node: Node
+    on_connected: Callable[[], None]
     tried: trio.Event = field(factory=trio.Event)
     """It has connected, or failed to, once."""
     error: str | None = None
@@ -54,6 +56,7 @@ class _Run:
         self.error = self.node.last_error = None
         self.node.become(TaskState.RUNNING)
         self.tried.set()
+        self.on_connected()
 
     def fail(self, state: TaskState, error: str) -> None:
         self.error = self.node.last_error = error
@@ -64,8 +67,16 @@ class _Run:
 class Accounts:
     """All channels of a generation, and their accounts. One that fails leaves the others alone."""
 
-    def __init__(self, channels: Sequence[Channel], context: Context) -> None:
+    def __init__(
+        self,
+        channels: Sequence[Channel],
+        context: Context,
+        *,
+        on_connected: Callable[[str, str], None] = lambda _channel, _account: None,
+    ) -> None:
+        """`on_connected` is told the channel and the account whenever one has connected."""
         self._channels = tuple(channels)
+        self._on_connected = on_connected
         self._retiring: tuple[Channel, ...] = ()
         """Those that were replaced and may have something to send still."""
         self._context = context
@@ -90,7 +101,8 @@ class Accounts:
             for account in channel.accounts():
                 if (channel.id, account) in self._runs:
                     continue  # it was replaced before its turn came, and runs already
-                run = self._runs[channel.id, account] = await _start(branch, channel, account)
+                on_connected = partial(self._on_connected, channel.id, account)
+                run = self._runs[channel.id, account] = await _start(branch, channel, account, on_connected)
                 runs.append(run)
         with trio.move_on_after(cap_seconds):
             for run in runs:
@@ -159,7 +171,7 @@ class Accounts:
         return evolve(status, connected=False, error=run.error)
 
 
-async def _start(branch: Branch, channel: Channel, account: str) -> _Run:
+async def _start(branch: Branch, channel: Channel, account: str, on_connected: Callable[[], None]) -> _Run:
     """Start an account as a task of `branch`; returns at once, not when it has connected."""
     begin = trio.Event()
     run: _Run
@@ -176,7 +188,7 @@ async def _start(branch: Branch, channel: Channel, account: str) -> _Run:
 
     name = f"{channel.id}:{account}"
     await branch.start(name, wait_and_keep_running)
-    run = _Run(next(node for node in branch.node.children if node.name == name))
+    run = _Run(next(node for node in branch.node.children if node.name == name), on_connected)
     begin.set()
     return run
 

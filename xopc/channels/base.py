@@ -3,6 +3,9 @@
 Life of a channel: made → `init` (no connections) → `run_account` for each account (connects, reads, until it is
 cancelled) while `send` carries answers out → `close`. Answers still go out when the accounts have stopped: a drain
 takes nothing in, but ends what it began.
+
+What only some channels have, they declare beside it: `core.pacing.Paced`, how often their platform may be asked, and
+`core.delivery.Idempotent`, that it shows a part once which it is sent twice.
 """
 
 from __future__ import annotations
@@ -81,7 +84,10 @@ class Channel(Protocol):
         ...
 
     async def send(self, outbound: Outbound, text: str, *, part: int) -> Delivery:
-        """Send one part (0 is the first) of a message. Never raises but when cancelled; bounded in time."""
+        """Send one part (0 is the first) of a message. Never raises but when cancelled; bounded in time.
+
+        For an account that is disabled or not set up it is a `Retry` that is `until_changed`.
+        """
         ...
 
     async def close(self) -> None:

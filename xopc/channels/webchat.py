@@ -15,6 +15,7 @@ class Webchat:
 
     id = "webchat"
     is_deferred = False
+    is_idempotent = True
 
     def accounts(self) -> tuple[str, ...]:
         return (ACCOUNT,)

@@ -10,35 +10,53 @@ from cyclopts import App, Parameter
 from xopc.cli.answer import read_answer
 from xopc.cli.gateway.target import find_target
 from xopc.cli.options import ConfigOption, JsonOption, LimitOption
-from xopc.cli.output import ago, one_line, print_json
-from xopc.contracts.messages import OutboxState
+from xopc.cli.outbox_text import describe, summary
+from xopc.cli.output import fail, print_json
+from xopc.contracts.messages import ErrorClass, OutboxState
 from xopc_supervisor.contract import EXIT_OK
 
 if TYPE_CHECKING:
-    from xopc.contracts.api_outbox import OutboundMessage
+    from xopc.client.http import Client, JsonObject
 
 OUTBOUND_PATH = "/api/outbound"
 TIMEOUT_SECONDS = 10.0
-MAX_ERROR_CHARS = 200
-MAX_CONTENT_CHARS = 80
+ONE_OR_ALL = "Name a message by its id, or all dead letters with --all."
 
 
 IdArgument: TypeAlias = Annotated[str, Parameter(help="The message's id, as `xopc outbox list` shows it.")]
+OptionalIdArgument: TypeAlias = Annotated[
+    str | None, Parameter(help="The message's id, as `xopc outbox list` shows it.")
+]
+AllOption: TypeAlias = Annotated[bool, Parameter(name="--all", negative=(), help="All dead letters.")]
+ChannelOption: TypeAlias = Annotated[str | None, Parameter(help="Only those of this channel.")]
+AccountOption: TypeAlias = Annotated[str | None, Parameter(help="Only those of this account.")]
+ChatOption: TypeAlias = Annotated[str | None, Parameter(help="Only those to this chat.")]
+ErrorClassOption: TypeAlias = Annotated[
+    ErrorClass | None, Parameter(help="Only those whose last error was of this kind.")
+]
 
-app = App(name="outbox", help="Look at messages that could not be sent, and try them again.")
+app = App(name="outbox", help="Look at messages that wait or could not be sent, and decide about them.")
 
 
 @app.command(name="list")
 def list_messages(
     *,
-    state: Annotated[OutboxState, Parameter(help="Those in this state (default: dead).")] = OutboxState.DEAD,
+    state: Annotated[
+        tuple[OutboxState, ...],
+        Parameter(negative=(), help="Those in this state (default: dead). May be given several times."),
+    ] = (OutboxState.DEAD,),
+    channel: ChannelOption = None,
+    account: AccountOption = None,
+    chat: ChatOption = None,
+    error_class: ErrorClassOption = None,
     limit: LimitOption = 50,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
     """List the messages that could not be sent, the newest first."""
-    query = {"state": state.value, "limit": limit}
-    body = find_target(config).client(TIMEOUT_SECONDS).get(OUTBOUND_PATH, query)
+    states = ",".join(each.value for each in state)
+    query = {"state": states, **_selection(channel, account, chat, error_class)}
+    body = _pages(find_target(config).client(TIMEOUT_SECONDS), query, limit)
     if as_json:
         print_json(body)
         return EXIT_OK
@@ -46,53 +64,127 @@ def list_messages(
 
     page = read_answer(body, OutboundPage)
     if not page.items:
-        print(f"No {state.value} messages")
+        print(f"No {states.replace(',', ' or ')} messages")
     for message in page.items:
-        print("\n".join(_description(message)))
+        print("\n".join(summary(message)))
     if page.has_more:
         print("There are more. See them with --limit.")
-    if page.items and state is OutboxState.DEAD:
+    if any(message.state is OutboxState.DEAD for message in page.items):
         print("💡 Try one again: xopc outbox retry ID")
     return EXIT_OK
 
 
 @app.command
-def retry(message: IdArgument, /, *, as_json: JsonOption = False, config: ConfigOption = None) -> int:
-    """Send a dead message again, as if for the first time."""
-    body = find_target(config).client(TIMEOUT_SECONDS).post(f"{_path(message)}/retry", {})
+def show(message: IdArgument, /, *, as_json: JsonOption = False, config: ConfigOption = None) -> int:
+    """Show all that is known of one message."""
+    body = find_target(config).client(TIMEOUT_SECONDS).get(_path(message))
+    if as_json:
+        print_json(body)
+        return EXIT_OK
+    from xopc.contracts.api_outbox import OutboundMessage
+
+    print("\n".join(describe(read_answer(body, OutboundMessage))))
+    return EXIT_OK
+
+
+@app.command
+def retry(
+    message: OptionalIdArgument = None,
+    /,
+    *,
+    every: AllOption = False,
+    channel: ChannelOption = None,
+    account: AccountOption = None,
+    chat: ChatOption = None,
+    error_class: ErrorClassOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> int:
+    """Send a dead message again, as if for the first time; or all of them."""
+    selection = _selection(channel, account, chat, error_class)
+    if every == (message is not None) or (selection and not every):
+        return fail(ONE_OR_ALL, as_json=as_json)
+    client = find_target(config).client(TIMEOUT_SECONDS)
+    body = client.post(f"{OUTBOUND_PATH}/retry" if message is None else f"{_path(message)}/retry", selection)
     if as_json:
         print_json({"ok": True, **body})
+    elif message is None:
+        print(f"✅ Messages that are sent again: {body.get('retried')}")
     else:
         print(f"✅ Message is sent again: {message}")
     return EXIT_OK
 
 
 @app.command
-def delete(message: IdArgument, /, *, as_json: JsonOption = False, config: ConfigOption = None) -> int:
-    """Forget a dead message for good."""
-    body = find_target(config).client(TIMEOUT_SECONDS).delete(_path(message))
+def cancel(message: IdArgument, /, *, as_json: JsonOption = False, config: ConfigOption = None) -> int:
+    """Take a message back that waits to be sent."""
+    client = find_target(config).client(TIMEOUT_SECONDS)
+    if client.get(_path(message)).get("state") == OutboxState.DEAD.value:
+        hint = f"To forget it: xopc outbox delete {message}"
+        return fail("It was given up, and is not sent any more.", as_json=as_json, hints=[hint])
+    return _remove(client, message, as_json=as_json)
+
+
+@app.command
+def delete(
+    message: OptionalIdArgument = None,
+    /,
+    *,
+    every: AllOption = False,
+    channel: ChannelOption = None,
+    account: AccountOption = None,
+    chat: ChatOption = None,
+    error_class: ErrorClassOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> int:
+    """Forget a dead message for good; or all of them."""
+    selection = _selection(channel, account, chat, error_class)
+    if every == (message is not None) or (selection and not every):
+        return fail(ONE_OR_ALL, as_json=as_json)
+    client = find_target(config).client(TIMEOUT_SECONDS)
+    if message is None:
+        body = client.post(f"{OUTBOUND_PATH}/delete", selection)
+        if as_json:
+            print_json({"ok": True, **body})
+        else:
+            print(f"✅ Messages deleted: {body.get('deleted')}")
+        return EXIT_OK
+    if (state := client.get(_path(message)).get("state")) != OutboxState.DEAD.value:
+        hint = f"To take back one that waits: xopc outbox cancel {message}"
+        return fail(f"It is no dead letter: it is {state}.", as_json=as_json, hints=[hint])
+    return _remove(client, message, as_json=as_json)
+
+
+def _remove(client: Client, message: str, *, as_json: bool) -> int:
+    """Have a message removed, and tell what that was: it may have been given up meanwhile."""
+    body = client.delete(_path(message))
     if as_json:
         print_json({"ok": True, **body})
     else:
-        print(f"✅ Message deleted: {message}")
+        print(f"✅ {'Message deleted' if body.get('deleted') else 'Message is not sent'}: {message}")
     return EXIT_OK
+
+
+def _pages(client: Client, query: dict[str, str], limit: int) -> JsonObject:
+    """So many messages, of as many pages as that takes: one of a selection may be short, and not the last."""
+    items: list[object] = []
+    body: JsonObject = {"nextBefore": None}
+    while True:
+        before = {} if body["nextBefore"] is None else {"before": body["nextBefore"]}
+        body = client.get(OUTBOUND_PATH, {**query, "limit": limit - len(items), **before})
+        items += body.get("items", ())
+        if len(items) >= limit or body.get("nextBefore") is None:
+            return {**body, "items": items, "limit": limit}
+
+
+def _selection(
+    channel: str | None, account: str | None, chat: str | None, error_class: ErrorClass | None
+) -> dict[str, str]:
+    kind = error_class and error_class.value
+    wanted = {"channel": channel, "accountId": account, "chat_id": chat, "errorClass": kind}
+    return {key: value for key, value in wanted.items() if value is not None}
 
 
 def _path(message: str) -> str:
     return f"{OUTBOUND_PATH}/{quote(message, safe='')}"
-
-
-def _description(message: OutboundMessage) -> list[str]:
-    place = f"{message.channel}, account {message.account_id}, chat {message.chat_id}"
-    thread = f", thread {message.thread_id}" if message.thread_id is not None else ""
-    attempts = f"{message.attempts} attempt{'' if message.attempts == 1 else 's'}"
-    lines = [
-        f"{message.id}  {ago(message.created_at)}, {attempts}",
-        f"   To: {one_line(place + thread, MAX_ERROR_CHARS)}",
-        f"   Text: {one_line(message.content, MAX_CONTENT_CHARS)}",
-    ]
-    if message.last_error is not None:
-        lines.append(f"   Error: {one_line(message.last_error, MAX_ERROR_CHARS)}")
-    if message.possible_duplicate:
-        lines.append("   It may have arrived: the gateway died while it was being sent.")
-    return lines

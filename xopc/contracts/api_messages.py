@@ -5,10 +5,11 @@ from __future__ import annotations
 from enum import Enum
 
 from attrs import field, frozen
-from attrs.validators import matches_re, optional
+from attrs.validators import and_, ge, le, matches_re, optional
 
 from xopc.contracts.convert import LIMITS, spelled
 from xopc.contracts.limits import ID, NAME, Text
+from xopc.contracts.outbox_settings import MAX_TTL_SECONDS
 from xopc.contracts.transcript import NO_USAGE, Usage
 
 CONTENT = Text(1, 100_000)
@@ -38,11 +39,13 @@ class MessageRequest:
         default=None, validator=ID, metadata=spelled("idempotency_key", "idempotencyKey")
     )
     """As the header `Idempotency-Key`."""
+    ttl_seconds: int | None = field(default=None, validator=optional(and_(ge(1), le(MAX_TTL_SECONDS))))
+    """It is sent within this time, or not at all; at most 30 days. Default: `outbox.ttlSeconds`."""
 
 
 @frozen
 class SyncRequest(MessageRequest):
-    """`POST /api/message/sync`. `replyToMessageId` and `silent` say nothing here."""
+    """`POST /api/message/sync`. `replyToMessageId`, `silent` and `ttlSeconds` say nothing here."""
 
     deliver: bool = True
     """The answer goes to the chat, too."""

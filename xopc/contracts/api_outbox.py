@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from attrs import field, frozen
-from attrs.validators import and_, ge, le
+from attrs.validators import and_, ge, le, optional
 
-from xopc.contracts.messages import OutboxState
+from xopc.contracts.convert import spelled
+from xopc.contracts.limits import MAX_WHOLE, NAME
+from xopc.contracts.messages import ErrorClass, OutboxState
 
 MAX_PAGE = 500
 
@@ -14,12 +16,20 @@ MAX_PAGE = 500
 class OutboundFilter:
     """The query of `GET /api/outbound`."""
 
-    state: OutboxState = OutboxState.DEAD
-    """Which messages."""
+    state: tuple[OutboxState, ...] = (OutboxState.DEAD,)
+    """Those in one of these states."""
+    channel: str | None = field(default=None, validator=NAME)
+    """Those that go there."""
+    account_id: str | None = field(default=None, validator=NAME)
+    """Those of this account."""
+    chat_id: str | None = field(default=None, validator=NAME, metadata=spelled("chat_id", "chatId"))
+    """Those to this chat."""
+    error_class: ErrorClass | None = None
+    """Those whose last error was of this kind."""
     limit: int = field(default=50, validator=and_(ge(1), le(MAX_PAGE)))
     """How many, at most."""
-    offset: int = field(default=0, validator=ge(0))
-    """How many to leave out."""
+    before: int | None = field(default=None, validator=optional(and_(ge(1), le(MAX_WHOLE))))
+    """Where to go on: `nextBefore` of the page before."""
 
 
 @frozen
@@ -34,24 +44,49 @@ class OutboundMessage:
     content: str
     state: OutboxState
     created_at: str
+    expires_at: str | None
+    """Of one that is not sent yet: when it is given up."""
+    settled_at: str | None
+    """When it was sent, given up or cancelled."""
     attempts: int
     next_attempt_at: str | None
-    """Of a pending one; null: at once."""
+    """Of a pending one; null: at once, or as soon as its account and those before it let it."""
+    waits_for: str | None
+    """Of a pending one: why its account is left alone at the moment."""
     parts_sent: int
     """Of a message in several parts."""
+    platform_message_ids: tuple[str, ...]
+    """Of the parts that were sent."""
     last_error: str | None
+    error_class: ErrorClass | None
+    """Of the last error."""
     possible_duplicate: bool
-    """It was being sent when a process died."""
+    """It may arrive twice, or has: it was being sent when a process died or a connection broke."""
 
 
 @frozen
 class OutboundPage:
-    """A part of the list, the newest first."""
+    """A part of the list, the newest first. It may be shorter than the limit, or empty, and not be the last."""
 
     items: tuple[OutboundMessage, ...]
     limit: int
-    offset: int
     has_more: bool
+    next_before: int | None
+    """`before` of the next page; null where there is none."""
+
+
+@frozen
+class DeadLetters:
+    """Which dead letters to decide about; without any key, all."""
+
+    channel: str | None = field(default=None, validator=NAME)
+    """Those that were to go there."""
+    account_id: str | None = field(default=None, validator=NAME)
+    """Those of this account."""
+    chat_id: str | None = field(default=None, validator=NAME, metadata=spelled("chat_id", "chatId"))
+    """Those to this chat."""
+    error_class: ErrorClass | None = None
+    """Those whose last error was of this kind."""
 
 
 @frozen
@@ -62,7 +97,26 @@ class OutboundRetried:
 
 
 @frozen
-class OutboundDeleted:
-    """It is gone."""
+class OutboundsRetried:
+    """They are sent again, as if for the first time."""
 
+    retried: int
+    """How many."""
+
+
+@frozen
+class OutboundRemoved:
+    """A message that waited is not sent; a dead letter is gone."""
+
+    cancelled: bool
+    """It waited, or was cancelled before. It can be seen for a day."""
     deleted: bool
+    """It was a dead letter."""
+
+
+@frozen
+class OutboundsDeleted:
+    """They are gone."""
+
+    deleted: int
+    """How many."""

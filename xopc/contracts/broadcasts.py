@@ -11,6 +11,7 @@ from typing import Any
 from attrs import field, frozen
 
 from xopc.contracts.limits import SOMETIMES
+from xopc.contracts.messages import ErrorClass
 
 
 @frozen
@@ -33,6 +34,8 @@ class MessageSent:
     message_id: str
     platform_message_ids: tuple[str, ...]
     """One for each part that it was sent in."""
+    possible_duplicate: bool
+    """It may have been sent before, too."""
 
 
 @frozen
@@ -44,6 +47,9 @@ class MessageFailed:
     chat_id: str
     message_id: str
     error: str
+    error_class: ErrorClass | None
+    possible_duplicate: bool
+    """It may have been sent all the same."""
 
 
 @frozen

@@ -108,6 +108,8 @@ class TelegramAccountSettings:
     """Default: first."""
     text_chunk_limit: int | None = field(default=None, validator=optional(_is_chunk_limit))
     """UTF-16 units of one message. Default: 4000."""
+    pacing: bool | None = None
+    """Whether messages are sent no faster than Telegram lets through. Default: true."""
 
 
 @frozen

@@ -56,6 +56,8 @@ class Outbound:
     """The platform's id of the message that it answers."""
     silent: bool = False
     """Without a notification, where the platform knows that."""
+    ttl_seconds: int | None = None
+    """It is sent so long after it was stored, or not at all. None: as long as `outbox.ttlSeconds` says."""
 
 
 @frozen
@@ -75,6 +77,8 @@ class Retry:
     """What the platform asked to wait; None leaves the pause to the outbox."""
     whole_account: bool = False
     """The pause is the account's, not this lane's alone."""
+    until_changed: bool = False
+    """It is the settings of the channel that are wrong: the pause ends as well when they change."""
 
 
 @frozen
@@ -103,6 +107,21 @@ class OutboxState(Enum):
     SENT = "sent"
     DEAD = "dead"
     """Given up, with its error; kept to be looked at and retried by hand."""
+    CANCELLED = "cancelled"
+    """Taken back before it was sent; kept for a day."""
+
+
+class ErrorClass(Enum):
+    """What kind of error kept a message from being sent."""
+
+    TRANSIENT = "transient"
+    """It may go away by itself: the network, a limit, a channel that is not set up."""
+    PERMANENT = "permanent"
+    """It stays as long as nobody mends it: no such chat, blocked by the user, an unknown channel."""
+    UNKNOWN = "unknown"
+    """It may have been sent."""
+    EXPIRED = "expired"
+    """Its time to live is over."""
 
 
 @frozen
@@ -123,3 +142,18 @@ class OutboxRow:
     platform_ids: tuple[str, ...] = ()
     possible_duplicate: bool = False
     """It was in flight when a process died, or the connection broke before the platform's answer."""
+    error_class: ErrorClass | None = None
+    """Of the last error."""
+    retried_at: float | None = None
+    """When it was last taken out of the dead letters, to be sent again."""
+    pause_seconds: float = 0.0
+    """The pause that `next_attempt_at` is the end of."""
+    unclear: int = 0
+    """How many attempts ended without anybody knowing whether they arrived."""
+    settled_at: float | None = None
+    """When it was sent, given up or cancelled."""
+
+    @property
+    def queued_at(self) -> float:
+        """Since when its time to live counts."""
+        return self.created_at if self.retried_at is None else self.retried_at

@@ -82,8 +82,12 @@ class Generation:
         self.started_at = utc_now()
         self.routing = Routing.of(resolved.settings)
         self.channels: dict[str, Channel] = {channel.id: channel for channel in make_channels(resolved.settings)}
-        self.outbox = Outbox(life.storage, self.channels, life.hub)
-        self.accounts = Accounts(tuple(self.channels.values()), Context(self._accept, life.storage.cursor))
+        self.outbox = Outbox(life.storage, self.channels, life.hub, ttl_seconds=self._ttl_seconds)
+        self.accounts = Accounts(
+            tuple(self.channels.values()),
+            Context(self._accept, life.storage.cursor),
+            on_connected=self.outbox.refresh,
+        )
         self.sessions: Sessions
         self.inbox: Inbox
         self.node = Node("generation", restarts=number - 1)
@@ -229,6 +233,7 @@ class Generation:
         for channel in changed:
             before = await self.accounts.replace(self._connections, channel)
             self.channels[channel.id] = channel
+            self.outbox.refresh(channel.id)
             await self._parts.start(f"the {channel.id} of before", self._retire, before)
         if changed:
             self._life.hub.publish("channels.status", {"channels": self.channel_status()})
@@ -258,6 +263,9 @@ class Generation:
 
     async def _accept(self, inbounds: Sequence[Inbound], cursor: Cursor | None) -> None:
         await self.inbox.accept(inbounds, cursor)
+
+    def _ttl_seconds(self) -> float:
+        return self.resolved.settings.outbox.ttl_seconds
 
     async def _run_sessions(self, *, task_status: trio.TaskStatus[None]) -> None:
         with self._turns:

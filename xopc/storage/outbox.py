@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any
+from collections.abc import Sequence
 
 from xopc.contracts.errors import Failure, XopcError
-from xopc.contracts.messages import Outbound, OutboxRow, OutboxState
-from xopc.storage.base import StorageError
+from xopc.contracts.messages import Outbound, OutboxState
 from xopc.storage.columns import from_json, storable, to_json
-from xopc.storage.path_outbox import Attempt, lane_of
+from xopc.storage.outbox_select import condition
+from xopc.storage.path_outbox import Attempt, Pause, Removal, Selection, account_of, lane_of
 
 IDEMPOTENCY_SECONDS = 24 * 3600
 KEPT_SECONDS = 24 * 3600
-"""How long a message that was sent is kept: not shorter than its idempotency key holds."""
+"""How long a message that was sent or cancelled is kept: not shorter than its idempotency key holds."""
 DEAD_SECONDS = 30 * 24 * 3600
 MAX_DEAD = 10_000
 
-_SELECT = (
-    "SELECT id, outbound, state, created_at, attempts, next_attempt_at, parts_sent, last_error, platform_ids,"
-    " possible_duplicate FROM outbox"
+_REVIVE = (
+    "UPDATE outbox SET state = 'pending', attempts = 0, next_attempt_at = 0, pause = 0, unclear = 0, settled_at = NULL,"
+    " retried_at = ? WHERE state = 'dead'"
 )
-"""The columns are in the order of the fields of `OutboxRow`."""
-_OLDEST_OF_EACH_LANE = " WHERE seq IN (SELECT min(seq) FROM outbox WHERE settled_at IS NULL GROUP BY lane) ORDER BY seq"
 
 
 def enqueue(
@@ -54,63 +52,38 @@ def insert_row(
     """Add a message at the end of its lane."""
     address = outbound.address
     connection.execute(
-        "INSERT INTO outbox (id, lane, outbound, idempotency_key, created_at) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO outbox (id, lane, outbound, idempotency_key, created_at, ttl) VALUES (?, ?, ?, ?, ?, ?)",
         (
             row_id,
             lane_of(address.channel, address.account, address.chat),
             to_json(outbound),
             idempotency_key,
             now,
+            outbound.ttl_seconds,
         ),
     )
 
 
-def select_heads(connection: sqlite3.Connection) -> list[OutboxRow]:
-    """The oldest unsent message of each lane, oldest first."""
-    rows = connection.execute(_SELECT + _OLDEST_OF_EACH_LANE)
-    return [_row(row) for row in rows]
+def recover_outbox(connection: sqlite3.Connection, idempotent: Sequence[str] = ()) -> int:
+    """Make pending again what was in flight, and mark it where its channel is none of these. How many were marked."""
+    marked = 0
+    for row_id, lane in connection.execute("SELECT id, lane FROM outbox WHERE state = 'inflight'").fetchall():
+        may_arrive_twice = account_of(lane)[0] not in idempotent
+        marked += may_arrive_twice
+        connection.execute(
+            "UPDATE outbox SET state = 'pending', unclear = unclear + 1,"
+            " possible_duplicate = max(possible_duplicate, ?) WHERE id = ?",
+            (may_arrive_twice, row_id),
+        )
+    return marked
 
 
-def select_head(connection: sqlite3.Connection, lane: str) -> OutboxRow | None:
-    """The oldest unsent message of a lane."""
-    row = connection.execute(
-        _SELECT + " WHERE lane = ? AND settled_at IS NULL ORDER BY seq LIMIT 1", (lane,)
-    ).fetchone()
-    return row and _row(row)
-
-
-def select_row(connection: sqlite3.Connection, row_id: str) -> OutboxRow | None:
-    """The message of this id."""
-    row = connection.execute(_SELECT + " WHERE id = ?", (row_id,)).fetchone()
-    return row and _row(row)
-
-
-def select_state(connection: sqlite3.Connection, state: OutboxState, limit: int, offset: int) -> list[OutboxRow]:
-    """Messages in a state, newest first."""
-    rows = connection.execute(
-        _SELECT + " WHERE state = ? ORDER BY seq DESC LIMIT ? OFFSET ?", (state.value, limit, offset)
-    )
-    return [_row(row) for row in rows]
-
-
-def recover_outbox(connection: sqlite3.Connection) -> int:
-    """Make pending again what was in flight. How many."""
-    return connection.execute(
-        "UPDATE outbox SET state = 'pending', possible_duplicate = 1 WHERE state = 'inflight'"
-    ).rowcount
-
-
-def begin_attempt(connection: sqlite3.Connection, row_id: str) -> None:
-    """In flight, one attempt more.
-
-    Raises:
-        StorageError: it is not to be sent: sent already, dead, or deleted.
-    """
+def begin_attempt(connection: sqlite3.Connection, row_id: str) -> bool:
+    """In flight, one attempt more. False where it is not to be sent: sent already, dead, cancelled, or deleted."""
     changed = connection.execute(
         "UPDATE outbox SET state = 'inflight', attempts = attempts + 1 WHERE id = ? AND settled_at IS NULL", (row_id,)
     )
-    if not changed.rowcount:
-        raise StorageError(f"Nothing was stored: the outbox has no unsent message {row_id}.")
+    return changed.rowcount > 0
 
 
 def record_part(connection: sqlite3.Connection, row_id: str, parts_sent: int, platform_id: str | None) -> None:
@@ -126,62 +99,90 @@ def record_part(connection: sqlite3.Connection, row_id: str, parts_sent: int, pl
     )
 
 
-def settle(connection: sqlite3.Connection, row_id: str, attempt: Attempt, now: float) -> None:
-    """End an attempt. What is sent or dead stays so."""
-    is_settled = attempt.state in (OutboxState.SENT, OutboxState.DEAD)
-    connection.execute(
-        "UPDATE outbox SET state = ?, last_error = ?, next_attempt_at = ?,"
-        " possible_duplicate = max(possible_duplicate, ?), settled_at = ? WHERE id = ? AND settled_at IS NULL",
+def settle(connection: sqlite3.Connection, row_id: str, attempt: Attempt, now: float) -> bool:
+    """End an attempt, with the pause of its account. What is settled already stays so: False."""
+    is_settled = attempt.state not in (OutboxState.PENDING, OutboxState.INFLIGHT)
+    if attempt.account_pause is not None:
+        _pause(connection, attempt.account_pause)
+    changed = connection.execute(
+        "UPDATE outbox SET state = ?, last_error = ?, error_class = ?, next_attempt_at = ?, pause = ?,"
+        " possible_duplicate = max(possible_duplicate, ?), unclear = unclear + ?, attempts = attempts - ?,"
+        " settled_at = ? WHERE id = ? AND settled_at IS NULL",
         (
             attempt.state.value,
             attempt.error and storable(attempt.error),
+            attempt.error_class and attempt.error_class.value,
             attempt.next_attempt_at,
+            attempt.pause_seconds,
             attempt.possible_duplicate,
+            attempt.is_unclear,
+            attempt.was_cut,
             now if is_settled else None,
             row_id,
         ),
     )
-
-
-def retry_dead(connection: sqlite3.Connection, row_id: str) -> bool:
-    """Make a dead message pending, in its old place in the lane; parts that were sent stay sent."""
-    changed = connection.execute(
-        "UPDATE outbox SET state = 'pending', attempts = 0, next_attempt_at = 0, settled_at = NULL"
-        " WHERE id = ? AND state = 'dead'",
-        (row_id,),
-    )
     return changed.rowcount > 0
 
 
-def delete_dead(connection: sqlite3.Connection, row_id: str) -> bool:
-    """Forget a dead message, and its idempotency key."""
-    return connection.execute("DELETE FROM outbox WHERE id = ? AND state = 'dead'", (row_id,)).rowcount > 0
+def retry_dead(connection: sqlite3.Connection, row_id: str, now: float) -> bool:
+    """Make a dead message pending, in its old place in the lane; parts that were sent stay sent."""
+    return connection.execute(f"{_REVIVE} AND id = ?", (now, row_id)).rowcount > 0
+
+
+def retry_all_dead(connection: sqlite3.Connection, selection: Selection, now: float) -> tuple[int, set[str]]:
+    """The same for a selection. How many, and their lanes."""
+    wanted, values = condition(selection)
+    rows = connection.execute(f"SELECT lane FROM outbox WHERE state = 'dead'{wanted}", values)  # noqa: S608  names of columns
+    lanes = {lane for (lane,) in rows}
+    return connection.execute(_REVIVE + wanted, (now, *values)).rowcount, lanes
+
+
+def remove(connection: sqlite3.Connection, row_id: str, now: float) -> Removal | None:
+    """Cancel a pending message, forget a dead one with its idempotency key; None where there is none."""
+    row = connection.execute("SELECT state FROM outbox WHERE id = ?", (row_id,)).fetchone()
+    match row and OutboxState(row[0]):
+        case None:
+            return None
+        case OutboxState.PENDING:
+            connection.execute(
+                "UPDATE outbox SET state = 'cancelled', next_attempt_at = 0, settled_at = ? WHERE id = ?", (now, row_id)
+            )
+            return Removal.CANCELLED
+        case OutboxState.CANCELLED:
+            return Removal.CANCELLED
+        case OutboxState.DEAD:
+            connection.execute("DELETE FROM outbox WHERE id = ?", (row_id,))
+            return Removal.FORGOTTEN
+        case _:
+            return Removal.TOO_LATE
+
+
+def delete_all_dead(connection: sqlite3.Connection, selection: Selection) -> int:
+    """Forget the dead messages of a selection, and their idempotency keys."""
+    wanted, values = condition(selection)
+    return connection.execute(f"DELETE FROM outbox WHERE state = 'dead'{wanted}", values).rowcount  # noqa: S608  names of columns
 
 
 def prune_outbox(connection: sqlite3.Connection, now: float) -> None:
-    """Forget what was sent long ago, and dead messages that are too old or too many."""
-    connection.execute("DELETE FROM outbox WHERE state = 'sent' AND settled_at < ?", (now - KEPT_SECONDS,))
+    """Forget what was sent or cancelled long ago, dead messages that are too old or too many, and pauses that are
+    over."""
+    for state in ("sent", "cancelled"):
+        connection.execute("DELETE FROM outbox WHERE state = ? AND settled_at < ?", (state, now - KEPT_SECONDS))
     connection.execute("DELETE FROM outbox WHERE state = 'dead' AND settled_at < ?", (now - DEAD_SECONDS,))
     connection.execute(
         "DELETE FROM outbox WHERE state = 'dead' AND seq <="
         " (SELECT seq FROM outbox WHERE state = 'dead' ORDER BY seq DESC LIMIT 1 OFFSET ?)",
         (MAX_DEAD,),
     )
+    connection.execute("DELETE FROM outbox_pauses WHERE until < ?", (now,))
 
 
-def _row(row: tuple[Any, ...]) -> OutboxRow:
-    row_id, outbound, state, created_at, attempts, next_attempt_at, parts_sent, error, platform_ids, duplicate = row
-    return OutboxRow(
-        row_id,
-        from_json(outbound, Outbound),
-        OutboxState(state),
-        created_at,
-        attempts,
-        next_attempt_at,
-        parts_sent,
-        error,
-        from_json(platform_ids, tuple[str, ...]),
-        bool(duplicate),
+def _pause(connection: sqlite3.Connection, pause: Pause) -> None:
+    connection.execute(
+        "INSERT INTO outbox_pauses (channel, account, until, seconds, reason) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (channel, account) DO UPDATE"
+        " SET until = excluded.until, seconds = excluded.seconds, reason = excluded.reason",
+        (pause.channel, pause.account, pause.until, pause.seconds, storable(pause.reason)),
     )
 
 

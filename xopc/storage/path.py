@@ -145,6 +145,6 @@ class PathStorage(InboxStorage, SessionStorage, OutboxStorage, Protocol):
     """What the message path uses of the storage. Raises `StorageError` where nothing was stored."""
 
     async def prune(self, now: float) -> None:
-        """Forget what was sent a day ago, dead letters beyond 30 days and 10,000, and done inbox rows after a day
-        (their dedupe keys stay 7 days)."""
+        """Forget what was sent or cancelled a day ago, dead letters beyond 30 days and 10,000, and inbox rows that were
+        done a day ago (their dedupe keys stay 7 days)."""
         ...

@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Sequence
 from uuid import uuid4
 
-from xopc.contracts.messages import Outbound, OutboxRow, OutboxState
+from xopc.contracts.messages import Outbound, OutboxRow
 from xopc.contracts.transcript import Entry, Message, RunResult
-from xopc.storage import inbox, outbox, runs, sessions, transcripts
+from xopc.storage import inbox, outbox, outbox_select, runs, sessions, transcripts
 from xopc.storage.engine import Engine
 from xopc.storage.ids import TimeOrderedIds
 from xopc.storage.path import Acceptance, Accepted, Cursor, Turn, TurnEnd
-from xopc.storage.path_outbox import Attempt
+from xopc.storage.path_outbox import Attempt, LaneHead, OutboxPage, OutboxQuery, Pause, Removal, Selection
 from xopc.storage.path_sessions import SessionInfo, SessionQuery
 
 
@@ -93,35 +93,44 @@ class SqlitePath:
         now = self._clock()
         return await self._engine.write(outbox.enqueue, self._next_id(now), outbound, idempotency_key, now)
 
-    async def outbox_heads(self) -> list[OutboxRow]:
-        return await self._engine.read(outbox.select_heads)
+    async def outbox_lanes(self, after: str, limit: int) -> list[LaneHead]:
+        return await self._engine.read(outbox_select.select_lanes, after, limit)
 
     async def outbox_head(self, lane: str) -> OutboxRow | None:
-        return await self._engine.read(outbox.select_head, lane)
+        return await self._engine.read(outbox_select.select_head, lane)
 
-    async def recover_outbox(self) -> int:
-        return await self._engine.write(outbox.recover_outbox)
+    async def recover_outbox(self, idempotent: Sequence[str] = ()) -> int:
+        return await self._engine.write(outbox.recover_outbox, idempotent)
 
-    async def begin_attempt(self, row_id: str) -> None:
-        await self._engine.write(outbox.begin_attempt, row_id)
+    async def outbox_pauses(self) -> list[Pause]:
+        return await self._engine.read(outbox_select.select_pauses)
+
+    async def begin_attempt(self, row_id: str) -> bool:
+        return await self._engine.write(outbox.begin_attempt, row_id)
 
     async def record_part(self, row_id: str, parts_sent: int, platform_id: str | None) -> None:
         await self._engine.write(outbox.record_part, row_id, parts_sent, platform_id)
 
-    async def settle(self, row_id: str, attempt: Attempt) -> None:
-        await self._engine.write(outbox.settle, row_id, attempt, self._clock())
+    async def settle(self, row_id: str, attempt: Attempt) -> bool:
+        return await self._engine.write(outbox.settle, row_id, attempt, self._clock())
 
-    async def outbox(self, state: OutboxState, limit: int, offset: int = 0) -> list[OutboxRow]:
-        return await self._engine.read(outbox.select_state, state, limit, offset)
+    async def outbox(self, query: OutboxQuery) -> OutboxPage:
+        return await self._engine.read(outbox_select.select_page, query)
 
     async def outbox_row(self, row_id: str) -> OutboxRow | None:
-        return await self._engine.read(outbox.select_row, row_id)
+        return await self._engine.read(outbox_select.select_row, row_id)
 
     async def retry_dead(self, row_id: str) -> bool:
-        return await self._engine.write(outbox.retry_dead, row_id)
+        return await self._engine.write(outbox.retry_dead, row_id, self._clock())
 
-    async def delete_dead(self, row_id: str) -> bool:
-        return await self._engine.write(outbox.delete_dead, row_id)
+    async def retry_all_dead(self, selection: Selection) -> tuple[int, set[str]]:
+        return await self._engine.write(outbox.retry_all_dead, selection, self._clock())
+
+    async def remove(self, row_id: str) -> Removal | None:
+        return await self._engine.write(outbox.remove, row_id, self._clock())
+
+    async def delete_all_dead(self, selection: Selection) -> int:
+        return await self._engine.write(outbox.delete_all_dead, selection)
 
     async def prune(self, now: float) -> None:
         await self._engine.write(_prune, now)

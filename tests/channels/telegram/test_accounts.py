@@ -48,14 +48,15 @@ def test_accounts_inherit_all_but_token_and_name() -> None:
         api_root="http://127.0.0.1:8081",
         text_chunk_limit=1000,
         accounts={
-            "work": TelegramAccountSettings(bot_token="2:b", text_chunk_limit=500),
+            "work": TelegramAccountSettings(bot_token="2:b", text_chunk_limit=500, pacing=False),
             "idle": TelegramAccountSettings(),
         },
     )
     default, work, idle = resolve_bots(settings)
-    assert (default.token, default.chunk_units) == ("1:a", 1000)
+    assert (default.token, default.chunk_units, default.is_paced) == ("1:a", 1000, True)
     assert (work.token, work.chunk_units, work.api_root) == ("2:b", 500, "http://127.0.0.1:8081")
     assert work.policy.dm is DmPolicy.OPEN
+    assert not work.is_paced
     assert (idle.token, idle.enabled, idle.warnings) == (None, False, ())
 
 

@@ -13,7 +13,7 @@ from tests.fakes.telegram_server import TOKEN, BotApi, serving
 from xopc.channels.base import AccountStatus, ChannelError, Context
 from xopc.channels.telegram.channel import Telegram
 from xopc.contracts.channel_settings import DmPolicy, TelegramAccountSettings, TelegramSettings
-from xopc.contracts.messages import Address, Failed, Inbound, Outbound, Retry, Sent
+from xopc.contracts.messages import Address, Inbound, Outbound, Retry, Sent
 from xopc.storage.path import Cursor
 
 SECRET = TOKEN.partition(":")[2]
@@ -242,10 +242,36 @@ async def test_an_answer_without_text_counts_as_sent(world: World) -> None:
     assert world.bot_api.called("sendMessage") == []
 
 
-async def test_an_account_that_is_not_there_takes_no_messages(world: World) -> None:
+async def test_messages_of_an_account_that_is_not_there_or_disabled_wait_for_other_settings(world: World) -> None:
     outbound = Outbound(Address("telegram", "other", "7"), "Hi")
     assert world.telegram.split(outbound) == ("Hi",)
-    assert isinstance(await world.telegram.send(outbound, "Hi", part=0), Failed)
+    disabled = Telegram(TelegramSettings(bot_token="1:a", enabled=False))
+    for delivery in (
+        await world.telegram.send(outbound, "Hi", part=0),
+        await disabled.send(answer("Hi"), "Hi", part=0),
+    ):
+        assert isinstance(delivery, Retry)
+        assert delivery.whole_account
+        assert delivery.until_changed
+        assert "channels.telegram" in delivery.error
+
+
+async def test_a_person_and_a_group_have_limits_of_their_own_and_all_share_that_of_the_bot() -> None:
+    telegram = Telegram(TelegramSettings(bot_token="1:a", accounts={"own": TelegramAccountSettings(pacing=False)}))
+    person, group, channel = (telegram.limits(Address("telegram", "default", chat)) for chat in ("7", "-100", "@news"))
+    assert group == channel
+    shared = [limit for limit in person if not limit.per_chat]
+    assert [limit for limit in group if not limit.per_chat] == shared
+    (of_bot,), (of_person,), (of_group,) = (
+        shared,
+        [limit for limit in person if limit.per_chat],
+        [limit for limit in group if limit.per_chat],
+    )
+    assert of_bot.at_once + 1 / of_bot.seconds <= 30
+    assert of_person.seconds == 1
+    assert of_group.at_once + 60 / of_group.seconds <= 20
+    for account in ("own", "nowhere"):
+        assert telegram.limits(Address("telegram", account, "7")) == ()
 
 
 async def test_two_bots_run_beside_each_other() -> None:

@@ -46,6 +46,7 @@ async def test_a_message_is_stored_when_it_is_answered_and_sent_after_that(
             {"threadId": 4, "replyToMessageId": 9, "silent": True},
             Outbound(Address("pigeons", "default", "5", "4"), "Hello", reply_to="9", silent=True),
         ),
+        ({"ttlSeconds": 60}, Outbound(Address("pigeons", "default", "5"), "Hello", ttl_seconds=60)),
         ({"content": " 你好\n"}, Outbound(Address("pigeons", "default", "5"), " 你好\n")),
     ],
 )
@@ -75,6 +76,9 @@ async def test_chat_id_may_be_spelled_in_camel_case(talking: QuartTrio, path: Me
         ({"chat_id": ""}, "INVALID_REQUEST", "$.chat_id: must have 1 to 256 characters"),
         ({"chat_id": None}, "INVALID_REQUEST", "$.chat_id: must be a text or a whole number"),
         ({"accountId": "home"}, "INVALID_REQUEST", "$.accountId: names no enabled account"),
+        ({"ttlSeconds": 0}, "INVALID_REQUEST", "$.ttlSeconds: must be 1 to 2592000"),
+        ({"ttlSeconds": 2592001}, "INVALID_REQUEST", "$.ttlSeconds: must be 1 to 2592000"),
+        ({"ttlSeconds": "1 h"}, "INVALID_REQUEST", "$.ttlSeconds: must be a whole number"),
         ({"silent": "yes"}, "INVALID_REQUEST", "$.silent: must be true or false"),
         ({"mediaUrl": "https://example.com/a.png"}, "INVALID_REQUEST", "$.mediaUrl: unknown key"),
     ],
@@ -149,7 +153,7 @@ async def test_without_deliver_only_the_caller_gets_the_answer(talking: QuartTri
     (turn,) = path.script.turns
     assert turn.inbound.address.account == "work"
     assert (turn.deliver, turn.bound) == (False, True)
-    assert await path.storage.outbox_heads() == []
+    assert await path.storage.outbox_lanes("", 1) == []
     assert path.pigeons.sent == []
 
 

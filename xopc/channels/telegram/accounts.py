@@ -38,6 +38,8 @@ class Bot:
     policy: Policy
     reply_to_mode: ReplyToMode
     chunk_units: int
+    is_paced: bool
+    """Sends keep to the limits of Telegram."""
     warnings: tuple[str, ...]
     """What is odd about its settings, a sentence each."""
 
@@ -68,6 +70,7 @@ def _bot(account: str, own: TelegramAccountSettings, channel: TelegramSettings) 
         policy=_policy(merged),
         reply_to_mode=merged.reply_to_mode or ReplyToMode.FIRST,
         chunk_units=merged.text_chunk_limit or TEXT_CHUNK_UNITS,
+        is_paced=merged.pacing is not False,
         warnings=tuple(warnings),
     )
 

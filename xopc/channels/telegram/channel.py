@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
@@ -17,9 +18,18 @@ from xopc.channels.telegram.outbound import send_part
 from xopc.channels.telegram.polling import Health, connect, poll
 from xopc.channels.telegram.updates import CHANNEL
 from xopc.contracts.channel_settings import TelegramSettings
-from xopc.contracts.messages import Delivery, Failed, Outbound, Retry, Sent
+from xopc.contracts.messages import Address, Delivery, Outbound, Retry, Sent
+from xopc.core.pacing import Limit
 
 MAX_TOKEN_BYTES = 4096
+DISABLED_PAUSE_SECONDS = 300.0
+"""Between tries to send by an account that is disabled, unless the settings change before."""
+LIMITS = (Limit(at_once=5, seconds=1 / 25),)
+"""Of a bot: never more than 30 messages in a second. https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this"""
+PERSON_LIMITS = (*LIMITS, Limit(at_once=3, seconds=1.0, per_chat=True))
+"""One in a second; short bursts are let through."""
+GROUP_LIMITS = (*LIMITS, Limit(at_once=5, seconds=4.0, per_chat=True))
+"""Never more than 20 in a minute."""
 _TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]+")
 
 log = structlog.get_logger("xopc.channels.telegram")
@@ -83,17 +93,24 @@ class Telegram:
         units = account.bot.chunk_units if account else TEXT_CHUNK_UNITS
         return render(outbound.text, units) or ("",)
 
+    def limits(self, address: Address) -> Sequence[Limit]:
+        account = self._accounts.get(address.account)
+        if account is None or not account.bot.is_paced:
+            return ()
+        return GROUP_LIMITS if address.chat.startswith(("-", "@")) else PERSON_LIMITS
+
     async def send(self, outbound: Outbound, text: str, *, part: int) -> Delivery:
         account = self._accounts.get(outbound.address.account)
         if account is None or not account.bot.enabled:
-            return Failed(f"there is no Telegram account {outbound.address.account!r}, or it is not enabled")
+            what = f'The Telegram account "{outbound.address.account}" is disabled or not set up in channels.telegram.'
+            return Retry(what, DISABLED_PAUSE_SECONDS, whole_account=True, until_changed=True)
         if not text:
             return Sent()
         try:
             # Answers go out whether updates are read or not: before the first connection, and in a drain.
             api = account.api or await _api(account, await _read_token(account.bot))
         except (ChannelError, OSError) as error:
-            return Retry(str(error), whole_account=True)
+            return Retry(str(error), whole_account=True, until_changed=True)
         return await send_part(api, outbound, text, part=part, mode=account.bot.reply_to_mode)
 
 

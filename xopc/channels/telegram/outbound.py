@@ -79,7 +79,7 @@ def classify(error: ApiError, chat: str) -> Delivery:
     if error.code in (401, 404):
         # The token is wrong or was revoked (404: of a wrong form). The message waits for a good one.
         cure = "Telegram refuses the bot's token: set botToken to the one that @BotFather shows"
-        return Retry(f"{what}. {cure}", after_seconds=TOKEN_PAUSE_SECONDS, whole_account=True)
+        return Retry(f"{what}. {cure}", after_seconds=TOKEN_PAUSE_SECONDS, whole_account=True, until_changed=True)
     return Failed(what)
 
 

@@ -17,7 +17,14 @@ from xopc.server.api.logs import (
     LOGS,
 )
 from xopc.server.api.messages import MESSAGE, MESSAGE_SYNC
-from xopc.server.api.outbox import OUTBOUND, OUTBOUND_DELETE, OUTBOUND_RETRY
+from xopc.server.api.outbox import (
+    OUTBOUND,
+    OUTBOUND_DELETE,
+    OUTBOUND_DELETE_ALL,
+    OUTBOUND_MESSAGE,
+    OUTBOUND_RETRY,
+    OUTBOUND_RETRY_ALL,
+)
 from xopc.server.api.reference import with_reference
 from xopc.server.api.restart import RESTART
 from xopc.server.api.sessions import SESSION, SESSION_CREATE, SESSION_DELETE, SESSIONS
@@ -53,8 +60,11 @@ ROUTES: tuple[Route, ...] = with_reference(
     LOG_LEVEL,
     LOG_LEVEL_CHANGE,
     OUTBOUND,
+    OUTBOUND_MESSAGE,
     OUTBOUND_RETRY,
+    OUTBOUND_RETRY_ALL,
     OUTBOUND_DELETE,
+    OUTBOUND_DELETE_ALL,
     CONFIG,
     CONFIG_CHANGE,
     CONFIG_RELOAD,

@@ -16,7 +16,6 @@ from xopc.contracts.api import (
     TreeNode,
 )
 from xopc.contracts.api_messages import AbortOutcome, AgentAnswer, RunAborted
-from xopc.contracts.api_outbox import OutboundMessage, OutboundPage
 from xopc.contracts.api_sessions import (
     Session,
     SessionDetail,
@@ -25,7 +24,6 @@ from xopc.contracts.api_sessions import (
     SessionRouting,
     SessionStatus,
 )
-from xopc.contracts.messages import OutboxState
 from xopc.contracts.operations import PathParameter
 from xopc.contracts.transcript import Role, Usage
 
@@ -37,7 +35,6 @@ _REPLY = "Hello! How can I help?"
 _RUN = "0f6c2c6e-8f0e-4c55-9a3b-0e3c1c0a7a11"
 
 KEY = PathParameter("The key of a session, as it is or percent-encoded; `agent:` before it is left out.", _KEY)
-MESSAGE_ID = PathParameter("What `POST /api/message` answered as `message_id`.", _MESSAGE)
 
 HEALTHY = Health(HealthStatus.HEALTHY, 3600, "xopc-gateway", "0.1.0", _BOOT, 3, 4100, 4101, _AT)
 STOPPING = Health(HealthStatus.STOPPING, 3600, "xopc-gateway", "0.1.0", _BOOT, 3, 4100, 4101, _AT)
@@ -113,26 +110,3 @@ SESSION_DETAIL = SessionDetail(
     ),
 )
 SESSION_PAGE = SessionPage((SESSION,), total=12, limit=1, offset=0, has_more=True)
-
-DEAD_LETTERS = OutboundPage(
-    (
-        OutboundMessage(
-            id=_MESSAGE,
-            channel="telegram",
-            account_id="default",
-            chat_id="123456",
-            thread_id=None,
-            content="Hello",
-            state=OutboxState.DEAD,
-            created_at=_AT,
-            attempts=1,
-            next_attempt_at=None,
-            parts_sent=0,
-            last_error="chat not found",
-            possible_duplicate=False,
-        ),
-    ),
-    limit=50,
-    offset=0,
-    has_more=False,
-)

@@ -27,6 +27,7 @@ async def _send(call: Call[MessageRequest]) -> MessageQueued:
         text=checked_content(body.content),
         reply_to=None if body.reply_to_message_id is None else str(body.reply_to_message_id),
         silent=body.silent,
+        ttl_seconds=body.ttl_seconds,
     )
     message_id, _ = await call.services.outbox.enqueue(outbound, idempotency_key(call.headers, body.idempotency_key))
     return MessageQueued("ok", message_id)
@@ -76,8 +77,9 @@ MESSAGE = Route(
     response=MessageQueued,
     response_examples={HTTPStatus.OK: examples.QUEUED},
     links=(
+        Link("state", "GET /api/outbound/{id}", {"id": "$response.body#/message_id"}),
         Link("retry", "POST /api/outbound/{id}/retry", {"id": "$response.body#/message_id"}),
-        Link("forget", "DELETE /api/outbound/{id}", {"id": "$response.body#/message_id"}),
+        Link("cancel", "DELETE /api/outbound/{id}", {"id": "$response.body#/message_id"}),
     ),
     errors=(Failure.CHANNEL_NOT_FOUND, Failure.CONFLICT),
 )
