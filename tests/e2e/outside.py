@@ -48,6 +48,10 @@ class Outside:
         """Everything that the bot has said: `chat`, `text`, `date` and more, in order."""
         return _call(self.telegram_port, "GET", "/control/sent")
 
+    def count(self, chat: int) -> int:
+        """How much the bot has said in a chat."""
+        return _call(self.telegram_port, "GET", "/control/count", {"chat": chat})
+
     def unconfirmed(self) -> list[Any]:
         """The updates that the gateway has still to take over."""
         return _call(self.telegram_port, "GET", "/control/updates")

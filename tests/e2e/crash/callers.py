@@ -21,6 +21,8 @@ from xopc.agent.history import INTERRUPTED
 
 AGAIN_SECONDS = 0.1
 """Before what was cut is asked again."""
+PATIENCE_SECONDS = 30
+LOOK_SECONDS = 0.5
 JSON = {"Content-Type": "application/json", **CREDENTIAL}
 
 
@@ -118,18 +120,20 @@ class Caller(threading.Thread):
 
 
 class Person(Caller):
-    """Somebody who writes to the bot. The platform keeps a message until the gateway has confirmed it."""
+    """Somebody who writes to the bot, and waits a while for its answer before the next. The platform keeps a message
+    until the gateway has confirmed it."""
 
     def say(self, place: str, text: str) -> bool:
         self.world.write(text, chat=int(place))
+        impatient_at = time.monotonic() + PATIENCE_SECONDS
+        while self.world.count(int(place)) < len(self.said[place]) and time.monotonic() < impatient_at:
+            if self.ending.wait(LOOK_SECONDS):
+                break
         return True
 
 
 class Member(Person):
     """Somebody who writes in a group, where the model is told who it is."""
-
-    place_length = 10
-    """A platform takes 20 a minute for one group."""
 
     def chat(self, number: int) -> int:
         return -number

@@ -36,7 +36,7 @@ LONG: Mapping[Kind, int] = {
     Kind.HAND_OVER: 1,
 }
 """How often one comes, compared with the others."""
-QUICK = (Kind.INSTANT, Kind.STEP, Kind.STEP, Kind.START, Kind.RESTART, Kind.HAND_OVER)
+QUICK = (Kind.INSTANT, Kind.STEP, Kind.TWICE, Kind.START, Kind.RESTART, Kind.HAND_OVER)
 DEATHS: Mapping[Kind, int] = {Kind.TWICE: 2, Kind.START: 2}
 """More than one."""
 

@@ -24,6 +24,7 @@ from tests.e2e.outside import Outside, outside
 from xopc.channels.telegram.format import plain, render
 from xopc.contracts.messages import OutboxState
 from xopc.contracts.transcript import Entry, Role, RunState
+from xopc.storage.path_outbox import OutboxQuery
 from xopc.storage.path_sessions import SessionQuery
 from xopc.storage.sqlite import SqliteStorage, open_storage
 from xopc_supervisor.contract import RESPAWN, RestartIntent
@@ -185,14 +186,13 @@ class Site:
     def _marked(self) -> set[str]:
         """The ids of the messages that the API calls possible duplicates."""
         marked: set[str] = set()
-        for state in OutboxState:
-            for offset in count(0, PAGE):
-                page = self.gateway.request(
-                    "GET", f"/api/outbound?state={state.value}&limit={PAGE}&offset={offset}"
-                ).json
-                marked |= {item["id"] for item in page["items"] if item["possibleDuplicate"]}
-                if not page["hasMore"]:
-                    break
+        states = ",".join(state.value for state in OutboxState)
+        before: int | None = MANY
+        while before is not None:
+            query = f"?state={states}&limit={PAGE}&before={before}"
+            page = self.gateway.request("GET", f"/api/outbound{query}").json
+            marked |= {item["id"] for item in page["items"] if item["possibleDuplicate"]}
+            before = page["nextBefore"]
         return marked
 
     def _told(self) -> set[str]:
@@ -260,8 +260,8 @@ async def _read(
     rows: dict[str, list[Row]] = {}
     runs: dict[tuple[str, str], list[Run]] = {}
     async with open_storage(path) as storage:
-        stored = [row for state in OutboxState for row in await storage.outbox(state, MANY)]
-        for row in sorted(stored, key=lambda row: row.id):
+        page = await storage.outbox(OutboxQuery(tuple(OutboxState), MANY))
+        for row in reversed(page.rows):
             parts = tuple(plain(part).strip() for part in render(row.outbound.text, CHUNK_UNITS))
             seen = Row(parts, row.state.value, row.id in marked, row.id in told)
             rows.setdefault(row.outbound.address.chat, []).append(seen)

@@ -58,6 +58,23 @@ def test_a_kill_at_a_step_loses_nothing_and_repeats_only_what_it_says(here: Site
         assert _fate(lane) is getattr(STEPS[step], when)
 
 
+@pytest.mark.timeout(120)  # three starts
+def test_what_was_being_sent_when_two_processes_died_is_not_sent_a_third_time(here: Site) -> None:
+    boot = here.until_served()
+    here.until_steady()
+    (poster,) = _callers(here, "send")
+    here.arm("send", AFTER)
+    poster.act()
+    assert here.until_obeyed(SECONDS)
+    here.arm("send", AFTER)
+    assert here.until_obeyed(SECONDS), "the next process did not send it again"
+    here.until_served(boot)
+    complaints, (lane,) = settle(here, [poster])
+    assert complaints == []
+    (row,) = lane.rows
+    assert (row.state, row.is_marked, list(lane.delivered)) == ("dead", True, [row.parts[0]] * 2)
+
+
 @pytest.mark.parametrize("when", [BEFORE, AFTER])
 def test_a_kill_while_the_database_is_made_leaves_one_that_can_be_used(tmp_path: Path, when: str) -> None:
     with site(tmp_path, ("migrate", when)) as here:

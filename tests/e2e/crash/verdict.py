@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from tests.e2e.crash.callers import Caller
 from tests.e2e.crash.ledger import Lane, Row, losses, misanswered, misdelivered
 from tests.e2e.crash.site import Records, Site
-from tests.e2e.harness import until
 
 SETTLE_SECONDS = 60
-"""For what was acknowledged to be answered and sent, once the last process lives: a retry may wait for 30 s."""
+"""For anything more to be answered or sent, once the last process lives: a retry may wait for 30 s."""
+
+LOOK_SECONDS = 0.05
 
 
 def settle(site: Site, callers: Sequence[Caller]) -> tuple[list[str], list[Lane]]:
     """Wait until nothing is under way; the complaints, and all chats."""
-    complaints: list[str] = []
-    try:
-        until(lambda: _is_quiet(site), "nothing is under way", SETTLE_SECONDS)
-    except TimeoutError as error:
-        unfinished, unsent = site.under_way()
-        complaints.append(f"{error}: {unfinished} messages have no answer, {unsent} are not sent")
+    complaints = list(_wait(site))
     records = site.records()
     lanes = _lanes(site, records, callers)
     complaints += (f"the bell rang {times} times for {text!r}" for text, times in _repeated(site.rings()))
@@ -55,9 +52,16 @@ def _lanes(site: Site, records: Records, callers: Sequence[Caller]) -> list[Lane
     return [Lane(f"chat {chat}", records.rows.get(chat, ()), got.get(chat, ())) for chat in chats]
 
 
-def _is_quiet(site: Site) -> bool:
-    """Whether everything has come in, then been answered, then gone out."""
-    return not site.world.unconfirmed() and not any(site.under_way())
+def _wait(site: Site) -> Iterator[str]:
+    """Wait until everything has come in, then been answered, then gone out, for as long as it goes on."""
+    before, deadline = (-1, -1, -1), 0.0
+    while any(now := (len(site.world.unconfirmed()), *site.under_way())):
+        if now != before:
+            before, deadline = now, time.monotonic() + SETTLE_SECONDS
+        if time.monotonic() > deadline:
+            yield "nothing moves: {} messages are not read, {} have no answer, {} are not sent".format(*now)
+            return
+        time.sleep(LOOK_SECONDS)
 
 
 def _texts(rows: Sequence[Row]) -> Iterator[str]:
