@@ -180,6 +180,35 @@ async def test_only_the_first_end_of_a_run_counts_and_nothing_comes_after_it() -
     assert await read(runs) == []
 
 
+async def test_a_follower_who_comes_before_the_first_event_of_a_run_that_goes_on_waits_for_it() -> None:
+    runs = opened(THINKING, Token("Hel"))
+    runs.close("r1", done(state=RunState.RUNNING))
+    runs.open("r1", "a:b:c:d:e")
+    async with runs.follow("r1") as stream, trio.open_nursery() as nursery:
+        got: list[list[tuple[int, AgentEvent]]] = []
+
+        async def receive() -> None:
+            got.append(await stream.receive())
+
+        nursery.start_soon(receive)
+        await trio.testing.wait_all_tasks_blocked()
+        assert got == []
+        runs.publish("r1", Token("Hello"))
+    assert got == [[(3, Token("Hello"))]]
+
+
+async def test_a_run_that_has_ended_can_begin_anew_and_numbers_on() -> None:
+    runs = opened(THINKING)
+    runs.close("r1", done())
+    runs.open("r1", "a:b:c:d:e")
+    assert not runs.is_open("r1")
+    runs.begin_again("r1", "a:b:c:d:e")
+    assert runs.is_open("r1")
+    runs.publish("r1", Token("Hello"))
+    runs.close("r1", done())
+    assert await read(runs) == [(2, Token("Hello"))]
+
+
 async def test_an_interrupted_run_that_goes_on_begins_anew_and_numbers_on() -> None:
     runs = opened(THINKING, Token("Hel"))
     async with runs.follow("r1") as old:

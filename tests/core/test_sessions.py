@@ -1,102 +1,21 @@
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
 from functools import partial
 
 import pytest
 import trio
-from attrs import define, field
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.fakes.path_storage import InlineEngine, InlinePath, nothing
+from tests.fakes.session_world import ONE, TWO, Emit, World, done, running, workers
 from xopc.contracts.errors import Failure, XopcError
-from xopc.contracts.events import AgentEvent, MessageEnd, RunError, Token
-from xopc.contracts.messages import Address, Inbound, Outbound, PeerKind
+from xopc.contracts.events import MessageEnd, RunError, Token
 from xopc.contracts.transcript import Message, Role, RunResult, RunState, Usage
-from xopc.core.hub import Hub
-from xopc.core.runs import Runs
-from xopc.core.sessions import DELETED, GOES_ON, IDLE_SECONDS, MAX_TURNS, NOT_BEGUN, Sessions
+from xopc.core.sessions import IDLE_SECONDS, MAX_TURNS, NOT_BEGUN, Sessions
+from xopc.core.turns import DELETED, GOES_ON
 from xopc.storage.base import StorageError
-from xopc.storage.path import Acceptance, Turn, TurnEnd
+from xopc.storage.path import Turn, TurnEnd
 from xopc.storage.path_outbox import lane_of
-
-Emit = Callable[[AgentEvent], None]
-ONE, TWO = "main:telegram:default:dm:1", "main:telegram:default:dm:2"
-
-
-@define(eq=False)
-class World:
-    """The sessions of one generation, with an agent that answers when it is told to."""
-
-    storage: InlinePath
-    boot_id: str = "boot-1"
-    runs: Runs = field(factory=Runs)
-    hub: Hub = field(factory=lambda: Hub("boot-1"))
-    begun: list[str] = field(factory=list[str])
-    """Runs, as the agent began with them."""
-    turns: list[Turn] = field(factory=list[Turn])
-    at_once: int = 0
-    most_at_once: int = 0
-    woken: list[str] = field(factory=list[str])
-    """Lanes of the outbox."""
-    go: trio.Event = field(factory=trio.Event)
-    answer: Callable[[Turn, Emit], TurnEnd] = field(init=False, default=lambda turn, emit: done(turn))
-    sessions: Sessions = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.sessions = Sessions(self.storage, self.run_turn, self.runs, self.hub, self.woken.extend, self.boot_id)
-
-    async def run_turn(self, turn: Turn, emit: Emit) -> TurnEnd:
-        self.begun.append(turn.run_id)
-        self.turns.append(turn)
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
-        try:
-            emit(Token("Hel"))
-            await self.go.wait()
-            return self.answer(turn, emit)
-        finally:
-            self.at_once -= 1
-
-    async def accept(self, run_id: str, session: str = ONE, *, bound: bool = False) -> None:
-        address = Address("telegram", "default", session[-1])
-        inbound = Inbound(address, PeerKind.DM, session[-1], f"to {run_id}", f"test:{run_id}")
-        await self.storage.accept([Acceptance(inbound, session, run_id, bound=bound)])
-        self.sessions.admit(session, run_id, bound=bound)
-
-    async def events(self, run_id: str) -> list[AgentEvent]:
-        """All of a run that is closed."""
-        async with self.runs.follow(run_id) as stream:
-            return [event async for _, event in stream]
-
-
-def done(turn: Turn, text: str = "Hello") -> TurnEnd:
-    answers = (Outbound(turn.inbound.address, text),)
-    return TurnEnd(RunState.DONE, Message(Role.ASSISTANT, text), answers, "offline/echo", Usage(3, 2))
-
-
-@asynccontextmanager
-async def running(world: World, *, go: bool = True) -> AsyncGenerator[World]:
-    async with trio.open_nursery() as nursery:
-        if go:
-            world.go.set()
-        await nursery.start(world.sessions.run)
-        yield world
-        nursery.cancel_scope.cancel()
-
-
-def workers() -> list[str]:
-    """The tasks of sessions that there are."""
-    root = trio.lowlevel.current_root_task()
-    assert root is not None
-    tasks, names = [root], list[str]()
-    while tasks:
-        task = tasks.pop()
-        names.append(task.name)
-        tasks += [child for nursery in task.child_nurseries for child in nursery.child_tasks]
-    return sorted(name for name in names if name.startswith("session "))
-
 
 # --------------------------------------------------------------------- turns
 
@@ -477,7 +396,7 @@ async def test_an_agent_that_breaks_does_not_take_the_other_sessions_with_it(
     world = World(storage)
 
     def answer(turn: Turn, emit: Emit) -> TurnEnd:
-        if turn.session_key == ONE and trio.current_time() < 5:
+        if turn.session_key == ONE and trio.current_time() < 1.5:
             raise ZeroDivisionError
         return done(turn)
 
@@ -646,3 +565,17 @@ async def test_what_another_boot_left_claimed_is_taken_up(disk: InlineEngine) ->
         assert (await world.sessions.wait("r1")).state is RunState.DONE
         assert (await world.sessions.wait("r2")).state is RunState.INTERRUPTED
     assert world.begun == ["r1"]
+
+
+async def test_what_waits_since_an_earlier_process_counts_and_can_be_aborted(disk: InlineEngine) -> None:
+    first = World(InlinePath(disk))
+    for run_id in ("r1", "r2", "r3"):
+        await first.accept(run_id)
+    async with running(World(InlinePath(disk), "boot-2"), go=False) as world:
+        await wait_all_tasks_blocked()
+        assert (world.begun, world.sessions.waiting(ONE), world.sessions.is_busy(ONE)) == (["r1"], 2, True)
+        assert world.sessions.abort("r2")
+        assert (await world.sessions.wait("r2")).state is RunState.ABORTED
+        world.go.set()
+        assert (await world.sessions.wait("r3")).state is RunState.DONE
+    assert world.begun == ["r1", "r3"]

@@ -34,8 +34,9 @@ NOWHERE = Address("pigeons", "default", "nowhere")
 class Script:
     """An agent whose answers follow from what it is told.
 
-    `wait` waits for `go`; `fail` and `slow` fail; `quiet` says nothing; `odd` starts a tool with what JSON cannot
-    carry; anything else is repeated, with the number of messages that it remembers.
+    `wait` waits for `go`; `fail` and `slow` fail; `crash` breaks in a way that nobody has thought of, unless the script
+    `is_sound`; `quiet` says nothing; `odd` starts a tool with what JSON cannot carry; anything else is repeated, with
+    the number of messages that it remembers.
     """
 
     turns: list[Turn] = field(factory=list[Turn])
@@ -43,6 +44,7 @@ class Script:
     begun: trio.Event = field(factory=trio.Event)
     """Set when one is."""
     go: trio.Event = field(factory=trio.Event)
+    is_sound: bool = False
     storage: SqliteStorage = field(init=False)
 
     async def run_turn(self, turn: Turn, emit: Callable[[AgentEvent], None]) -> TurnEnd:
@@ -55,6 +57,10 @@ class Script:
                 emit(Token("Wait"))
                 await self.go.wait()
                 return self._end(turn, "Waited", emit)
+            case "crash":
+                if not self.is_sound:
+                    raise ZeroDivisionError
+                return self._end(turn, "Crashed", emit)
             case "fail":
                 return TurnEnd(RunState.FAILED, None, error="The model is gone.")
             case "slow":

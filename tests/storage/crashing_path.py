@@ -12,7 +12,9 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import trio
 
@@ -26,6 +28,9 @@ SESSIONS = [f"main:telegram:default:dm:{chat}" for chat in (1, 2, 3)]
 MAX_BACKLOG = 4
 MAX_LIFE_SECONDS = 0.06
 FEWEST_SENT = 3
+
+Live: TypeAlias = Callable[[Path, str, int, int], Awaitable[None]]
+"""One life: the database, the boot, where to tell what the outside world sees, and where to say how far it has got."""
 
 
 def address(session_key: str) -> Address:
@@ -108,7 +113,9 @@ async def send(storage: PathStorage, session_key: str, tell: int, count: int) ->
         os.write(count, b".")
 
 
-def main(path: Path, tell: int, lives: int) -> None:
+def kill_one_after_the_other(live: Live, path: Path, tell: int, lives: int, fewest: int = FEWEST_SENT) -> None:
+    """Each process says on its last descriptor when it is ready, and then whenever it has got somewhere; every second
+    one may do so `fewest` times at least."""
     for number in range(lives):
         readable, ready = os.pipe()
         pid = os.fork()  # not a new interpreter, which takes longer to start than it would live
@@ -119,7 +126,7 @@ def main(path: Path, tell: int, lives: int) -> None:
         if number % 4:  # every fourth is killed wherever it is, perhaps before it has opened the database
             os.read(readable, 1)
         if number % 2:  # every second one has got somewhere, however busy the machine is
-            for _ in range(FEWEST_SENT):
+            for _ in range(fewest):
                 os.read(readable, 1)
         time.sleep(random.uniform(0, MAX_LIFE_SECONDS))  # noqa: S311  a moment, not a secret
         os.kill(pid, signal.SIGKILL)
@@ -128,4 +135,4 @@ def main(path: Path, tell: int, lives: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    kill_one_after_the_other(live, Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from attrs import define, field
 
-from xopc.contracts.messages import OutboxState
+from xopc.contracts.messages import InboxState, OutboxState
 from xopc.contracts.transcript import RunState
+from xopc.storage.path import API_KEY
 
 Said = tuple[str, str]
 """The run and the text of a message; texts of tools begin with `tool`."""
@@ -19,9 +20,17 @@ class Run:
     dedupe_key: str
     bound: bool
     opening: int
+    order: int
     boot: int | None = None
-    begun: bool = False
+    first: int | None = None
+    """How many messages its session had when it began."""
+    attempts: int = 0
+    parked: bool = False
     state: RunState = RunState.RUNNING
+
+    @property
+    def is_open(self) -> bool:
+        return self.state is RunState.RUNNING
 
 
 @define
@@ -59,39 +68,95 @@ class Path:
 
     process: int = 1
     sessions: dict[str, Session] = field(factory=dict[str, Session])
-    dedupe: dict[str, str] = field(factory=dict[str, str])
+    dedupe: dict[str, tuple[str, str | None]] = field(factory=dict[str, tuple[str, str | None]])
+    """The run that each key names, and the request that it is for."""
     rows: list[Row] = field(factory=list[Row])
     pauses: dict[str, float] = field(factory=dict[str, float])
     """By account: how long."""
+    orders: int = 0
 
-    def accept(self, session_key: str, run_id: str, dedupe_key: str, *, bound: bool) -> tuple[str, bool]:
+    def accept(
+        self, session_key: str, run_id: str, dedupe_key: str, *, bound: bool, request: str | None = None
+    ) -> tuple[str, bool] | None:
+        """None: a caller's key is taken."""
         if dedupe_key in self.dedupe:
-            return self.dedupe[dedupe_key], True
-        self.dedupe[dedupe_key] = run_id
-        run = Run(run_id, dedupe_key, bound, opening=self.process)
+            known, known_request = self.dedupe[dedupe_key]
+            return (known, True) if known_request == request else None
+        if request is not None and any(row.key == dedupe_key.removeprefix(API_KEY) for row in self.rows):
+            return None
+        self.dedupe[dedupe_key] = run_id, request
+        run = Run(run_id, dedupe_key, bound, opening=self.process, order=self._next_order())
         self.sessions.setdefault(session_key, Session()).runs.append(run)
         return run_id, False
 
+    def takes_key(self, key: str) -> bool:
+        """Whether a caller's key may be one for a message to send."""
+        return API_KEY + key not in self.dedupe
+
     def claim(self, session_key: str) -> tuple[str, list[Said]] | None:
-        session = self.sessions.get(session_key, Session())
-        run = next((run for run in session.runs if run.state is RunState.RUNNING), None)
+        run = self._head(session_key)
         if run is None:
             return None
-        if not run.begun:
-            session.messages.append((run.id, "user"))
-        run.boot, run.begun = self.process, True
-        return run.id, [said for said in session.messages if said[0] == run.id]
+        messages = self.sessions[session_key].messages
+        if run.first is None:
+            run.first = len(messages)
+            messages.append((run.id, "user"))
+        run.boot = self.process
+        return run.id, [said for said in messages[run.first :] if said[0] == run.id]
+
+    def head(self, session_key: str) -> tuple[int, bool] | None:
+        """The attempts at the oldest message, and whether an older one (all are of one chat) is elsewhere."""
+        run = self._head(session_key)
+        return run and (run.attempts, any(other.is_open and other.order < run.order for other in self._all()))
+
+    def fail(self, session_key: str, run_id: str | None) -> tuple[str, int] | None:
+        run = self._head(session_key)
+        if run is None or run_id not in (None, run.id):
+            return None
+        run.boot = None
+        run.attempts += 1
+        return run.id, run.attempts
+
+    def park(self, run_id: str) -> None:
+        for _, run in self._runs(run_id):
+            if run.is_open:
+                run.state, run.parked = RunState.FAILED, True
+
+    def retry(self, run_id: str) -> str | None:
+        for key, session in self.sessions.items():
+            for run in session.runs:
+                if run.id == run_id and run.parked:
+                    session.runs.remove(run)
+                    order = self._next_order()
+                    session.runs.append(Run(run_id, run.dedupe_key, False, opening=self.process, order=order))
+                    return key
+        return None
+
+    def delete(self, run_id: str) -> bool:
+        for session, run in self._runs(run_id):
+            if run.parked:
+                session.runs.remove(run)
+                return True
+        return False
+
+    def listed(self, state: InboxState) -> set[str]:
+        def holds(run: Run) -> bool:
+            if state is InboxState.PARKED:
+                return run.parked
+            return run.is_open and (run.boot is None) == (state is InboxState.WAITING)
+
+        return {run.id for run in self._all() if holds(run)}
 
     def step(self, run_id: str, text: str) -> bool:
         for session, run in self._runs(run_id):
-            if run.begun and run.state is RunState.RUNNING:
+            if run.first is not None and run.is_open:
                 session.messages.append((run_id, text))
                 return True
         return False
 
     def finish(self, run_id: str, text: str, rows: list[Row]) -> bool:
         for session, run in self._runs(run_id):
-            if run.state is RunState.RUNNING:
+            if run.is_open:
                 session.messages.append((run_id, text))
                 run.state = RunState.DONE
                 self.rows += rows
@@ -104,7 +169,7 @@ class Path:
 
     def withdraw(self, run_id: str) -> bool:
         for session, run in self._runs(run_id):
-            if run.bound and not run.begun and run.state is RunState.RUNNING:
+            if run.bound and run.first is None and run.is_open:
                 session.runs.remove(run)
                 del self.dedupe[run.dedupe_key]
                 return True
@@ -114,12 +179,17 @@ class Path:
         for session in self.sessions.values():
             for run in session.runs:
                 is_foreign = (run.opening if run.boot is None else run.boot) != self.process
-                if run.state is RunState.RUNNING and is_foreign:
+                if run.is_open and is_foreign:
+                    run.attempts += run.boot is not None
                     run.boot = None
                     run.state = RunState.INTERRUPTED if run.bound else run.state
-        return {
-            key for key, session in self.sessions.items() if any(run.state is RunState.RUNNING for run in session.runs)
-        }
+        return {key for key, session in self.sessions.items() if any(run.is_open for run in session.runs)}
+
+    def release(self) -> None:
+        for run in self._all():
+            if run.is_open and run.boot == self.process:
+                run.boot = None
+                run.state = RunState.INTERRUPTED if run.bound else run.state
 
     def history(self, session_key: str, limit: int) -> list[Said]:
         session = self.sessions[session_key]
@@ -131,7 +201,7 @@ class Path:
     def result(self, run_id: str) -> RunState | None:
         return next((run.state for _, run in self._runs(run_id)), None)
 
-    def head(self, lane: str) -> Row | None:
+    def unsent(self, lane: str) -> Row | None:
         return next((row for row in self.rows if row.lane == lane and row.is_unsent), None)
 
     def lanes(self) -> set[str]:
@@ -155,6 +225,16 @@ class Path:
         for row in dead:
             self.rows.remove(row)
         return dead
+
+    def _head(self, session_key: str) -> Run | None:
+        return next((run for run in self.sessions.get(session_key, Session()).runs if run.is_open), None)
+
+    def _all(self) -> list[Run]:
+        return [run for session in self.sessions.values() for run in session.runs]
+
+    def _next_order(self) -> int:
+        self.orders += 1
+        return self.orders
 
     def _runs(self, run_id: str) -> list[tuple[Session, Run]]:
         return [(session, run) for session in self.sessions.values() for run in session.runs if run.id == run_id]

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 import pytest
 from attrs import evolve
 
-from tests.storage.values import DAY_SECONDS, KEY, OTHER_KEY, acceptance, done, said
+from tests.storage.values import CHAT, DAY_SECONDS, KEY, OTHER_KEY, acceptance, done, inbound, said
 from xopc.contracts.errors import XopcError
 from xopc.contracts.transcript import RunResult, RunState
-from xopc.storage.inbox import accept, keep, prune_inbox, recover, select_cursor, withdraw
-from xopc.storage.path import Acceptance, Accepted, Cursor
-from xopc.storage.runs import claim, finish, select_result, step
+from xopc.storage.inbox import accept, keep, prune_inbox, recover, release, select_cursor, select_unclaimed, withdraw
+from xopc.storage.path import Acceptance, Accepted, Cursor, Head
+from xopc.storage.runs import claim, finish, select_head, select_result, step
 from xopc.storage.sessions import select_session
 from xopc.storage.transcripts import select_messages
+
+THREAD_KEY = "main:telegram:default:group:4711:thread:7"
 
 
 def take(connection: sqlite3.Connection, *items: Acceptance, opening: str = "now") -> list[Accepted]:
@@ -141,6 +143,39 @@ def test_a_later_generation_of_the_same_process_recovers_nothing_of_its_own(conn
     assert states(connection, ["claimed", "waiting"]) == [RunState.RUNNING] * 2
 
 
+def test_what_a_boot_releases_is_free_and_has_not_failed(connection: sqlite3.Connection) -> None:
+    take(connection, acceptance("run-1"), acceptance("run-2", OTHER_KEY, bound=True), acceptance("run-3", bound=True))
+    claimed(connection, "boot-1")
+    claimed(connection, "boot-1", OTHER_KEY)
+    release(connection, "boot-2", 300)
+    assert claimed(connection, "boot-2") is None
+    release(connection, "boot-1", 300)
+    assert states(connection, ["run-1", "run-2", "run-3"]) == [
+        RunState.RUNNING,
+        RunState.INTERRUPTED,  # whoever waited on his connection was sent away, and asks again
+        RunState.RUNNING,
+    ]
+    turn = claim(connection, KEY, "boot-2", 400)
+    assert turn is not None
+    assert (turn.run_id, turn.attempts) == ("run-1", 0)
+
+
+def test_the_oldest_message_is_held_by_an_older_one_of_its_chat_in_another_session(
+    connection: sqlite3.Connection,
+) -> None:
+    thread = evolve(inbound("thread"), address=evolve(CHAT, thread="7"))
+    take(connection, acceptance("run-1"), acceptance("run-2", OTHER_KEY), Acceptance(thread, THREAD_KEY, "run-3"))
+    unheard = evolve(acceptance("run-4", "main:cli:default:direct:a"), deliver=False)
+    take(connection, unheard)
+    assert select_head(connection, KEY) == Head(0, is_held=False)
+    assert select_head(connection, OTHER_KEY) == Head(0, is_held=True)
+    assert select_head(connection, THREAD_KEY) == Head(0, is_held=False)
+    assert select_head(connection, unheard.session_key) == Head(0, is_held=False)
+    assert select_head(connection, "main:cli:default:direct:nobody") is None
+    finish(connection, "run-1", done("ok"), [], 300)
+    assert select_head(connection, OTHER_KEY) == Head(0, is_held=False)
+
+
 def test_sessions_with_work_come_in_the_order_of_their_oldest_message(connection: sqlite3.Connection) -> None:
     take(connection, acceptance("run-1"), acceptance("run-2", OTHER_KEY), acceptance("run-3"))
     assert recover(connection, "boot", "now", 300) == [KEY, OTHER_KEY]
@@ -170,3 +205,11 @@ def test_the_dedupe_key_of_an_interrupted_run_grows_old_too(connection: sqlite3.
     prune_inbox(connection, 8 * DAY_SECONDS)
     again = evolve(acceptance("run-1"), run_id="again")
     assert take(connection, again) == [Accepted("again", duplicate=False)]
+
+
+def test_what_nobody_has_claimed_is_told_oldest_first(connection: sqlite3.Connection) -> None:
+    take(connection, *map(acceptance, ("run-9", "run-1")), acceptance("run-5", OTHER_KEY, bound=True))
+    take(connection, acceptance("run-2"))
+    claimed(connection)
+    finish(connection, "run-1", done("aborted"), [], 300)
+    assert select_unclaimed(connection) == [(OTHER_KEY, "run-5", True), (KEY, "run-2", False)]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -143,3 +144,21 @@ def test_statements_are_split_wherever_their_semicolons_are(values: list[str], c
     with closing(sqlite3.connect(":memory:")) as connection:
         results = [connection.execute(statement).fetchone() for statement in split_statements(sql)]
     assert results == [(value,) for value in values]
+
+
+def test_a_database_whose_making_was_cut_off_is_made_anew(path: Path) -> None:
+    """As when the process is killed in the first moment of the first start: sqlite's rollback journal is left."""
+    making = path.with_name("making.db")
+    with closing(sqlite3.connect(making, isolation_level=None)) as connection:
+        connection.execute("PRAGMA cache_size = 1")
+        connection.execute("BEGIN")
+        connection.execute("CREATE TABLE half (body BLOB)")
+        for _ in range(50):
+            connection.execute("INSERT INTO half VALUES (zeroblob(4000))")
+        for suffix in ("", "-journal"):
+            shutil.copy(f"{making}{suffix}", f"{path}{suffix}")
+    prepare(path)
+    with closing(connect_writer(path)) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+    assert "half" not in tables
+    assert "inbox" in tables

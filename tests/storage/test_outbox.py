@@ -54,7 +54,7 @@ def test_a_message_to_send_is_pending(connection: sqlite3.Connection) -> None:
 def test_a_key_that_is_known_for_the_same_message_gives_its_row(connection: sqlite3.Connection) -> None:
     enqueue(connection, "msg_1", outbound("hi"), "key", 100)
     settle(connection, "msg_1", SENT, 200)
-    assert enqueue(connection, "msg_2", outbound("hi"), "key", 100 + DAY_SECONDS - 1) == ("msg_1", True)
+    assert enqueue(connection, "msg_2", outbound("hi"), "key", 200 + DAY_SECONDS - 1) == ("msg_1", True)
     assert lanes(connection) == []
 
 
@@ -75,9 +75,13 @@ def test_a_key_that_was_used_for_another_message_is_a_conflict(connection: sqlit
     assert select_row(connection, "msg_2") is None
 
 
-def test_a_key_is_free_after_a_day_also_when_its_message_is_still_there(connection: sqlite3.Connection) -> None:
+def test_a_key_is_free_a_day_after_its_message_was_sent_or_given_up_and_not_before(
+    connection: sqlite3.Connection,
+) -> None:
     enqueue(connection, "msg_1", outbound("hi"), "key", 100)
-    later = 100 + DAY_SECONDS
+    assert enqueue(connection, "msg_2", outbound("hi"), "key", 100 + 2 * DAY_SECONDS) == ("msg_1", True)
+    settle(connection, "msg_1", Attempt(OutboxState.DEAD), 200)
+    later = 200 + DAY_SECONDS
     assert enqueue(connection, "msg_2", outbound("ho"), "key", later) == ("msg_2", False)
     assert enqueue(connection, "msg_3", outbound("ho"), "key", later) == ("msg_2", True)
     assert the(connection, "msg_1").outbound.text == "hi"

@@ -12,17 +12,18 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tests.storage.path_model import Path, Row, Said
 from tests.storage.values import KEY, OTHER_KEY, done, inbound, said, tool_result
 from xopc.contracts.errors import XopcError
-from xopc.contracts.messages import Address, Outbound, OutboxRow, OutboxState
-from xopc.contracts.transcript import Entry
-from xopc.storage import inbox, outbox, outbox_select, runs, sessions, transcripts
+from xopc.contracts.messages import Address, InboxState, Outbound, OutboxRow, OutboxState
+from xopc.contracts.transcript import Entry, RunState
+from xopc.storage import dedupe, inbox, outbox, outbox_select, parked, runs, sessions, transcripts
 from xopc.storage.base import StorageError
 from xopc.storage.migrate import MIGRATIONS, split_statements
-from xopc.storage.path import Acceptance
+from xopc.storage.path import API_KEY, Acceptance, TurnEnd
 from xopc.storage.path_outbox import Attempt, OutboxPage, OutboxQuery, Pause, Removal, Selection, lane_of
 
 SESSIONS = st.sampled_from([KEY, OTHER_KEY])
 CHATS = st.sampled_from(["1", "2"])
 KEYS = st.integers(min_value=0, max_value=30).map(str)
+CALLERS_KEYS = st.sampled_from(["x", "y"])
 RECENT = st.integers(min_value=0, max_value=4)
 WINDOW = 3
 EVERYTHING = 10_000
@@ -49,12 +50,52 @@ class MessagePath(RuleBasedStateMachine):
 
     @rule(session_key=SESSIONS, dedupe_key=KEYS, bound=st.booleans())
     def accept(self, session_key: str, dedupe_key: str, bound: bool) -> None:
-        item = Acceptance(inbound("user", dedupe_key), session_key, f"run-{len(self.run_ids)}", bound=bound)
+        self.take(Acceptance(inbound("user", dedupe_key), session_key, self.next_run_id(), bound=bound))
+
+    @rule(session_key=SESSIONS, key=CALLERS_KEYS, request=st.sampled_from("ab"))
+    def submit(self, session_key: str, key: str, request: str) -> None:
+        item = Acceptance(inbound("user", API_KEY + key), session_key, self.next_run_id(), request=request)
+        self.take(item)
+
+    def take(self, item: Acceptance) -> None:
+        key = item.inbound.dedupe_key
+        expected = self.model.accept(item.session_key, item.run_id, key, bound=item.bound, request=item.request)
+        if expected is None:
+            with pytest.raises(XopcError):
+                inbox.accept(self.connection, [item], None, self.opening, 1)
+            return
         (accepted,) = inbox.accept(self.connection, [item], None, self.opening, 1)
-        expected = self.model.accept(session_key, item.run_id, dedupe_key, bound=bound)
         assert (accepted.run_id, accepted.duplicate) == expected
+        assert dedupe.select_known(self.connection, key, item.request, 1) == accepted.run_id
         if not accepted.duplicate:
             self.run_ids.append(item.run_id)
+
+    @rule(session_key=SESSIONS, number=st.none() | RECENT)
+    def fail(self, session_key: str, number: int | None) -> None:
+        run_id = None if number is None else self.recent(number)
+        failed = runs.fail_attempt(self.connection, session_key, run_id, "It broke.")
+        assert (failed and (failed.run_id, failed.attempts)) == self.model.fail(session_key, run_id)
+
+    @rule(number=RECENT)
+    def park(self, number: int) -> None:
+        end = TurnEnd(RunState.FAILED, None, error="Given up.", parked=True)
+        runs.finish(self.connection, self.recent(number), end, [], 1)
+        self.model.park(self.recent(number))
+
+    @rule(number=RECENT)
+    def retry_parked(self, number: int) -> None:
+        retried = parked.retry_parked(self.connection, self.recent(number), self.opening)
+        assert retried == self.model.retry(self.recent(number))
+
+    @rule(number=RECENT)
+    def delete_parked(self, number: int) -> None:
+        run_id = self.recent(number)
+        assert parked.delete_parked(self.connection, run_id) == self.model.delete(run_id)
+
+    @rule()
+    def release(self) -> None:
+        inbox.release(self.connection, self.boot, 1)
+        self.model.release()
 
     @rule(session_key=SESSIONS)
     def claim(self, session_key: str) -> None:
@@ -111,10 +152,14 @@ class MessagePath(RuleBasedStateMachine):
 
     # ----------------------------------------------------------------- outbox
 
-    @rule(chat=CHATS, text=st.sampled_from("ab"), key=st.sampled_from([None, "x", "y"]))
+    @rule(chat=CHATS, text=st.sampled_from("ab"), key=st.none() | CALLERS_KEYS)
     def enqueue(self, chat: str, text: str, key: str | None) -> None:
         message = Outbound(address(chat), text)
         row = Row(self.next_row_id(), lane(chat), text, key)
+        if key is not None and not self.model.takes_key(key):
+            with pytest.raises(XopcError):
+                outbox.enqueue(self.connection, row.id, message, key, 1)
+            return
         known = next((row for row in self.model.rows if key is not None and row.key == key), None)
         if known is None:
             self.model.rows.append(row)
@@ -133,7 +178,7 @@ class MessagePath(RuleBasedStateMachine):
         seconds=st.sampled_from([0, 0, 7, 30]),
     )
     def attempt(self, chat: str, has_part: bool, state: OutboxState, ending: str, seconds: float) -> None:
-        row = self.model.head(lane(chat))
+        row = self.model.unsent(lane(chat))
         if row is None:
             return
         assert outbox.begin_attempt(self.connection, row.id)
@@ -208,6 +253,15 @@ class MessagePath(RuleBasedStateMachine):
             assert (result and result.state) == self.model.result(run_id)
 
     @invariant()
+    def the_inbox_is_the_same(self) -> None:
+        for state in InboxState:
+            rows = parked.select_inbox(self.connection, state, EVERYTHING, 0)
+            assert {row.run_id for row in rows} == self.model.listed(state)
+        for key in (KEY, OTHER_KEY):
+            head = runs.select_head(self.connection, key)
+            assert (head and (head.attempts, head.is_held)) == self.model.head(key)
+
+    @invariant()
     def the_outbox_is_the_same(self) -> None:
         rows = self.page(OutboxQuery(tuple(OutboxState), EVERYTHING)).rows
         assert [as_model(row) for row in rows] == [evolve(row, key=None) for row in self.model.rows[::-1]]
@@ -215,7 +269,7 @@ class MessagePath(RuleBasedStateMachine):
         pauses = outbox_select.select_pauses(self.connection)
         assert {pause.account: pause.seconds for pause in pauses} == self.model.pauses
         for chat in ("1", "2"):
-            head, expected = outbox_select.select_head(self.connection, lane(chat)), self.model.head(lane(chat))
+            head, expected = outbox_select.select_head(self.connection, lane(chat)), self.model.unsent(lane(chat))
             assert (head and head.id) == (expected and expected.id)
 
     @invariant()
@@ -244,6 +298,9 @@ class MessagePath(RuleBasedStateMachine):
     def recent(self, number: int) -> str:
         """One of the last runs; the first of all was never accepted."""
         return self.run_ids[-1 - number % len(self.run_ids)]
+
+    def next_run_id(self) -> str:
+        return f"run-{len(self.run_ids)}"
 
     def next_row_id(self) -> str:
         self.rows_made += 1

@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.storage.values import CHAT, KEY, acceptance, done, outbound, said
-from xopc.contracts.messages import OutboxState
-from xopc.storage import inbox, outbox, outbox_select, runs, sessions, transcripts
-from xopc.storage.path import Cursor
+from tests.storage.values import CHAT, KEY, acceptance, done, outbound, requested, said
+from xopc.contracts.messages import InboxState, OutboxState
+from xopc.storage import dedupe, inbox, outbox, outbox_select, parked, runs, sessions, transcripts
+from xopc.storage.path import API_KEY, Cursor
 from xopc.storage.path_outbox import Attempt, OutboxQuery, Pause, Selection, lane_of
 from xopc.storage.path_sessions import SessionQuery
 
@@ -24,8 +24,12 @@ def one_message(connection: sqlite3.Connection) -> None:
     inbox.accept(connection, [acceptance("run-2", bound=True), acceptance("run-3", bound=True)], None, "now", 1)
     inbox.keep(connection, "run-2")
     inbox.withdraw(connection, "run-3")
+    inbox.accept(connection, [requested("run-4"), requested("run-4")], None, "now", 1)
+    dedupe.select_known(connection, f"{API_KEY}key", "hash", 1)
     inbox.select_cursor(connection, "telegram", "default")
+    runs.select_head(connection, KEY)
     runs.claim(connection, KEY, "boot", 2)
+    runs.fail_attempt(connection, KEY, "run-1", "It broke.")
     runs.claim(connection, KEY, "boot", 3)
     runs.step(connection, "run-1", said("", "c1"), 4)
     runs.select_result(connection, "run-1")
@@ -33,8 +37,8 @@ def one_message(connection: sqlite3.Connection) -> None:
     transcripts.select_messages(connection, KEY, 100, 2)
     runs.finish(connection, "run-1", done("hi", outbound("hi")), ["msg_1"], 5)
     runs.select_result(connection, "run-1")
-    outbox.enqueue(connection, "msg_2", outbound("hi"), "key", 6)
-    outbox.enqueue(connection, "msg_3", outbound("hi"), "key", 7)
+    outbox.enqueue(connection, "msg_2", outbound("hi"), "other", 6)
+    outbox.enqueue(connection, "msg_3", outbound("hi"), "other", 7)
     outbox_select.select_lanes(connection, "", 10)
     outbox_select.select_head(connection, LANE)
     outbox.begin_attempt(connection, "msg_1")
@@ -47,6 +51,13 @@ def one_message(connection: sqlite3.Connection) -> None:
 
 def one_page(connection: sqlite3.Connection) -> None:
     """What a request may ask for."""
+    parked.select_counts(connection)
+    for state in InboxState:
+        parked.select_inbox(connection, state, 50, 0)
+    parked.retry_parked(connection, "run-1", "now")
+    parked.delete_parked(connection, "run-1")
+    inbox.select_unclaimed(connection)
+    inbox.release(connection, "boot", 1)
     sessions.create_session(connection, KEY, "4711", 1)
     sessions.select_session(connection, KEY)
     sessions.select_empty_session(connection, "telegram", "main")

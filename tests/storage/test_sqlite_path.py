@@ -156,6 +156,7 @@ async def test_a_key_is_known_for_a_day(path: Path) -> None:
         assert await storage.enqueue(outbound("hi"), "key") == (row_id, True)
         with pytest.raises(XopcError, match="used for another message"):
             await storage.enqueue(outbound("ho"), "key")
+        await storage.settle(row_id, Attempt(OutboxState.SENT))
         clock.now += DAY_SECONDS
         assert (await storage.enqueue(outbound("ho"), "key"))[0] != row_id
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xopc.contracts.messages import Address, Inbound, Outbound, PeerKind
 from xopc.contracts.transcript import Message, Role, RunState, ToolCall
-from xopc.storage.path import Acceptance, TurnEnd
+from xopc.storage.path import API_KEY, Acceptance, TurnEnd
 
 KEY = "main:telegram:default:dm:4711"
 OTHER_KEY = "main:webchat:default:direct:chat_1"
@@ -21,6 +21,11 @@ def inbound(text: str = "hello", dedupe_key: str | None = None, kind: PeerKind =
 def acceptance(run_id: str, session_key: str = KEY, *, bound: bool = False) -> Acceptance:
     """A message to accept whose text is that of its run's id."""
     return Acceptance(inbound(f"to {run_id}"), session_key, run_id, bound=bound)
+
+
+def requested(run_id: str, key: str = "key", request: str = "hash") -> Acceptance:
+    """A message of a caller who may ask for it again under a key of his."""
+    return Acceptance(inbound("please", API_KEY + key), KEY, run_id, deliver=False, request=request)
 
 
 def said(text: str, *calls: str) -> Message:

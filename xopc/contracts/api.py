@@ -8,6 +8,7 @@ from attrs import field, frozen
 from attrs.validators import max_len, optional
 
 from xopc.contracts.convert import LIMITS
+from xopc.contracts.messages import NO_MESSAGES, InboxCounts
 
 
 class HealthStatus(Enum):
@@ -199,6 +200,8 @@ class Status:
     """Clients that presented wrong credentials; None in mode `none`."""
     last_reload: LastReload | None = None
     """None where nothing has changed since the process started."""
+    inbox: InboxCounts = NO_MESSAGES
+    """Messages that have no answer."""
 
 
 @frozen

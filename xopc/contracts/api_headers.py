@@ -7,17 +7,17 @@ from attrs.validators import matches_re, optional
 
 from xopc.contracts.convert import spelled
 
-_PRINTABLE = r"[!-~]([ -~]{0,254}[!-~])?"
+IDEMPOTENCY_KEY = optional(matches_re(r"[!-~]([ -~]{0,253}[!-~])?"))
+"""1 to 255 printable characters of ASCII, without blanks at its ends: the same in a header as in a body."""
 
 
 @frozen
 class IdempotencyHeaders:
     """Of what may be sent again without doubt."""
 
-    idempotency_key: str | None = field(
-        default=None, validator=optional(matches_re(_PRINTABLE)), metadata=spelled("Idempotency-Key")
-    )
-    """Names this request: sent again with the same key, it is taken once, and answered as the first time."""
+    idempotency_key: str | None = field(default=None, validator=IDEMPOTENCY_KEY, metadata=spelled("Idempotency-Key"))
+    """Names this request: sent again with the same key, it is taken once, and answered as the first time. Another
+    request with the same key is refused. Until a day after the end of the work."""
 
 
 @frozen

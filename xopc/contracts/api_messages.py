@@ -7,6 +7,7 @@ from enum import Enum
 from attrs import field, frozen
 from attrs.validators import and_, ge, le, matches_re, optional
 
+from xopc.contracts.api_headers import IDEMPOTENCY_KEY
 from xopc.contracts.convert import LIMITS, spelled
 from xopc.contracts.limits import ID, NAME, Text
 from xopc.contracts.outbox_settings import MAX_TTL_SECONDS
@@ -36,7 +37,7 @@ class MessageRequest:
     silent: bool = False
     """Without a notification, where the platform knows that."""
     idempotency_key: str | None = field(
-        default=None, validator=ID, metadata=spelled("idempotency_key", "idempotencyKey")
+        default=None, validator=IDEMPOTENCY_KEY, metadata=spelled("idempotency_key", "idempotencyKey")
     )
     """As the header `Idempotency-Key`."""
     ttl_seconds: int | None = field(default=None, validator=optional(and_(ge(1), le(MAX_TTL_SECONDS))))
@@ -99,7 +100,7 @@ class AgentRequest:
     """For this turn alone: `provider/model`."""
     on_busy: BusyPolicy = BusyPolicy.WAIT
     idempotency_key: str | None = field(
-        default=None, validator=ID, metadata=spelled("idempotency_key", "idempotencyKey")
+        default=None, validator=IDEMPOTENCY_KEY, metadata=spelled("idempotency_key", "idempotencyKey")
     )
     """As the header `Idempotency-Key`."""
 

@@ -53,6 +53,15 @@ class MessageFailed:
 
 
 @frozen
+class MessageParked:
+    """`message.parked`: a message could not be answered, and was given up."""
+
+    session_key: str
+    run_id: str
+    error: str
+
+
+@frozen
 class SessionUpdated:
     """`session.updated`: a session was made or changed, or a turn of it began or ended."""
 
@@ -110,6 +119,7 @@ BROADCASTS: Mapping[str, type[object]] = {
     "agent.stream": AgentStream,
     "message.sent": MessageSent,
     "message.failed": MessageFailed,
+    "message.parked": MessageParked,
     "session.updated": SessionUpdated,
     "session.deleted": SessionGone,
     "channels.status": ChannelsStatus,

@@ -157,3 +157,43 @@ class OutboxRow:
     def queued_at(self) -> float:
         """Since when its time to live counts."""
         return self.created_at if self.retried_at is None else self.retried_at
+
+
+class InboxState(Enum):
+    """Where a message is that has no answer."""
+
+    WAITING = "waiting"
+    """Its turn has not begun, or stopped and goes on later."""
+    RUNNING = "running"
+    PARKED = "parked"
+    """Given up, with its error; kept to be looked at and retried by hand."""
+
+
+@frozen
+class InboxRow:
+    """One message of the inbox. Times are seconds since the epoch."""
+
+    run_id: str
+    session_key: str
+    inbound: Inbound | None
+    """None where it cannot be read."""
+    state: InboxState
+    deliver: bool
+    """Its answer goes to the chat that it came from."""
+    accepted_at: float
+    attempts: int = 0
+    last_error: str | None = None
+    parked_at: float | None = None
+
+
+@frozen
+class InboxCounts:
+    """How many messages are in each state."""
+
+    waiting: int = 0
+    running: int = 0
+    parked: int = 0
+    """Given up: `GET /api/inbox` lists them."""
+
+
+NO_MESSAGES = InboxCounts()

@@ -38,13 +38,16 @@ class Inbox:
         return self._admit(items, await self._storage.accept(items, cursor))
 
     async def submit(self, acceptance: Acceptance) -> Accepted:
-        """Store one message of a caller, who named its session and its run.
+        """Store one message of a caller, who named its session and its run. A request that is known has its first run,
+        however things stand.
 
         Raises:
             XopcError: UNAVAILABLE: too many wait in the session, or the gateway restarts. INVALID_REQUEST: the key of
-                the session is none.
+                the session is none. CONFLICT: see `known`.
             StorageError: it was not stored.
         """
+        if (known := await self.known(acceptance)) is not None:
+            return Accepted(known, duplicate=True)
         key = acceptance.session_key
         if self._sessions.is_draining:
             raise XopcError(Failure.UNAVAILABLE, "The gateway is about to stop or to restart. Send the message again.")
@@ -62,6 +65,17 @@ class Inbox:
         if is_late and await self._sessions.withdraw(key, acceptance.run_id):
             raise XopcError(Failure.UNAVAILABLE, NOT_BEGUN)
         return accepted
+
+    async def known(self, acceptance: Acceptance) -> str | None:
+        """The run that a caller's request has already; None where it is new, or he gave it no key.
+
+        Raises:
+            XopcError: CONFLICT: he used the key for another request.
+            StorageError: that could not be read.
+        """
+        if acceptance.request is None:
+            return None
+        return await self._storage.known_run(acceptance.inbound.dedupe_key, acceptance.request)
 
     def _admit(self, items: Sequence[Acceptance], accepted: list[Accepted]) -> list[Accepted]:
         for item, outcome in zip(items, accepted, strict=True):

@@ -50,6 +50,11 @@ class Runs:
             return
         self._buffers[run_id] = _Buffer(run_id, session_key, last=known.last if known else 0)
 
+    def begin_again(self, run_id: str, session_key: str) -> None:
+        """Begin the buffer of a run anew that had ended; its events are numbered on."""
+        known = self._buffers.get(run_id)
+        self._buffers[run_id] = _Buffer(run_id, session_key, last=known.last if known else 0)
+
     def publish(self, run_id: str, event: AgentEvent) -> None:
         """Add an event to an open buffer; nothing where it is closed."""
         buffer = self._buffers.get(run_id)
@@ -140,9 +145,9 @@ class RunStream:
         *Cancellation*: loses nothing.
         """
         await trio.lowlevel.checkpoint()
-        while self._buffer.last == self._after and self._buffer.result is None:
+        # Not by the number of the newest: of a buffer that was begun anew, its events may be still to come.
+        while not (events := self._buffer.since(self._after)) and self._buffer.result is None:
             await self._buffer.changed.park()
-        events = self._buffer.since(self._after)
         self._after = self._buffer.last
         return events
 

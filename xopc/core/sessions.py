@@ -1,13 +1,14 @@
 """Sessions at work: the turns of one session run one after the other, those of different sessions side by side.
 
 A session with something to do has a worker. It claims the oldest message without an end, has the agent run the turn,
-and commits the end; then the next one. What a process or a generation leaves unfinished, the next one claims again.
+and commits the end; then the next one. What a process or a generation leaves unfinished, the next one claims again;
+what fails again and again is parked (`core/parking.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 import structlog
 import trio
@@ -15,26 +16,27 @@ from attrs import define, field
 from structlog.typing import FilteringBoundLogger
 
 from xopc.contracts.errors import Failure, XopcError
-from xopc.contracts.events import AgentEvent, RunError, Token, payload
-from xopc.contracts.transcript import Message, Role, RunResult, RunState
-from xopc.core.hub import AGENT_STREAM, Hub
+from xopc.contracts.transcript import RunResult, RunState
+from xopc.core.hub import Hub
+from xopc.core.parking import MAX_ATTEMPTS, is_last_attempt
+from xopc.core.pending import Pending
 from xopc.core.retry import STORAGE_MOST_SECONDS, delay_seconds
-from xopc.core.running import RunningTurn
 from xopc.core.runs import Runs
+from xopc.core.turns import GOES_ON, RunTurn, Turns
 from xopc.storage.base import StorageError
-from xopc.storage.path import PathStorage, Turn, TurnEnd
-from xopc.storage.path_outbox import lane_of
-
-RunTurn: TypeAlias = Callable[[Turn, Callable[[AgentEvent], None]], Awaitable[TurnEnd]]
+from xopc.storage.path import PathStorage, TurnEnd
 
 MAX_TURNS = 64
 """At once; further sessions wait, the longest waiting first."""
 IDLE_SECONDS = 60.0
 """How long the worker of a session waits for more before it ends."""
+HELD_SECONDS = 0.5
+"""How long it waits before it looks again whether another session has answered what its chat has said before. That is
+rare: the configuration has moved the chat to another session while messages waited."""
+RELEASE_SECONDS = 1.0
+"""At the end of a generation: longer than any commit takes on a disk that works."""
 
-GOES_ON = "The gateway restarts. This run goes on afterwards: ask for it again by its run id."
 NOT_BEGUN = "The gateway restarts, and had not begun with this message. Send it again."
-DELETED = "The session was deleted before the answer was complete."
 
 _log: FilteringBoundLogger = structlog.get_logger("xopc.sessions")
 
@@ -53,25 +55,16 @@ class Sessions:
     ) -> None:
         """`outbox_wake` takes the lanes that got new messages."""
         self._storage = storage
-        self._run_turn = run_turn
         self._runs = runs
-        self._hub = hub
-        self._outbox_wake = outbox_wake
         self._boot_id = boot_id
+        self._pending = Pending()
+        self._turns = Turns(storage, run_turn, runs, hub, outbox_wake, self._pending)
         self._limiter = trio.CapacityLimiter(MAX_TURNS)
+        self._last_attempts = trio.CapacityLimiter(1)
         self._nursery: trio.Nursery | None = None
         self._early: set[str] = set()
         self._workers: dict[str, _Worker] = {}
-        self._waiting: dict[str, dict[str, bool]] = {}
-        """By session: the runs that this generation accepted and nobody has claimed; whether each is bound."""
-        self._active: dict[str, RunningTurn] = {}
-        """By session: the turn that runs."""
-        self._stopped: set[str] = set()
-        """Runs that were aborted, and whose end is still to be stored; their worker may be claiming them just now."""
-        self._ended: dict[str, list[str]] = {}
-        """By session: those of them whose end is stored, so that no later claim gives them."""
         self._draining = trio.Event()
-        self._turn_ended = trio.lowlevel.ParkingLot()
 
     @property
     def is_draining(self) -> bool:
@@ -82,12 +75,12 @@ class Sessions:
         """Take up what is unfinished, report started, and work until cancelled. Where the storage fails, the report
         does not wait for it.
 
-        *Cancellation*: turns that run keep their steps, and are continued by whoever runs next. Their followers, and
-        those of runs that have not begun, are told so.
+        *Cancellation*: turns that run keep their steps, and are continued by whoever runs next; being cut off is no
+        failure of theirs. Their followers, and those of runs that have not begun, are told so.
         """
         try:
             try:
-                keys = await self._storage.recover(self._boot_id)
+                keys = await self._take_up()
             except StorageError as error:
                 _log.error("The sessions cannot be read; none goes on until they can.", error=str(error))
                 task_status.started()
@@ -101,11 +94,12 @@ class Sessions:
         finally:
             self._draining.set()
             for run_id, key in self._runs.open_runs().items():
-                self._interrupt(run_id, key)
+                self._turns.interrupt(run_id, key)
+            await self._release_claims()
 
     def admit(self, session_key: str, run_id: str, *, bound: bool = False) -> None:
         """A message was stored: its run can be followed from now on, and its session goes to work."""
-        self._waiting.setdefault(session_key, {})[run_id] = bound
+        self._pending.add(session_key, run_id, bound=bound)
         if not self.is_draining:
             self._runs.open(run_id, session_key)
         self.wake(session_key)
@@ -123,12 +117,12 @@ class Sessions:
             self._nursery.start_soon(self._work, worker, name=f"session {session_key}")
 
     def waiting(self, session_key: str) -> int:
-        """How many messages of a session this generation accepted and has not begun with."""
-        return len(self._waiting.get(session_key, ()))
+        """How many messages of a session this generation has not begun with."""
+        return self._pending.count(session_key)
 
     def is_busy(self, session_key: str) -> bool:
         """Whether a turn of the session runs, or waits for its place."""
-        return session_key in self._active or bool(self.waiting(session_key))
+        return session_key in self._turns.active or bool(self.waiting(session_key))
 
     async def attach(self, run_id: str) -> RunResult:
         """How a run stands. One that has not ended can be followed from now on, unless this generation ends.
@@ -168,26 +162,35 @@ class Sessions:
 
         A turn stops at its next checkpoint; one that has not begun never does.
         """
-        for active in self._active.values():
+        for active in self._turns.active.values():
             if active.turn.run_id == run_id:
                 return active.stop()
-        if self._nursery is None or self.is_draining or run_id in self._stopped:
+        session_key = self._pending.session_of(run_id)
+        if session_key is None or self._nursery is None or self.is_draining or self._pending.is_stopped(run_id):
             return False
-        for session_key, waiting in self._waiting.items():
-            if run_id in waiting:
-                self._stopped.add(run_id)
-                self._nursery.start_soon(self._end_waiting, session_key, run_id)
-                return True
-        return False
+        self._pending.stop(run_id)
+        self._nursery.start_soon(self._end_waiting, session_key, run_id)
+        return True
 
     async def abort_session(self, session_key: str) -> None:
         """Stop what runs and what waits in a session, and return when none of it runs or waits any more."""
         while self.is_busy(session_key) and not self.is_draining:
-            if active := self._active.get(session_key):
+            if active := self._turns.active.get(session_key):
                 active.stop()
-            for run_id in tuple(self._waiting.get(session_key, ())):
+            for run_id in self._pending.of(session_key):
                 self.abort(run_id)
-            await self._turn_ended.park()
+            await self._turns.ended.park()
+
+    async def retry(self, run_id: str) -> bool:
+        """Begin a parked message anew, behind what waits in its session. False where there is no such parked one."""
+        session_key = await self._storage.retry_parked(run_id)
+        if session_key is None:
+            return False
+        self._runs.begin_again(run_id, session_key)
+        self.admit(session_key, run_id)
+        if self.is_draining:
+            self._turns.interrupt(run_id, session_key)
+        return True
 
     async def withdraw(self, session_key: str, run_id: str) -> bool:
         """Forget a bound message that was not begun with; whoever waits is told to send it again. False where it is
@@ -198,7 +201,7 @@ class Sessions:
             _log.error("A message that nobody waits for could not be removed.", run=run_id, error=str(error))
             return False
         if withdrawn:
-            self._forget_waiting(session_key, run_id)
+            self._pending.remove(session_key, run_id)
             self._runs.close(run_id, RunResult(run_id, session_key, RunState.INTERRUPTED, "", error=NOT_BEGUN))
         return withdrawn
 
@@ -211,25 +214,31 @@ class Sessions:
         for worker in self._workers.values():
             worker.woken.set()
         async with trio.open_nursery() as nursery:
-            for key, waiting in self._waiting.items():
-                for run_id in [run_id for run_id, is_bound in waiting.items() if is_bound]:
-                    nursery.start_soon(self.withdraw, key, run_id)
-        running = {active.turn.run_id for active in self._active.values()}
+            for key, run_id in self._pending.bound():
+                nursery.start_soon(self.withdraw, key, run_id)
+        running = {active.turn.run_id for active in self._turns.active.values()}
         for run_id, key in self._runs.open_runs().items():
             if run_id not in running:
-                self._interrupt(run_id, key)
-        self._turn_ended.unpark_all()
-        while self._active:
-            await self._turn_ended.park()
+                self._turns.interrupt(run_id, key)
+        self._turns.ended.unpark_all()
+        while self._turns.active:
+            await self._turns.ended.park()
 
     # --------------------------------------------------------------- workers
+
+    async def _take_up(self) -> list[str]:
+        """The sessions with work; what waits in them counts, and can be stopped, as what comes from now on."""
+        keys = await self._storage.recover(self._boot_id)
+        for session_key, run_id, is_bound in await self._storage.unclaimed():
+            self._pending.add(session_key, run_id, bound=is_bound)
+        return keys
 
     async def _recover(self) -> list[str]:
         failures = 1
         while True:
             await trio.sleep(delay_seconds(failures, 0, STORAGE_MOST_SECONDS))
             try:
-                return await self._storage.recover(self._boot_id)
+                return await self._take_up()
             except StorageError as error:
                 failures += 1
                 _log.error("The sessions cannot be read.", error=str(error))
@@ -240,8 +249,7 @@ class Sessions:
         while not self.is_draining:
             worker.woken = trio.Event()
             try:
-                async with self._limiter:
-                    has_worked = await self._next_turn(worker)
+                has_worked = await self._next_turn(worker)
                 failures = 0
             except Exception as error:  # whatever it is, it must not keep the other sessions from working
                 failures += 1
@@ -256,85 +264,46 @@ class Sessions:
         del self._workers[worker.key]
 
     async def _next_turn(self, worker: _Worker) -> bool:
-        """Claim a turn and run it to its end; False where there is none."""
+        """Claim a turn, when its time has come, and run it to its end; False where there is none."""
+        while (head := await self._storage.head(worker.key)) and head.is_held and not self.is_draining:
+            with trio.move_on_after(HELD_SECONDS):
+                await self._draining.wait()
+        alone = self._last_attempts if head and is_last_attempt(head) else nullcontext()
+        async with alone, self._limiter:
+            return await self._claim_and_run(worker)
+
+    async def _claim_and_run(self, worker: _Worker) -> bool:
         if self.is_draining:
             return False
-        self._stopped.difference_update(self._ended.pop(worker.key, ()))
-        turn = await self._storage.claim(worker.key, self._boot_id)
-        if turn is None:
-            if not worker.woken.is_set():
-                await self._release(worker.key)
-            return False
-        if not self.is_draining:
-            await self._run(turn)
-        return True
-
-    async def _run(self, turn: Turn) -> None:
-        """Run a claimed turn to its end.
-
-        Raises:
-            StorageError: it could not be stored; the turn can be claimed again.
-        """
-        run_id, key = turn.run_id, turn.session_key
-        self._runs.open(run_id, key)
-        active = self._active[key] = RunningTurn(turn, self._publisher(turn))
-        self._forget_waiting(key, run_id)
-        self._hub.publish("session.updated", {"key": key})
+        self._pending.forget_ended(worker.key)
+        turn = None
         try:
-            await self._finish(active, await self._answer(active))
-        except Exception:  # the next try says all of it again
-            if active.draft:
-                active.emit(Token("", reset=True))
-            if active.scope.cancel_called:
-                self._stopped.add(run_id)
-            if not await self._is_over(run_id, key):
-                raise
-        except BaseException:
-            self._interrupt(run_id, key)
+            turn = await self._storage.claim(worker.key, self._boot_id)
+            if turn is not None and not self.is_draining:
+                await self._turns.run(turn)
+        except StorageError:
             raise
-        finally:
-            del self._active[key]
-            self._turn_ended.unpark_all()
+        except Exception as error:
+            await self._count_failure(worker.key, turn and turn.run_id, error)
+            raise
+        if turn is None and not worker.woken.is_set():
+            await self._release(worker.key)
+        return turn is not None
 
-    async def _answer(self, active: RunningTurn) -> TurnEnd:
-        if active.turn.run_id not in self._stopped:
-            with active.scope:
-                return await self._run_turn(active.turn, active.emit)
-        text = active.draft
-        return TurnEnd(RunState.ABORTED, Message(Role.ASSISTANT, text) if text.strip() else None)
+    async def _count_failure(self, session_key: str, run_id: str | None, error: Exception) -> None:
+        """Count an attempt; after the last one, park what cannot even be claimed. What can is parked by its claim."""
+        what = f"It failed inside ({type(error).__name__}); the log says more: xopc gateway logs."
+        failed = await self._storage.fail_attempt(session_key, run_id, what)
+        if failed is not None and run_id is None and failed.attempts >= MAX_ATTEMPTS:
+            await self._turns.park(failed.run_id, session_key, what)
 
-    async def _finish(self, active: RunningTurn, end: TurnEnd) -> None:
-        """Commit the end of a turn, however long that takes, and tell everybody."""
-        turn = active.turn
-        active.is_ending = True
-        failures = 0
-        while True:
+    async def _release_claims(self) -> None:
+        """Whoever runs next finds nothing claimed. Where that cannot be stored, he takes it for a crash."""
+        with trio.move_on_after(RELEASE_SECONDS, shield=True):
             try:
-                await self._storage.finish(turn.run_id, end)
-                break
-            except StorageError as error:
-                failures += 1
-                what = "The end of a turn cannot be stored."
-                _log.error(what, session=turn.session_key, run=turn.run_id, error=str(error))
-                await trio.sleep(delay_seconds(failures, 0, STORAGE_MOST_SECONDS))
-        self._stopped.discard(turn.run_id)
-        addresses = [outbound.address for outbound in end.outbox]
-        self._outbox_wake([lane_of(address.channel, address.account, address.chat) for address in addresses])
-        reply = end.message.content if end.message else active.last_said()
-        result = RunResult(
-            turn.run_id, turn.session_key, end.state, reply, end.model, end.usage, end.error, end.timed_out
-        )
-        self._runs.close(turn.run_id, result)
-        self._hub.publish("session.updated", {"key": turn.session_key})
-
-    def _publisher(self, turn: Turn) -> Callable[[AgentEvent], None]:
-        def publish(event: AgentEvent) -> None:
-            self._runs.publish(turn.run_id, event)
-            if self._hub.is_heard:
-                data = {"sessionKey": turn.session_key, "runId": turn.run_id, "event": payload(event)}
-                self._hub.publish(AGENT_STREAM, data)
-
-        return publish
+                await self._storage.release(self._boot_id)
+            except (StorageError, trio.ClosedResourceError) as error:
+                _log.error("What was being answered could not be released.", error=str(error))
 
     async def _pause(self, failures: int, what: str, **fields: object) -> None:
         """Log what went wrong and wait, but not through a drain."""
@@ -344,12 +313,6 @@ class Sessions:
 
     # ----------------------------------------------- runs that have not begun
 
-    def _forget_waiting(self, session_key: str, run_id: str) -> None:
-        waiting = self._waiting.get(session_key, {})
-        waiting.pop(run_id, None)
-        if not waiting:
-            self._waiting.pop(session_key, None)
-
     async def _end_waiting(self, session_key: str, run_id: str) -> None:
         """End a run that was aborted before it began."""
         try:
@@ -357,30 +320,16 @@ class Sessions:
         except StorageError as error:  # its worker ends it, when its turn comes
             _log.error("The end of a turn cannot be stored.", session=session_key, run=run_id, error=str(error))
             return
-        self._ended.setdefault(session_key, []).append(run_id)
-        self._forget_waiting(session_key, run_id)
+        self._pending.end(session_key, run_id)
         self._runs.close(run_id, RunResult(run_id, session_key, RunState.ABORTED, ""))
-        self._turn_ended.unpark_all()
+        self._turns.ended.unpark_all()
 
     async def _release(self, session_key: str) -> None:
         """There is nothing to claim in a session: what still seems to wait was withdrawn, or deleted with it."""
-        for run_id in tuple(self._waiting.get(session_key, ())):
-            if await self._is_over(run_id, session_key):
-                self._forget_waiting(session_key, run_id)
-        self._turn_ended.unpark_all()
-
-    async def _is_over(self, run_id: str, session_key: str) -> bool:
-        """Whether a run has ended without its worker; those who follow it are told."""
-        result = await self._storage.result(run_id)
-        if result is not None and result.state is RunState.RUNNING:
-            return False
-        self._runs.close(run_id, result or RunResult(run_id, session_key, RunState.ABORTED, "", error=DELETED))
-        return True
-
-    def _interrupt(self, run_id: str, session_key: str) -> None:
-        """Tell those who follow a run that it goes on elsewhere."""
-        self._runs.publish(run_id, RunError(GOES_ON))
-        self._runs.close(run_id, RunResult(run_id, session_key, RunState.RUNNING, "", error=GOES_ON))
+        for run_id in self._pending.of(session_key):
+            if await self._turns.is_over(run_id, session_key):
+                self._pending.remove(session_key, run_id)
+        self._turns.ended.unpark_all()
 
 
 @define(eq=False)

@@ -236,7 +236,7 @@ class Gateway:
     def _services(self, generation: Generation) -> Services:
         async def status() -> Status:
             full = self._vitals.full(generation, await self._storage.last_restart(), self._reloader.last)
-            return evolve(full, limiter=self._door.status())
+            return evolve(full, limiter=self._door.status(), inbox=await self._storage.inbox_counts())
 
         def restart(reason: str) -> RestartAccepted:
             if not generation.resolved.settings.commands.restart:

@@ -1,6 +1,6 @@
 """Transactions on the inbox: messages that were accepted, until a run begins with them.
 
-A message is stored once: its dedupe key is known from here until days after its end, whatever becomes of its session.
+A message is stored once: its dedupe key is known from here until long after its end, whatever becomes of its session.
 """
 
 from __future__ import annotations
@@ -8,16 +8,21 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from xopc.contracts.messages import Address
 from xopc.contracts.transcript import RunState
-from xopc.storage.columns import to_json
+from xopc.storage.columns import storable, to_json
+from xopc.storage.dedupe import delete_key, insert_key, prune_keys, select_known
 from xopc.storage.path import Acceptance, Accepted, Cursor, TurnEnd
 from xopc.storage.runs import end_run
 from xopc.storage.sessions import ensure_session
 
 KEPT_SECONDS = 24 * 3600
-"""How long a message that was answered stays in the inbox, and its result can be asked for."""
-DEDUPE_SECONDS = 7 * 24 * 3600
-"""How long its dedupe key is known after that. No platform delivers a message again after so long."""
+"""How long a message that was answered stays in the inbox, and its result can be asked for: not shorter than the key of
+a request holds."""
+PARKED_SECONDS = 30 * 24 * 3600
+MAX_PARKED = 10_000
+
+DIED = "The gateway's process died in the middle of it."
 
 _ABANDONED = TurnEnd(
     RunState.INTERRUPTED, None, error="The gateway was stopped before the answer was complete. Send it again."
@@ -61,14 +66,15 @@ def withdraw(connection: sqlite3.Connection, run_id: str) -> bool:
         return False
     inbox_id, dedupe_key = row
     connection.execute("DELETE FROM inbox WHERE id = ?", (inbox_id,))
-    connection.execute("DELETE FROM dedupe_keys WHERE key = ?", (dedupe_key,))
+    delete_key(connection, dedupe_key, run_id)
     return True
 
 
 def recover(connection: sqlite3.Connection, boot_id: str, opening: str, now: float) -> list[str]:
     """Close what was bound to requests of other processes, free what else they had claimed; the sessions with work.
 
-    A bound message belongs to the process that claimed it or, before that, to the opening that accepted it.
+    What a process had not released when it ended is an attempt that failed. A bound message belongs to the process
+    that claimed it or, before that, to the opening that accepted it.
     """
     abandoned = connection.execute(
         "SELECT run_id FROM inbox WHERE finished_at IS NULL AND bound"
@@ -77,7 +83,11 @@ def recover(connection: sqlite3.Connection, boot_id: str, opening: str, now: flo
     ).fetchall()
     for (run_id,) in abandoned:
         end_run(connection, run_id, _ABANDONED, now)
-    connection.execute("UPDATE inbox SET boot_id = NULL WHERE finished_at IS NULL AND boot_id <> ?", (boot_id,))
+    connection.execute(
+        "UPDATE inbox SET boot_id = NULL, attempts = attempts + 1, last_error = ?"
+        " WHERE finished_at IS NULL AND boot_id <> ?",
+        (DIED, boot_id),
+    )
     keys = connection.execute(
         "SELECT s.key FROM inbox i JOIN sessions s ON s.id = i.session_id WHERE i.finished_at IS NULL"
         " GROUP BY s.id ORDER BY min(i.id)"
@@ -85,22 +95,53 @@ def recover(connection: sqlite3.Connection, boot_id: str, opening: str, now: flo
     return [key for (key,) in keys]
 
 
+def select_unclaimed(connection: sqlite3.Connection) -> list[tuple[str, str, bool]]:
+    """What waits: session, run, and whether it is bound, oldest first."""
+    rows = connection.execute(
+        "SELECT s.key, i.run_id, i.bound FROM inbox i JOIN sessions s ON s.id = i.session_id"
+        " WHERE i.finished_at IS NULL AND (i.boot_id IS NULL) = 1 ORDER BY i.id"
+    )
+    return [(session_key, run_id, bool(bound)) for session_key, run_id, bound in rows]
+
+
+def release(connection: sqlite3.Connection, boot_id: str, now: float) -> None:
+    """Free what a boot has claimed; nothing has failed. What is bound is closed: its caller was sent away."""
+    # The plus keeps sqlite from concluding that boot_id is not NULL, and then overlooking the index `inbox_open`.
+    bound = connection.execute(
+        "SELECT run_id FROM inbox WHERE finished_at IS NULL AND (boot_id IS NULL) = 0 AND +boot_id = ? AND bound",
+        (boot_id,),
+    ).fetchall()
+    for (run_id,) in bound:
+        end_run(connection, run_id, _ABANDONED, now)
+    connection.execute(
+        "UPDATE inbox SET boot_id = NULL WHERE finished_at IS NULL AND (boot_id IS NULL) = 0 AND +boot_id = ?",
+        (boot_id,),
+    )
+
+
 def prune_inbox(connection: sqlite3.Connection, now: float) -> None:
-    """Forget what was answered long ago."""
-    connection.execute("DELETE FROM inbox WHERE finished_at < ?", (now - KEPT_SECONDS,))
-    connection.execute("DELETE FROM dedupe_keys WHERE done_at < ?", (now - DEDUPE_SECONDS,))
+    """Forget what was answered long ago, and parked messages that are too old or too many."""
+    connection.execute("DELETE FROM inbox WHERE finished_at < ? AND parked_at IS NULL", (now - KEPT_SECONDS,))
+    connection.execute("DELETE FROM inbox WHERE parked_at < ?", (now - PARKED_SECONDS,))
+    connection.execute(
+        "DELETE FROM inbox WHERE id IN"
+        " (SELECT id FROM inbox WHERE parked_at IS NOT NULL ORDER BY parked_at DESC, id DESC LIMIT -1 OFFSET ?)",
+        (MAX_PARKED,),
+    )
+    prune_keys(connection, now)
 
 
 def _accept_one(connection: sqlite3.Connection, item: Acceptance, opening: str, now: float) -> Accepted:
     inbound = item.inbound
-    known = connection.execute("SELECT run_id FROM dedupe_keys WHERE key = ?", (inbound.dedupe_key,)).fetchone()
+    known = select_known(connection, inbound.dedupe_key, item.request, now)
     if known is not None:
-        return Accepted(known[0], duplicate=True)
-    connection.execute("INSERT INTO dedupe_keys (key, run_id) VALUES (?, ?)", (inbound.dedupe_key, item.run_id))
+        return Accepted(known, duplicate=True)
+    insert_key(connection, inbound.dedupe_key, item.run_id, item.request)
     session_id = ensure_session(connection, item.session_key, inbound.address.chat, now)
     connection.execute(
-        "INSERT INTO inbox (run_id, session_id, dedupe_key, inbound, bound, deliver, model, opening)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO inbox"
+        " (run_id, session_id, dedupe_key, inbound, bound, deliver, model, opening, accepted_at, place)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             item.run_id,
             session_id,
@@ -110,6 +151,13 @@ def _accept_one(connection: sqlite3.Connection, item: Acceptance, opening: str, 
             item.deliver,
             item.model,
             opening,
+            now,
+            _place(inbound.address) if item.deliver else None,
         ),
     )
     return Accepted(item.run_id, duplicate=False)
+
+
+def _place(address: Address) -> str:
+    """Names a chat, or one thread of it. The separator occurs in no channel's name and no account's."""
+    return storable("\x1f".join((address.channel, address.account, address.chat, address.thread or "")))

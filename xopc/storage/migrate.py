@@ -66,6 +66,10 @@ def prepare(path: Path, migrations: tuple[Migration, ...] = MIGRATIONS) -> None:
     Raises:
         XopcError: the file cannot be used, has a newer schema, or a migration does not fit what is in it.
     """
+    if path.with_name(f"{path.name}-journal").exists():
+        # A process was killed as it made the database, before the write-ahead log. Only a writer can take that back.
+        with explained(path):
+            connect_writer(path).close()
     missing = missing_migrations(path, migrations)
     with explained(path), closing(connect_writer(path)) as connection:
         if missing:

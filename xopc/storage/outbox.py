@@ -5,13 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from xopc.contracts.errors import Failure, XopcError
 from xopc.contracts.messages import Outbound, OutboxState
 from xopc.storage.columns import from_json, storable, to_json
+from xopc.storage.dedupe import REQUEST_SECONDS, is_of_a_run, key_conflict
 from xopc.storage.outbox_select import condition
 from xopc.storage.path_outbox import Attempt, Pause, Removal, Selection, account_of, lane_of
 
-IDEMPOTENCY_SECONDS = 24 * 3600
 KEPT_SECONDS = 24 * 3600
 """How long a message that was sent or cancelled is kept: not shorter than its idempotency key holds."""
 DEAD_SECONDS = 30 * 24 * 3600
@@ -29,19 +28,21 @@ def enqueue(
     """Store a message to send, unless the key is known for the same: the row's id, and whether it was known.
 
     Raises:
-        XopcError: CONFLICT: the key was used for another message.
+        XopcError: CONFLICT: the key was used for another message, or for a run.
     """
     if idempotency_key is not None:
         row = connection.execute(
-            "SELECT id, outbound, created_at FROM outbox WHERE idempotency_key = ?", (idempotency_key,)
+            "SELECT id, outbound, settled_at FROM outbox WHERE idempotency_key = ?", (idempotency_key,)
         ).fetchone()
         if row is not None:
-            known_id, known, created_at = row
-            if created_at > now - IDEMPOTENCY_SECONDS:
+            known_id, known, settled_at = row
+            if settled_at is None or settled_at > now - REQUEST_SECONDS:
                 if from_json(known, Outbound) != from_json(to_json(outbound), Outbound):
-                    raise XopcError(Failure.CONFLICT, _key_conflict(idempotency_key))
+                    raise key_conflict(idempotency_key)
                 return known_id, True
             connection.execute("UPDATE outbox SET idempotency_key = NULL WHERE id = ?", (known_id,))
+        if is_of_a_run(connection, idempotency_key, now):
+            raise key_conflict(idempotency_key)
     insert_row(connection, row_id, outbound, idempotency_key, now)
     return row_id, False
 
@@ -184,7 +185,3 @@ def _pause(connection: sqlite3.Connection, pause: Pause) -> None:
         " SET until = excluded.until, seconds = excluded.seconds, reason = excluded.reason",
         (pause.channel, pause.account, pause.until, pause.seconds, storable(pause.reason)),
     )
-
-
-def _key_conflict(key: str) -> str:
-    return f'The idempotency key "{key}" was used for another message within 24 hours. Use a new key for each message.'

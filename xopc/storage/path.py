@@ -14,8 +14,12 @@ from attrs import frozen
 
 from xopc.contracts.messages import Inbound, Outbound
 from xopc.contracts.transcript import NO_USAGE, Entry, Message, RunResult, RunState, Usage
+from xopc.storage.path_inbox import ParkedStorage
 from xopc.storage.path_outbox import OutboxStorage
 from xopc.storage.path_sessions import SessionStorage
+
+API_KEY = "api:key:"
+"""Begins the dedupe key of what a caller of the API may ask for again; his own key follows."""
 
 
 @frozen
@@ -33,6 +37,8 @@ class Acceptance:
     """The answer goes to the outbox, to the address that the message came from."""
     model: str | None = None
     """For this turn alone; None leaves it to the session and the agent."""
+    request: str | None = None
+    """A hash of all that the caller asked for, where his key is the dedupe key: with it he may ask for nothing else."""
 
 
 @frozen
@@ -65,6 +71,10 @@ class Turn:
     model: str | None
     steps: tuple[Entry, ...]
     """Of this run: the user's message, and what was done in answer to it, perhaps by a process that died."""
+    attempts: int = 0
+    """How many times it stopped before, because its process died or its worker failed."""
+    last_error: str | None = None
+    """What the last of them met."""
 
 
 @frozen
@@ -79,6 +89,25 @@ class TurnEnd:
     usage: Usage = NO_USAGE
     error: str | None = None
     timed_out: bool = False
+    parked: bool = False
+    """It was given up: its message stays in the inbox, to be looked at and retried by hand."""
+
+
+@frozen
+class Head:
+    """The oldest message of a session that has no end."""
+
+    attempts: int
+    is_held: bool
+    """An older message of the same chat, which belongs to another session, is to be answered first."""
+
+
+@frozen
+class FailedAttempt:
+    """What became of a message when an attempt at its turn had failed."""
+
+    run_id: str
+    attempts: int
 
 
 class InboxStorage(Protocol):
@@ -90,7 +119,16 @@ class InboxStorage(Protocol):
         Makes the session where there is none. From here on each message is answered, or visibly not.
 
         Raises:
-            XopcError: INVALID_REQUEST: something that is no session key. Nothing is stored.
+            XopcError: INVALID_REQUEST: something that is no session key. CONFLICT: a caller's key that was used for
+                another request. Nothing is stored.
+        """
+        ...
+
+    async def known_run(self, dedupe_key: str, request: str) -> str | None:
+        """The run that a caller's request has already; None where it is new.
+
+        Raises:
+            XopcError: CONFLICT: the key was used for another request.
         """
         ...
 
@@ -109,8 +147,28 @@ class InboxStorage(Protocol):
 
     async def recover(self, boot_id: str) -> list[str]:
         """At the start of a process: close as `interrupted` what was bound to requests of processes that are gone,
-        free what they had claimed, and give the keys of all sessions that have messages to answer. Harmless at the
-        start of a later generation: what this process has accepted and claimed is left as it is."""
+        free what they had claimed, which is an attempt that failed, and give the keys of all sessions that have
+        messages to answer. Harmless at the start of a later generation: what this process has accepted and claimed is
+        left as it is."""
+        ...
+
+    async def unclaimed(self) -> list[tuple[str, str, bool]]:
+        """All messages that have no end and that nobody has claimed, oldest first: their sessions, their runs, and
+        whether they are bound."""
+        ...
+
+    async def release(self, boot_id: str) -> None:
+        """At the end of a generation: what it has claimed is free, and no attempt has failed. What is bound to its
+        requests is closed as `interrupted`: they have been answered."""
+        ...
+
+    async def head(self, session_key: str) -> Head | None:
+        """What a claim would give, if there is anything. One that is held must not be claimed yet."""
+        ...
+
+    async def fail_attempt(self, session_key: str, run_id: str | None, error: str) -> FailedAttempt | None:
+        """The turn of a message could not be run, or not be claimed: that of the run, or of the oldest message. It can
+        be claimed again. None where it has ended."""
         ...
 
     async def claim(self, session_key: str, boot_id: str) -> Turn | None:
@@ -141,10 +199,10 @@ class InboxStorage(Protocol):
         ...
 
 
-class PathStorage(InboxStorage, SessionStorage, OutboxStorage, Protocol):
+class PathStorage(InboxStorage, ParkedStorage, SessionStorage, OutboxStorage, Protocol):
     """What the message path uses of the storage. Raises `StorageError` where nothing was stored."""
 
     async def prune(self, now: float) -> None:
-        """Forget what was sent or cancelled a day ago, dead letters beyond 30 days and 10,000, and inbox rows that were
-        done a day ago (their dedupe keys stay 7 days)."""
+        """Forget what was sent or cancelled a day ago, dead letters and parked messages beyond 30 days and 10,000, and
+        other done inbox rows after a day (the dedupe keys of platforms stay 7 days)."""
         ...

@@ -101,7 +101,8 @@ class OutboxStorage(Protocol):
     """The transactions on the outbox. Raises `StorageError` where nothing was stored."""
 
     async def enqueue(self, outbound: Outbound, idempotency_key: str | None = None) -> tuple[str, bool]:
-        """Store a message to send: its id, and whether the key was known already (within 24 h) for the same message.
+        """Store a message to send: its id, and whether the key was known already for the same message:
+        until 24 h after that one was sent or given up.
 
         Raises:
             XopcError: CONFLICT: the key was used for another message.

@@ -8,23 +8,25 @@ from collections.abc import Sequence
 from xopc.contracts.messages import Inbound, PeerKind
 from xopc.contracts.transcript import Entry, Message, Role, RunResult, RunState
 from xopc.storage.base import StorageError
-from xopc.storage.columns import from_json, to_json
+from xopc.storage.columns import from_json, storable, to_json
+from xopc.storage.dedupe import update_done
 from xopc.storage.outbox import insert_row
-from xopc.storage.path import Turn, TurnEnd
+from xopc.storage.path import FailedAttempt, Head, Turn, TurnEnd
 from xopc.storage.transcripts import append_message, select_steps
 
 
 def claim(connection: sqlite3.Connection, session_key: str, boot_id: str, now: float) -> Turn | None:
     """The oldest message of the session that has no end, unless another boot has it; a run begins, or goes on."""
     row = connection.execute(
-        "SELECT i.id, i.session_id, i.run_id, i.inbound, i.deliver, i.bound, i.model, i.boot_id, i.first_seq"
+        "SELECT i.id, i.session_id, i.run_id, i.inbound, i.deliver, i.bound, i.model, i.boot_id, i.first_seq,"
+        " i.attempts, i.last_error"
         " FROM sessions s JOIN inbox i ON i.session_id = s.id"
         " WHERE s.key = ? AND i.finished_at IS NULL ORDER BY i.id LIMIT 1",
         (session_key,),
     ).fetchone()
     if row is None:
         return None
-    inbox_id, session_id, run_id, text, deliver, bound, model, owner, first_seq = row
+    inbox_id, session_id, run_id, text, deliver, bound, model, owner, first_seq, attempts, last_error = row
     if owner not in (None, boot_id):
         return None
     inbound = from_json(text, Inbound)
@@ -33,7 +35,38 @@ def claim(connection: sqlite3.Connection, session_key: str, boot_id: str, now: f
     else:
         steps = select_steps(connection, session_id, first_seq, run_id)
     connection.execute("UPDATE inbox SET boot_id = ?, first_seq = ? WHERE id = ?", (boot_id, steps[0].seq, inbox_id))
-    return Turn(run_id, session_key, inbound, bool(deliver), bool(bound), model, steps)
+    return Turn(run_id, session_key, inbound, bool(deliver), bool(bound), model, steps, attempts, last_error)
+
+
+def select_head(connection: sqlite3.Connection, session_key: str) -> Head | None:
+    """The oldest message of the session that has no end, without what it says."""
+    row = connection.execute(
+        "SELECT i.attempts, EXISTS"
+        " (SELECT 1 FROM inbox o WHERE o.place = i.place AND o.id < i.id AND o.finished_at IS NULL)"
+        " FROM sessions s JOIN inbox i ON i.session_id = s.id"
+        " WHERE s.key = ? AND i.finished_at IS NULL ORDER BY i.id LIMIT 1",
+        (session_key,),
+    ).fetchone()
+    return row and Head(row[0], bool(row[1]))
+
+
+def fail_attempt(
+    connection: sqlite3.Connection, session_key: str, run_id: str | None, error: str
+) -> FailedAttempt | None:
+    """One attempt more at a run that has no end, or at that of the session's oldest message; anybody may claim it."""
+    row = connection.execute(
+        "SELECT i.id, i.run_id, i.attempts FROM sessions s JOIN inbox i ON i.session_id = s.id"
+        " WHERE s.key = ? AND i.finished_at IS NULL ORDER BY i.id LIMIT 1",
+        (session_key,),
+    ).fetchone()
+    if row is None or run_id not in (None, row[1]):
+        return None
+    inbox_id, failed, attempts = row
+    connection.execute(
+        "UPDATE inbox SET boot_id = NULL, attempts = ?, last_error = ? WHERE id = ?",
+        (attempts + 1, storable(error), inbox_id),
+    )
+    return FailedAttempt(failed, attempts + 1)
 
 
 def step(connection: sqlite3.Connection, run_id: str, message: Message, now: float) -> Entry:
@@ -76,8 +109,11 @@ def end_run(connection: sqlite3.Connection, run_id: str, end: TurnEnd, now: floa
     ).fetchone()
     reply = end.message.content if end.message else _partial_reply(connection, session_id, first_seq, run_id)
     result = RunResult(run_id, session_key, end.state, reply, end.model, end.usage, end.error, end.timed_out)
-    connection.execute("UPDATE inbox SET finished_at = ?, result = ? WHERE run_id = ?", (now, to_json(result), run_id))
-    connection.execute("UPDATE dedupe_keys SET done_at = ? WHERE key = ?", (now, dedupe_key))
+    connection.execute(
+        "UPDATE inbox SET finished_at = ?, result = ?, parked_at = ? WHERE run_id = ?",
+        (now, to_json(result), now if end.parked else None, run_id),
+    )
+    update_done(connection, dedupe_key, run_id, now)
 
 
 def select_result(connection: sqlite3.Connection, run_id: str) -> RunResult | None:

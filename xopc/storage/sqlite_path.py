@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from uuid import uuid4
 
-from xopc.contracts.messages import Outbound, OutboxRow
+from xopc.contracts.messages import InboxCounts, InboxRow, InboxState, Outbound, OutboxRow
 from xopc.contracts.transcript import Entry, Message, RunResult
-from xopc.storage import inbox, outbox, outbox_select, runs, sessions, transcripts
+from xopc.storage import dedupe, inbox, outbox, outbox_select, parked, runs, sessions, transcripts
 from xopc.storage.engine import Engine
 from xopc.storage.ids import TimeOrderedIds
-from xopc.storage.path import Acceptance, Accepted, Cursor, Turn, TurnEnd
+from xopc.storage.path import Acceptance, Accepted, Cursor, FailedAttempt, Head, Turn, TurnEnd
 from xopc.storage.path_outbox import Attempt, LaneHead, OutboxPage, OutboxQuery, Pause, Removal, Selection
 from xopc.storage.path_sessions import SessionInfo, SessionQuery
 
@@ -32,6 +32,9 @@ class SqlitePath:
     async def accept(self, items: Sequence[Acceptance], cursor: Cursor | None = None) -> list[Accepted]:
         return await self._engine.write(inbox.accept, items, cursor, self._opening, self._clock())
 
+    async def known_run(self, dedupe_key: str, request: str) -> str | None:
+        return await self._engine.read(dedupe.select_known, dedupe_key, request, self._clock())
+
     async def cursor(self, channel: str, account: str) -> str | None:
         return await self._engine.read(inbox.select_cursor, channel, account)
 
@@ -43,6 +46,18 @@ class SqlitePath:
 
     async def recover(self, boot_id: str) -> list[str]:
         return await self._engine.write(inbox.recover, boot_id, self._opening, self._clock())
+
+    async def unclaimed(self) -> list[tuple[str, str, bool]]:
+        return await self._engine.read(inbox.select_unclaimed)
+
+    async def release(self, boot_id: str) -> None:
+        await self._engine.write(inbox.release, boot_id, self._clock())
+
+    async def head(self, session_key: str) -> Head | None:
+        return await self._engine.read(runs.select_head, session_key)
+
+    async def fail_attempt(self, session_key: str, run_id: str | None, error: str) -> FailedAttempt | None:
+        return await self._engine.write(runs.fail_attempt, session_key, run_id, error)
 
     async def claim(self, session_key: str, boot_id: str) -> Turn | None:
         return await self._engine.write(runs.claim, session_key, boot_id, self._clock())
@@ -57,6 +72,18 @@ class SqlitePath:
 
     async def result(self, run_id: str) -> RunResult | None:
         return await self._engine.read(runs.select_result, run_id)
+
+    async def inbox(self, state: InboxState, limit: int, offset: int = 0) -> list[InboxRow]:
+        return await self._engine.read(parked.select_inbox, state, limit, offset)
+
+    async def inbox_counts(self) -> InboxCounts:
+        return await self._engine.read(parked.select_counts)
+
+    async def retry_parked(self, run_id: str) -> str | None:
+        return await self._engine.write(parked.retry_parked, run_id, self._opening)
+
+    async def delete_parked(self, run_id: str) -> bool:
+        return await self._engine.write(parked.delete_parked, run_id)
 
     # --------------------------------------------------------------- sessions
 

@@ -16,6 +16,7 @@ from tests.fakes.generation import BEARER, Generation
 from tests.fakes.message_path import MessagePath, open_message_path
 from xopc.contracts.settings import AgentEntry, AgentsSettings, Settings
 from xopc.contracts.transcript import RunState
+from xopc.server.api.turns import ANSWER_IS_GONE
 from xopc.server.app import build_app
 from xopc.server.gate import Gate
 
@@ -209,14 +210,105 @@ async def test_a_turn_that_has_begun_goes_on_without_its_caller(talking: QuartTr
     assert (await path.sessions.wait(run_id)).reply == "Waited"
 
 
-async def test_the_same_key_joins_the_first_run_and_another_session_has_its_own(
+async def test_the_same_request_with_the_same_key_joins_the_first_run(talking: QuartTrio, path: MessagePath) -> None:
+    first, again = [await say(talking, idempotency_key="k1") for _ in range(2)]
+    named = await say(talking, idempotency_key="k1", session="default", onBusy="reject")
+    async with streamed(talking, idempotency_key="k1") as client:
+        events = await client.events()
+    assert first.json == again.json == named.json
+    assert events[-1].json["runId"] == first.json["runId"]
+    assert len(path.script.turns) == 1
+
+
+@pytest.mark.parametrize(
+    "other", [{"session": "elsewhere"}, {"model": "other/model"}, {"newSession": True}, {"channel": "cli"}]
+)
+async def test_the_same_key_with_another_request_is_a_conflict_and_changes_nothing(
+    talking: QuartTrio, path: MessagePath, other: dict[str, Any]
+) -> None:
+    await say(talking, idempotency_key="k1")
+    for refused in (
+        await say(talking, idempotency_key="k1", **other),
+        await say(talking, "Bye", idempotency_key="k1"),
+        await ask(talking, "POST", "/api/agent", [BEARER, STREAM, (b"idempotency-key", b"k1")], b'{"message": "Bye"}'),
+    ):
+        assert (refused.status, refused.error[0]) == (409, "CONFLICT")
+        assert refused.error[1].startswith('The idempotency key "k1" was used for another message')
+    assert len(path.script.turns) == 1
+
+
+async def test_a_key_is_the_gateways_whatever_is_asked_for_with_it(talking: QuartTrio, path: MessagePath) -> None:
+    to_a_chat = {"channel": "pigeons", "chat_id": "5", "content": "Hello"}
+    await say(talking, idempotency_key="k1")
+    for target in ("/api/message", "/api/message/sync"):
+        body = json.dumps({**to_a_chat, "idempotency_key": "k1"}).encode()
+        assert (await ask(talking, "POST", target, [BEARER], body)).status == 409
+    body = json.dumps({**to_a_chat, "idempotency_key": "k2"}).encode()
+    assert (await ask(talking, "POST", "/api/message", [BEARER], body)).status == 200
+    assert (await say(talking, idempotency_key="k2")).status == 409
+    assert len(path.script.turns) == 1
+
+
+async def test_a_caller_with_a_key_joins_his_run_in_a_session_that_is_busy_with_it(
     talking: QuartTrio, path: MessagePath
 ) -> None:
-    first, again = [await say(talking, idempotency_key="k1") for _ in range(2)]
-    elsewhere = await say(talking, idempotency_key="k1", session="elsewhere")
-    assert first.json == again.json
-    assert elsewhere.json["runId"] != first.json["runId"]
-    assert len(path.script.turns) == 2
+    answers: list[Answer] = []
+
+    async def ask_once() -> None:
+        answers.append(await say(talking, "wait", idempotency_key="k1", onBusy="reject"))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask_once)
+        await begun(path)
+        nursery.start_soon(ask_once)
+        await wait_all_tasks_blocked(0.05)
+        path.script.go.set()
+    assert [answer.json["reply"] for answer in answers] == ["Waited", "Waited"]
+    assert len(path.script.turns) == 1
+
+
+@pytest.mark.parametrize(("message", "status"), [("fail", 502), ("slow", 504)])
+async def test_a_failure_is_given_again_and_the_work_not_done_twice(
+    talking: QuartTrio, path: MessagePath, message: str, status: int
+) -> None:
+    first, again = [await say(talking, message, idempotency_key="k1") for _ in range(2)]
+    assert (first.status, first.error) == (again.status, again.error)
+    assert again.status == status
+    assert len(path.script.turns) == 1
+
+
+async def test_an_aborted_run_is_given_again_as_it_was(talking: QuartTrio, path: MessagePath) -> None:
+    answers: list[Answer] = []
+
+    async def caller() -> None:
+        answers.append(await say(talking, "wait", idempotency_key="k1"))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(caller)
+        await begun(path)
+        await wait_all_tasks_blocked(0.05)
+        await abort(talking, path.script.turns[0].run_id)
+    again = await say(talking, "wait", idempotency_key="k1")
+    assert (again.status, again.json) == (200, answers[0].json)
+    assert (again.json["status"], again.json["reply"]) == ("aborted", "Wait")
+    assert len(path.script.turns) == 1
+
+
+async def test_an_answer_that_was_deleted_is_gone_and_not_made_anew(talking: QuartTrio, path: MessagePath) -> None:
+    first = await say(talking, idempotency_key="k1")
+    await ask(talking, "DELETE", f"/api/sessions/{first.json['sessionKey']}", [BEARER])
+    again = await say(talking, idempotency_key="k1")
+    assert (again.status, again.error) == (404, ("NOT_FOUND", ANSWER_IS_GONE))
+    assert len(path.script.turns) == 1
+
+
+async def test_an_answer_is_given_again_by_another_process(tmp_path: Path) -> None:
+    async with open_message_path(tmp_path / "xopc.db") as path:
+        first = await say(serving(path), idempotency_key="k1")
+    async with open_message_path(tmp_path / "xopc.db") as path:
+        assert (await say(serving(path), idempotency_key="k1")).json == first.json
+        assert (await say(serving(path), "Bye", idempotency_key="k1")).status == 409
+        assert path.script.turns == []
 
 
 async def test_a_new_session_with_a_key_is_made_once(talking: QuartTrio) -> None:

@@ -116,11 +116,19 @@ async def test_the_same_key_for_another_message_is_a_conflict(talking: QuartTrio
     assert (answer.status, answer.error[0]) == (409, "CONFLICT")
 
 
-@pytest.mark.parametrize(("header", "in_body"), [("", None), (" ", None), ("k" * 257, None), ("k1", "k2")])
+@pytest.mark.parametrize(("header", "in_body"), [("", None), (" ", None), ("k" * 256, None), ("k1", "k2")])
 async def test_a_key_that_is_none_is_refused(talking: QuartTrio, header: str, in_body: str | None) -> None:
     answer = await post(talking, "/api/message", HELLO | {"idempotency_key": in_body}, idempotency_key=header)
     assert (answer.status, answer.error[0]) == (400, "INVALID_REQUEST")
     assert answer.error[1].startswith("Idempotency-Key: ")
+
+
+@pytest.mark.parametrize("key", ["", " k", "k ", "k\n", "k" * 256, "\u043a"])
+async def test_a_key_of_the_body_is_one_that_a_header_could_hold(talking: QuartTrio, key: str) -> None:
+    answer = await post(talking, "/api/message", HELLO | {"idempotency_key": key})
+    assert (answer.status, answer.error[0]) == (400, "INVALID_REQUEST")
+    assert answer.error[1].startswith("$.idempotency_key: must match")
+    assert (await post(talking, "/api/message", HELLO | {"idempotency_key": "k" * 255})).status == 200
 
 
 async def test_a_message_to_a_chat_that_is_not_there_becomes_a_dead_letter(
@@ -191,4 +199,14 @@ async def test_the_same_key_joins_the_first_turn(talking: QuartTrio, path: Messa
         await trio.sleep(0.05)
         path.script.go.set()
     assert [answer.json["reply"] for answer in answers] == ["Waited", "Waited"]
+    assert len(path.script.turns) == 1
+
+
+async def test_the_same_key_with_another_message_is_a_conflict(talking: QuartTrio, path: MessagePath) -> None:
+    first = await post(talking, "/api/message/sync", HELLO, idempotency_key="k1")
+    same = await post(talking, "/api/message/sync", HELLO | {"chat_id": 5, "silent": True}, idempotency_key="k1")
+    assert first.json == same.json
+    for other in ({"chat_id": "6"}, {"content": "Bye"}, {"deliver": False}, {"accountId": "work"}):
+        refused = await post(talking, "/api/message/sync", HELLO | other, idempotency_key="k1")
+        assert (refused.status, refused.error[0]) == (409, "CONFLICT")
     assert len(path.script.turns) == 1

@@ -49,4 +49,5 @@ async def test_status_tells_a_reader_more(app: QuartTrio) -> None:
         "problems": [{"code": "hand-over", "message": "The new process could not take over.", "since": AT}],
         "limiter": {"enabled": True, "failures": 0, "clients": 0, "blocked": []},
         "lastReload": None,
+        "inbox": {"waiting": 0, "running": 0, "parked": 0},
     }

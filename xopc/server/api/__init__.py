@@ -5,6 +5,7 @@ from __future__ import annotations
 from xopc.server.api.agent import AGENT, AGENT_ABORT, AGENT_RESUME
 from xopc.server.api.config import CONFIG, CONFIG_CHANGE, CONFIG_RELOAD
 from xopc.server.api.events import EVENTS
+from xopc.server.api.inbox import INBOX, INBOX_DELETE, INBOX_RETRY
 from xopc.server.api.log_stream import LOG_STREAM
 from xopc.server.api.logs import (
     LOG_DIRECTORY,
@@ -59,6 +60,9 @@ ROUTES: tuple[Route, ...] = with_reference(
     LOG_DIRECTORY,
     LOG_LEVEL,
     LOG_LEVEL_CHANGE,
+    INBOX,
+    INBOX_RETRY,
+    INBOX_DELETE,
     OUTBOUND,
     OUTBOUND_MESSAGE,
     OUTBOUND_RETRY,

@@ -22,9 +22,10 @@ from xopc.contracts.messages import Inbound
 from xopc.contracts.operations import Link
 from xopc.core.sessions import NOT_BEGUN
 from xopc.server.api import examples
+from xopc.server.api.repeats import agent_request
 from xopc.server.api.run_stream import attach
 from xopc.server.api.targets import Target, session_target
-from xopc.server.api.turns import answer, checked_content, idempotency_key, spoken, submit, succeeded
+from xopc.server.api.turns import answer, checked_content, dedupe_key, idempotency_key, spoken, submit, succeeded
 from xopc.server.query import read_headers
 from xopc.server.routes import Call, Route
 from xopc.server.services import Services
@@ -36,7 +37,8 @@ async def _agent(call: Call[AgentRequest]) -> AgentAnswer | EventStream:
     services, body = call.services, call.body
     target = session_target(body, services.settings.agents)
     acceptance = _acceptance(call, target)
-    if body.on_busy is BusyPolicy.REJECT and services.sessions.is_busy(acceptance.session_key):
+    is_busy = body.on_busy is BusyPolicy.REJECT and services.sessions.is_busy(acceptance.session_key)
+    if is_busy and await services.inbox.known(acceptance) is None:
         raise XopcError(Failure.CONFLICT, "The agent is at work in this session. Wait, or leave onBusy out to queue.")
     if call.wants_stream:
         return await _stream(services, acceptance, target.name)
@@ -56,13 +58,12 @@ def _acceptance(call: Call[AgentRequest], target: Target) -> Acceptance:
     body = call.body
     run_id = str(uuid4())
     key = idempotency_key(call.headers, body.idempotency_key)
-    place = f"{target.key.agent}:{target.key.source}:new" if body.new_session else str(target.key)
     inbound = Inbound(
         address=target.address,
         peer_kind=target.kind,
         sender=target.chat,
         text=checked_content(body.message),
-        dedupe_key=f"api:run:{run_id}" if key is None else f"api:agent:{place}:{key}",
+        dedupe_key=dedupe_key(key, run_id),
     )
     return Acceptance(
         inbound=inbound,
@@ -71,6 +72,7 @@ def _acceptance(call: Call[AgentRequest], target: Target) -> Acceptance:
         bound=key is None,
         deliver=False,
         model=body.model,
+        request=None if key is None else agent_request(body),
     )
 
 

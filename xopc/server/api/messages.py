@@ -11,11 +11,12 @@ from xopc.contracts.api_headers import IdempotencyHeaders
 from xopc.contracts.api_messages import MessageAnswered, MessageQueued, MessageRequest, SyncRequest
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure, XopcError
-from xopc.contracts.messages import Address, Inbound, Outbound
+from xopc.contracts.messages import Inbound, Outbound
 from xopc.contracts.operations import Link
 from xopc.server.api import examples
+from xopc.server.api.repeats import sync_request
 from xopc.server.api.targets import address_of, peer_kind
-from xopc.server.api.turns import answer, checked_content, idempotency_key, spoken, succeeded
+from xopc.server.api.turns import answer, checked_content, dedupe_key, idempotency_key, spoken, succeeded
 from xopc.server.routes import Call, Route
 from xopc.storage.path import Acceptance
 
@@ -43,7 +44,7 @@ async def _ask(call: Call[SyncRequest]) -> MessageAnswered:
         peer_kind=peer_kind(address.channel, address.chat, services.channels),
         sender=address.chat,
         text=checked_content(body.content),
-        dedupe_key=f"api:run:{run_id}" if key is None else _dedupe_key(address, key),
+        dedupe_key=dedupe_key(key, run_id),
     )
     acceptance = Acceptance(
         inbound=inbound,
@@ -51,16 +52,13 @@ async def _ask(call: Call[SyncRequest]) -> MessageAnswered:
         run_id=run_id,
         bound=key is None and not body.deliver,
         deliver=body.deliver,
+        request=None if key is None else sync_request(body),
     )
     seconds = services.settings.agents.defaults.max_task_duration_ms / 1000
     with trio.move_on_after(seconds):
         result = await answer(services, acceptance)
         return MessageAnswered(succeeded(result), spoken(result))
     raise XopcError(Failure.AGENT_TIMED_OUT, f"The agent did not answer within {seconds:g} seconds.")
-
-
-def _dedupe_key(address: Address, key: str) -> str:
-    return f"api:message:{address.channel}:{address.account}:{address.chat}:{key}"
 
 
 _AGENT_FAILURES = (Failure.AGENT_FAILED, Failure.AGENT_TIMED_OUT, Failure.AGENT_INTERRUPTED)
@@ -94,5 +92,5 @@ MESSAGE_SYNC = Route(
     request_examples=examples.TO_A_CHAT,
     response=MessageAnswered,
     response_examples={HTTPStatus.OK: examples.ANSWERED},
-    errors=(Failure.CHANNEL_NOT_FOUND, Failure.NOT_FOUND, *_AGENT_FAILURES),
+    errors=(Failure.CHANNEL_NOT_FOUND, Failure.NOT_FOUND, Failure.CONFLICT, *_AGENT_FAILURES),
 )

@@ -12,7 +12,7 @@ from xopc.contracts.events import RunAccepted, payload
 from xopc.contracts.frames import Frame
 from xopc.contracts.transcript import RunResult, RunState
 from xopc.core.runs import RunStream
-from xopc.core.sessions import GOES_ON
+from xopc.core.turns import GOES_ON
 from xopc.server.api.turns import spoken, status_of
 from xopc.server.services import Services
 from xopc.server.sse import EventStream

@@ -10,11 +10,19 @@ from xopc.contracts.api_headers import IdempotencyHeaders
 from xopc.contracts.api_messages import CONTENT
 from xopc.contracts.errors import Failure, InvalidValueError, Problem, XopcError
 from xopc.contracts.transcript import SILENT_REPLIES, RunResult, RunState
+from xopc.core.turns import GOES_ON
 from xopc.server.query import read_headers
 from xopc.server.services import Services
-from xopc.storage.path import Acceptance
+from xopc.storage.path import API_KEY, Acceptance
 
 WITHDRAW_SECONDS = 1.0
+
+CUT_OFF = "The gateway restarts before the answer is complete. Send the message again."
+ASK_AGAIN = "The gateway restarts before the answer is complete. Send the same again, with the same Idempotency-Key."
+TO_THE_CHAT = (
+    "The gateway restarts before the answer is complete. It goes to the chat afterwards; do not send it again."
+)
+ANSWER_IS_GONE = "What was answered under this Idempotency-Key was deleted since. Use a new key to ask again."
 
 _STATUSES = {RunState.DONE: "ok", RunState.ABORTED: "aborted"}
 
@@ -45,16 +53,27 @@ def idempotency_key(headers: Mapping[str, str], in_body: str | None) -> str | No
     return in_body if in_header is None else in_header
 
 
+def dedupe_key(key: str | None, run_id: str) -> str:
+    """What a message is known by: a key of the caller's own, or else nothing that comes again."""
+    return f"api:run:{run_id}" if key is None else API_KEY + key
+
+
 async def submit(services: Services, acceptance: Acceptance) -> str:
     """Accept a message, and return the id of its run: of a repeated one, the first one's.
 
     *Cancellation*: a bound message is forgotten, unless its turn has begun.
+
+    Raises:
+        XopcError: see `Inbox.submit`; and NOT_FOUND for a repeated one whose answer was deleted.
     """
     try:
-        return (await services.inbox.submit(acceptance)).run_id
+        accepted = await services.inbox.submit(acceptance)
     except trio.Cancelled:
         await _withdraw(services, acceptance)
         raise
+    if accepted.duplicate and await services.storage.result(accepted.run_id) is None:
+        raise XopcError(Failure.NOT_FOUND, ANSWER_IS_GONE)
+    return accepted.run_id
 
 
 async def answer(services: Services, acceptance: Acceptance) -> RunResult:
@@ -67,6 +86,10 @@ async def answer(services: Services, acceptance: Acceptance) -> RunResult:
         return await services.sessions.wait(run_id)
     except trio.Cancelled:
         await _withdraw(services, acceptance)
+        raise
+    except XopcError as error:
+        if error.message == GOES_ON:  # by a run id that this caller was never told
+            raise XopcError(Failure.UNAVAILABLE, _how_to_go_on(acceptance)) from None
         raise
 
 
@@ -94,6 +117,12 @@ def succeeded(result: RunResult) -> str:
 def spoken(result: RunResult) -> str:
     """The reply; empty where the agent chose to say nothing."""
     return "" if result.reply.strip() in SILENT_REPLIES else result.reply
+
+
+def _how_to_go_on(acceptance: Acceptance) -> str:
+    if acceptance.request is not None:
+        return ASK_AGAIN
+    return CUT_OFF if acceptance.bound else TO_THE_CHAT
 
 
 async def _withdraw(services: Services, acceptance: Acceptance) -> None:
