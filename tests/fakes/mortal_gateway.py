@@ -121,6 +121,7 @@ STEPS: Mapping[str, Step] = {
     "put off": Step(Fate.MARKED, Fate.ONCE, outbox.settle, _ends_in(OutboxState.PENDING)),
     "give up": Step(Fate.MARKED, Fate.DEAD, outbox.settle, _ends_in(OutboxState.DEAD)),
     "drain": Step(),
+    "release": Step(transaction=inbox.release),
     "hand over": Step(),
 }
 """In the order of the path: the start of a process, a message in, its turn, its answer out, the end."""

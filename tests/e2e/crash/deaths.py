@@ -16,7 +16,7 @@ REACH_SECONDS = 15
 MOST_TIMES = 5
 """It comes there before it dies."""
 WHILE_STARTING = ("boot", "recover", "recover outbox", "prune", "ready")
-AT_WORK = tuple(name for name in STEPS if name not in ("migrate", *WHILE_STARTING, "drain", "hand over"))
+AT_WORK = tuple(name for name in STEPS if name not in ("migrate", *WHILE_STARTING, "drain", "release", "hand over"))
 """Steps that traffic comes to."""
 
 

@@ -36,6 +36,8 @@ class Run:
     """Question, calls with their results, and answer stand together and in this order."""
     is_interrupted: bool = False
     """It was bound to a connection that a kill has cut."""
+    is_parked: bool = False
+    """Three processes died over it: it is given up, where that can be seen, and its chat is told."""
 
 
 @frozen
@@ -85,7 +87,7 @@ def misanswered(name: str, said: Sequence[Said], runs: Sequence[Run]) -> Iterato
             yield f"{name}: the turn of {run.question!r} is not in one piece"
         if one is None:
             continue
-        if run.is_interrupted and not one.acknowledged:
+        if run.is_parked or (run.is_interrupted and not one.acknowledged):
             continue
         if len(run.answers) != 1:
             yield f"{name}: {run.question!r} has {len(run.answers)} answers: {list(run.answers)}"

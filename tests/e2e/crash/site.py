@@ -24,6 +24,7 @@ from tests.e2e.outside import Outside, outside
 from xopc.channels.telegram.format import plain, render
 from xopc.contracts.messages import OutboxState
 from xopc.contracts.transcript import Entry, Role, RunState
+from xopc.core.parking import APOLOGY
 from xopc.storage.path_outbox import OutboxQuery
 from xopc.storage.path_sessions import SessionQuery
 from xopc.storage.sqlite import SqliteStorage, open_storage
@@ -292,9 +293,13 @@ async def _run(storage: SqliteStorage, entries: list[Entry]) -> Run:
     called = [call.id for message in messages for call in message.tool_calls]
     answered = [message.tool_call_id for message in messages if message.role is Role.TOOL]
     is_interrupted = result is not None and result.state is RunState.INTERRUPTED
+    is_parked = result is not None and result.state is RunState.FAILED and not finals
     return Run(
         question=messages[0].content,
-        answers=finals,
-        is_whole=roles[0] is Role.USER and roles.count(Role.USER) == 1 and (called == answered or is_interrupted),
+        answers=[APOLOGY] if is_parked else finals,
+        is_whole=roles[0] is Role.USER
+        and roles.count(Role.USER) == 1
+        and (called == answered or is_interrupted or is_parked),
         is_interrupted=is_interrupted,
+        is_parked=is_parked,
     )

@@ -54,6 +54,11 @@ def test_what_was_bound_to_a_cut_connection_may_have_no_answer() -> None:
     assert len(list(misanswered("s", UNSURE, [RUNS[0], evolve(gone, is_interrupted=False), RUNS[2]]))) == 1
 
 
+def test_a_turn_that_was_given_up_is_no_loss() -> None:
+    parked = evolve(RUNS[1], answers=("Sorry.",), is_parked=True)
+    assert list(misanswered("s", SAID, [RUNS[0], parked, RUNS[2]])) == []
+
+
 MARKED = Row(("b",), is_marked=True, is_told=True)
 
 

@@ -20,7 +20,7 @@ from tests.fakes.mortal_gateway import AFTER, BEFORE, STEPS, Fate
 
 PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "message-path.md"
 AT_THE_START = ("boot", "recover", "recover outbox", "prune", "ready")
-AT_THE_END = ("drain", "hand over")
+AT_THE_END = ("drain", "release", "hand over")
 ON_THE_WAY_OUT = ("enqueue", "begin", "send", "part", "settle", "put off", "give up")
 SECONDS = 40
 """For a process to come somewhere, on a machine that is busy."""
@@ -134,10 +134,10 @@ def _kill_the_leaving(
     """The same of one that died when it was to end, for its next generation or for a new process."""
     here.arm(step, when)
     told = [threads.submit(caller.act) for caller in callers]
-    if step == "drain":
-        here.gateway.signal(signal.SIGUSR1)
-    else:
+    if step == "hand over":
         here.ask_for_respawn()
+    else:
+        here.gateway.signal(signal.SIGUSR1)
     assert here.until_obeyed(SECONDS), f"no process came to {step!r}"
     for one in told:
         one.result(SECONDS)
