@@ -5,6 +5,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 TESTS =
 ARGS =
+KILLS = 200
 
 # How many processes run the tests. They wait more than they compute, so four are right for two cores. A few tests that
 # somebody names run in one, with -x, -s and --pdb as ever.
@@ -37,7 +38,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 COMPILE = $(BIN)/python -m compileall -q
 COMPILE_ALL = $(COMPILE) xopc supervisor && { $(COMPILE)q $(VENV)/lib >/dev/null 2>&1 || true; }
 
-.PHONY: help run test check bench fuzz chaos chaos-systemd chaos-docs constraints clean
+.PHONY: help run test check bench fuzz chaos chaos-systemd chaos-docs crash constraints clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do \
@@ -70,6 +71,9 @@ chaos-systemd: $(VENV)/.installed-dev ## the same under a real `systemd --user`;
 
 chaos-docs: $(VENV)/.installed-dev ## write docs/reference/lifecycle.md anew, from the figures of the last `make chaos`
 	@$(BIN)/python -m tests.e2e.chaos --render
+
+crash: $(VENV)/.installed-dev ## kill a gateway under load, at random and at every step of a message; KILLS=200 ARGS="--seed 7"
+	@$(COMPILE) xopc supervisor && exec $(BIN)/python -m tests.e2e.crash --kills $(KILLS) $(ARGS)
 
 constraints: ## write constraints.txt anew, from the newest versions that pyproject.toml allows
 	@$(FIND_PYTHON); set -e; fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \

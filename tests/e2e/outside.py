@@ -52,6 +52,14 @@ class Outside:
         """How often the bot has called a method."""
         return sum(call["method"] == method for call in _call(self.telegram_port, "GET", "/control/calls"))
 
+    def count(self, chat: int) -> int:
+        """How much the bot has said in a chat."""
+        return _call(self.telegram_port, "GET", "/control/count", {"chat": chat})
+
+    def unconfirmed(self) -> list[Any]:
+        """The updates that the gateway has still to take over."""
+        return _call(self.telegram_port, "GET", "/control/updates")
+
     def fault(self, **what: object) -> None:
         _call(self.telegram_port, "POST", "/control/fault", what)
 

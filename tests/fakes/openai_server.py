@@ -3,9 +3,9 @@
 https://platform.openai.com/docs/api-reference/chat-streaming
 
 In a test: `async with serving() as server`, then `server.script(Say("Hi"), Fail(500))`; what is not scripted is done
-as the user's last message asks: `slow:5` takes five seconds, `tool:current_time` calls a tool and then tells what it
-said, `fail:500` fails, `cut` breaks the connection off in the middle, `say:…` says it; anything else is echoed as
-`You said: …`. As a process of its own it prints its port:
+as the user's last message asks: `slow:5` (and words behind it) takes five seconds, `tool:current_time` calls a tool and
+then tells what it said, `fail:500` fails, `cut` breaks the connection off in the middle, `say:…` says it; anything else
+is echoed as `You said: …`. As a process of its own it prints its port:
 
     python tests/fakes/openai_server.py --port 0
 
@@ -289,8 +289,8 @@ def _by_text(body: Json) -> Reply:
     text = str(last.get("content") or "")
     word, _, rest = text.partition(":")
     argument = rest.strip()
-    if word == "slow" and re.fullmatch(r"\d+(\.\d+)?", argument):
-        return Say(f"You said: {text}", seconds=float(argument), pieces=10)
+    if word == "slow" and (seconds := re.fullmatch(r"(\d+(?:\.\d+)?)(?: .*)?", argument)):
+        return Say(f"You said: {text}", seconds=float(seconds[1]), pieces=10)
     if word == "tool":
         name, _, arguments = argument.partition(" ")
         return Call(((name, arguments or "{}"),))

@@ -13,6 +13,8 @@ As a process of its own, whose first line of output is its port:
     POST /control/message {"chat": 7, "from": 7, "text": "Hello"}     GET /control/sent
     POST /control/chat    {"chat": 7}: somebody started the bot, and it may write to him
     POST /control/fault   {"method": "sendMessage", "status": 500}    GET /control/calls
+    GET /control/updates: what the bot has not confirmed yet
+    GET /control/count    {"chat": 7}: how much the bot has said there
 """
 
 from __future__ import annotations
@@ -294,6 +296,10 @@ class BotApi:
             case "fault":
                 self.fail(body.pop("method", "*"), **body)
                 return {}
+            case "updates":
+                return self.updates
+            case "count":
+                return sum(message["chat"] == body["chat"] for message in self.sent)
             case "sent":
                 return self.sent
             case "calls":
