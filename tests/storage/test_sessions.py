@@ -52,6 +52,26 @@ def test_a_session_that_is_there_is_left_as_it_is(connection: sqlite3.Connection
     assert create_session(connection, KEY, "other", 6) == made
 
 
+@pytest.mark.parametrize(
+    ("key", "agent", "source"),
+    [
+        ("cron:1a2b3c4d", "main", "cron"),
+        ("heartbeat:main", "main", "heartbeat"),
+        ("heartbeat:isolated:1718000000000", "main", "heartbeat"),
+        ("subagent:coder:webchat:default:direct:x:1", "coder", "subagent"),
+        ("coder:acp:0c1d", "coder", "acp"),
+    ],
+)
+def test_a_session_that_is_no_chat_is_kept_and_found_as_any(
+    connection: sqlite3.Connection, key: str, agent: str, source: str
+) -> None:
+    made = create_session(connection, key, "x", 5)
+    assert (made.key, made.agent_id, made.source) == (key, agent, source)
+    assert keys(connection, SessionQuery(channel=source)) == [key]
+    say(connection, key, 6)
+    assert select_messages(connection, key, 10, None)
+
+
 def test_what_is_no_key_makes_no_session(connection: sqlite3.Connection) -> None:
     with pytest.raises(XopcError, match='"main:telegram" is no session key') as raised:
         create_session(connection, "main:telegram", "4711", 5)

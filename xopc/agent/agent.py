@@ -21,7 +21,7 @@ from xopc.agent.tools.registry import TOOLS, tools_without
 from xopc.agent.turn import Plan, TurnLoop
 from xopc.config.paths import Paths
 from xopc.contracts.events import AgentEvent, MessageEnd, Progress, RunError, Token
-from xopc.contracts.keys import SessionKey
+from xopc.contracts.keys import parse_key
 from xopc.contracts.messages import Outbound, PeerKind
 from xopc.contracts.settings import AgentEntry, Settings
 from xopc.contracts.transcript import NO_USAGE, SILENT_REPLIES, Message, Role, RunState
@@ -131,8 +131,8 @@ class Agent:
         )
 
     def _entry(self, turn: Turn) -> AgentEntry:
-        key = SessionKey.parse(turn.session_key)
-        return self._settings.entry(key.agent if key else self._settings.default_id)
+        key = parse_key(turn.session_key)
+        return self._settings.entry(key.agent if key and key.agent else self._settings.default_id)
 
     def _wanted(self, turn: Turn, session: SessionInfo | None, entry: AgentEntry) -> tuple[str, ...]:
         chosen = session.model if session else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from xopc.contracts.errors import Failure, XopcError
-from xopc.contracts.keys import SessionKey
+from xopc.contracts.keys import MAIN_AGENT, parse_key
 from xopc.storage.path_sessions import SessionInfo, SessionQuery
 
 _SELECT = (
@@ -39,7 +39,7 @@ def ensure_session(connection: sqlite3.Connection, session_key: str, peer: str, 
     """
     if (found := _session_id(connection, session_key)) is not None:
         return found
-    key = SessionKey.parse(session_key)
+    key = parse_key(session_key)
     if key is None:
         message = f'"{session_key}" is no session key. One is <agent>:<source>:<account>:<kind>:<peer>.'
         raise XopcError(Failure.INVALID_REQUEST, message)
@@ -47,7 +47,7 @@ def ensure_session(connection: sqlite3.Connection, session_key: str, peer: str, 
         "INSERT INTO sessions"
         " (key, agent_id, source, account_id, peer_kind, peer_id, thread_id, created_at, updated_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (session_key, key.agent, key.source, key.account, key.kind, peer, key.thread, now, now),
+        (session_key, key.agent or MAIN_AGENT, key.source, key.account, key.kind, peer, key.thread, now, now),
     )
     return int(made.lastrowid or 0)
 

@@ -18,7 +18,7 @@ from xopc.contracts.api_sessions import (
 )
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure, XopcError
-from xopc.contracts.keys import SessionKey, segment
+from xopc.contracts.keys import SessionKey, parse_key, segment
 from xopc.contracts.operations import Link
 from xopc.server.api import examples
 from xopc.server.api.session_bodies import shown_detail, shown_session
@@ -89,7 +89,7 @@ async def _delete(call: Call[None]) -> SessionDeleted:
 
 async def _find(call: Call[None]) -> SessionInfo:
     raw = call.path["key"]
-    session = await call.services.storage.session(str(SessionKey.parse(raw) or raw))
+    session = await call.services.storage.session(str(parse_key(raw) or raw))
     if session is None:
         raise _unknown()
     return session
