@@ -73,7 +73,7 @@ def test_each_command_has_its_help(command: str) -> None:
     [
         (
             ["bogus"],
-            'xopc: Unknown command "bogus".\nCommands: agent, doctor, gateway, message, outbox, sessions.\n'
+            'xopc: Unknown command "bogus".\nCommands: agent, cron, doctor, gateway, message, outbox, sessions.\n'
             "See: xopc --help\n",
         ),
         (

@@ -94,6 +94,7 @@ class Generation:
             channels=path.channels,
             route=path.route,
             logs=self.logs,
+            cron=path.cron,
         )
 
     def editor(self) -> Editor:

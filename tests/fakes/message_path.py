@@ -17,12 +17,15 @@ from xopc.contracts.keys import SessionKey
 from xopc.contracts.messages import Address, Delivery, Failed, Inbound, Outbound, OutboxState, Sent
 from xopc.contracts.settings import Settings
 from xopc.contracts.transcript import Message, Role, RunState, Usage
+from xopc.core.cron.placing import place
+from xopc.core.cron.scheduler import Scheduler
 from xopc.core.hub import Hub
 from xopc.core.inbox import Inbox
 from xopc.core.outbox import Outbox
 from xopc.core.router import Routing, route
 from xopc.core.runs import Runs
 from xopc.core.sessions import Sessions
+from xopc.server.api.targets import peer_kind
 from xopc.storage.path import Turn, TurnEnd
 from xopc.storage.sqlite import SqliteStorage, open_storage
 
@@ -114,6 +117,7 @@ class MessagePath:
     outbox: Outbox
     sessions: Sessions
     inbox: Inbox
+    cron: Scheduler
     script: Script
     pigeons: Pigeons
     channels: Mapping[str, Channel]
@@ -148,6 +152,13 @@ async def open_message_path(database: Path, settings: Settings | None = None) ->
         outbox = Outbox(storage, channels, hub)
         sessions = Sessions(storage, script.run_turn, runs, hub, outbox.wake, BOOT)
         inbox = Inbox(storage, partial(route, routing=routing), sessions)
+        placed = partial(
+            place,
+            accounts=lambda channel: channels[channel].accounts() if channel in channels else (),
+            kind=lambda channel, chat: peer_kind(channel, chat, channels),
+            route=partial(route, routing=routing),
+        )
+        cron = Scheduler(storage, placed, sessions, runs, outbox.wake, hub, settings.cron)
         generation = trio.CancelScope()
 
         async def live(*, task_status: trio.TaskStatus[None]) -> None:
@@ -155,6 +166,7 @@ async def open_message_path(database: Path, settings: Settings | None = None) ->
                 async with trio.open_nursery() as parts:
                     await parts.start(sessions.run)
                     await parts.start(outbox.run)
+                    await parts.start(cron.run)
                     task_status.started()
 
         async with trio.open_nursery() as nursery:
@@ -167,6 +179,7 @@ async def open_message_path(database: Path, settings: Settings | None = None) ->
                 outbox=outbox,
                 sessions=sessions,
                 inbox=inbox,
+                cron=cron,
                 script=script,
                 pigeons=pigeons,
                 channels=channels,

@@ -78,6 +78,7 @@ def build_app() -> App:
     app.command("xopc.cli.message:app", name="message")
     app.command("xopc.cli.sessions:app", name="sessions")
     app.command("xopc.cli.outbox:app", name="outbox")
+    app.command("xopc.cli.cron:app", name="cron")
     app.register_install_completion_command(  # pyright: ignore[reportUnknownMemberType] - cyclopts leaves kwargs bare
         help="Let this shell complete xopc's commands."
     )

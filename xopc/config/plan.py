@@ -63,6 +63,7 @@ RULES: Mapping[str, Effect] = {
     "channels": Effect.CHANNEL,
     "session": Effect.HOT,
     "bindings": Effect.HOT,
+    "cron": Effect.HOT,
 }
 """The most specific rule counts. A key without any takes a restart, which is always right."""
 

@@ -22,6 +22,7 @@ from xopc.contracts.access_settings import (
     are_origins,
 )
 from xopc.contracts.channel_settings import ChannelsSettings, DeferMode
+from xopc.contracts.cron_settings import CronSettings
 from xopc.contracts.routing_settings import Binding, SessionSettings
 
 
@@ -247,3 +248,4 @@ class Settings:
     session: SessionSettings = field(default=SessionSettings())
     bindings: tuple[Binding, ...] = ()
     """Which messages are for which agent; all others are for the default one."""
+    cron: CronSettings = field(default=CronSettings())

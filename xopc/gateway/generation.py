@@ -3,12 +3,14 @@
 generation
 ├─ channels               the accounts, each a task that is started again alone
 ├─ sessions               a worker for each session that has something to answer
+├─ scheduler              begins the runs of jobs when they are due
 └─ outbox                 a lane for each address that has something to send
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import structlog
 import trio
@@ -34,7 +36,9 @@ from xopc.channels.startup import (
 from xopc.config.plan import Plan
 from xopc.config.resolve import Resolved
 from xopc.contracts.keys import SessionKey
-from xopc.contracts.messages import Inbound
+from xopc.contracts.messages import Inbound, PeerKind
+from xopc.core.cron.placing import place
+from xopc.core.cron.scheduler import Scheduler
 from xopc.core.hub import Hub
 from xopc.core.inbox import Inbox
 from xopc.core.outbox import Outbox
@@ -43,7 +47,9 @@ from xopc.core.runs import Runs
 from xopc.core.sessions import Sessions
 from xopc.core.tasks import Branch, Node, open_branch, utc_now
 from xopc.gateway.audit import AuditLog
-from xopc.storage.path import Cursor, PathStorage
+from xopc.server.api.targets import peer_kind
+from xopc.storage.path import Cursor
+from xopc.storage.path_cron import WholeStorage
 
 PHASE_1_SECONDS = 5
 """For a channel to connect before the gateway listens; then it goes on in the background."""
@@ -59,7 +65,7 @@ log = structlog.get_logger("xopc.gateway")
 class Life:
     """What outlives a generation, as far as its parts need it."""
 
-    storage: PathStorage
+    storage: WholeStorage
     runs: Runs
     hub: Hub
     boot_id: str
@@ -86,6 +92,7 @@ class Generation:
         self.accounts = Accounts(tuple(self.channels.values()), Context(self._accept, life.storage.cursor))
         self.sessions: Sessions
         self.inbox: Inbox
+        self.scheduler: Scheduler
         self.node = Node("generation", restarts=number - 1)
         self._life = life
         self._shifts: Shifts
@@ -131,6 +138,10 @@ class Generation:
             life.storage, self._shifts.run_turn, life.runs, life.hub, self.outbox.wake, life.boot_id
         )
         self.inbox = Inbox(life.storage, self.route, self.sessions)
+        placed = partial(place, accounts=self._accounts_of, kind=self._kind_of, route=self.route)
+        self.scheduler = Scheduler(
+            life.storage, placed, self.sessions, life.runs, self.outbox.wake, life.hub, self.resolved.settings.cron
+        )
         await self.accounts.init()
         init = clock.lap()
         enabled = [channel for channel in self.channels.values() if channel.accounts()]
@@ -145,6 +156,7 @@ class Generation:
         await self.accounts.start(self._connections, now, cap_seconds=PHASE_1_SECONDS)
         start = clock.lap()
         await self._parts.start("sessions", self._run_sessions)
+        await self._parts.start("scheduler", self.scheduler.run)
         replay = None
         if not self._plan.deferred:
             await self._parts.start("outbox", self.outbox.run)
@@ -210,6 +222,7 @@ class Generation:
         self.routing = Routing.of(resolved.settings)
         for warning in self.routing.warnings:
             log.warn(warning)
+        self.scheduler.use(resolved.settings.cron)
 
     async def change_channels(self, plan: Plan) -> None:
         """Start the channels anew whose settings the plan changes; the others go on.
@@ -235,6 +248,7 @@ class Generation:
         """Take nothing more in, and let what is under way finish: turns for `TURN_SECONDS`, then they keep their
         steps for the next generation, and sends for as long as the caller gives."""
         self._connections.cancel()
+        self.scheduler.drain()
         with trio.move_on_after(TURN_SECONDS):
             await self.sessions.drain()
         self._turns.cancel()
@@ -249,6 +263,13 @@ class Generation:
 
     async def _accept(self, inbounds: Sequence[Inbound], cursor: Cursor | None) -> None:
         await self.inbox.accept(inbounds, cursor)
+
+    def _accounts_of(self, channel: str) -> tuple[str, ...]:
+        found = self.channels.get(channel)
+        return found.accounts() if found else ()
+
+    def _kind_of(self, channel: str, chat: str) -> PeerKind:
+        return peer_kind(channel, chat, self.channels)
 
     async def _run_sessions(self, *, task_status: trio.TaskStatus[None]) -> None:
         with self._turns:

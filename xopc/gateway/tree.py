@@ -263,6 +263,7 @@ class Gateway:
             route=generation.route,
             logs=Logs(generation.resolved.paths.log_dir, self._home.log_level),
             event_streams=self._event_streams,
+            cron=generation.scheduler,
         )
 
     async def _record(self, kind: RestartKind, reason: str, number: int, duration_ms: int | None = None) -> None:

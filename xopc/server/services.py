@@ -14,6 +14,7 @@ from xopc.contracts.api_config import Reloaded
 from xopc.contracts.keys import SessionKey
 from xopc.contracts.messages import Inbound
 from xopc.contracts.settings import Settings
+from xopc.core.cron.scheduler import Scheduler
 from xopc.core.hub import Hub
 from xopc.core.inbox import Inbox
 from xopc.core.log_level import LevelSwitch
@@ -22,7 +23,7 @@ from xopc.core.runs import Runs
 from xopc.core.sessions import Sessions
 from xopc.server.door import Door
 from xopc.server.sse import Slots
-from xopc.storage.path import PathStorage
+from xopc.storage.path_cron import WholeStorage
 
 
 @frozen
@@ -50,7 +51,7 @@ class Services:
     config: Editor
     """Shows and changes the configuration file."""
     settings: Settings
-    storage: PathStorage
+    storage: WholeStorage
     inbox: Inbox
     sessions: Sessions
     runs: Runs
@@ -63,3 +64,4 @@ class Services:
     logs: Logs
     event_streams: Slots
     """Of `GET /api/events` and `GET /api/logs/stream`. A reload keeps them, so that those that are open count on."""
+    cron: Scheduler

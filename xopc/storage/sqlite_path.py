@@ -15,9 +15,10 @@ from xopc.storage.ids import TimeOrderedIds
 from xopc.storage.path import Acceptance, Accepted, Cursor, Turn, TurnEnd
 from xopc.storage.path_outbox import Attempt
 from xopc.storage.path_sessions import SessionInfo, SessionQuery
+from xopc.storage.sqlite_cron import SqliteCron
 
 
-class SqlitePath:
+class SqlitePath(SqliteCron):
     """`storage.path.PathStorage` over one engine, for as long as the database is open. What each does is said there."""
 
     def __init__(self, engine: Engine, clock: Callable[[], float] = time.time) -> None:

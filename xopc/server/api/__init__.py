@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xopc.server.api.agent import AGENT, AGENT_ABORT, AGENT_RESUME
 from xopc.server.api.config import CONFIG, CONFIG_CHANGE, CONFIG_RELOAD
+from xopc.server.api.cron import CRON_ROUTES
 from xopc.server.api.events import EVENTS
 from xopc.server.api.log_stream import LOG_STREAM
 from xopc.server.api.logs import (
@@ -58,4 +59,5 @@ ROUTES: tuple[Route, ...] = with_reference(
     CONFIG,
     CONFIG_CHANGE,
     CONFIG_RELOAD,
+    *CRON_ROUTES,
 )
