@@ -100,6 +100,13 @@ def test_a_post_may_carry_headers_of_its_own() -> None:
     assert b"\r\nIdempotency-Key: k-1\r\n" in received[0]
 
 
+def test_a_patch_sends_an_object_and_takes_one() -> None:
+    with answering(reply("200 OK", b'{"job": {}}')) as (url, received):
+        assert Client(url).patch("/x", {"name": "y"}) == {"job": {}}
+    assert received[0].startswith(b"PATCH /x HTTP/1.1")
+    assert received[0].endswith(b'{"name": "y"}')
+
+
 def test_a_delete_sends_no_body() -> None:
     with answering(reply("200 OK", b'{"deleted": true}')) as (url, received):
         assert Client(url).delete("/x/a%3Ab") == {"deleted": True}

@@ -10,6 +10,17 @@ _THERE_IS = {"agentId": "main", "accountId": "default", "model": "fake/echo", "c
 """Of the configuration that the gateway under test has."""
 _A_CHANGE = {"agents": {"defaults": {"temperature": 0.5, "imageModel": {"primary": "fake/echo"}}}}
 """Of the configuration, whose keys depend on each other and on what the file has: no schema says which go together."""
+_A_JOB = {
+    "schedule": "0 9 * * *",
+    "timezone": "Europe/Berlin",
+    "sessionTarget": "main",
+    "payload": {"kind": "systemEvent", "text": "Hello"},
+    "delivery": {"mode": "direct", "channel": "telegram", "to": "7"},
+    "model": "fake/echo",
+}
+"""Of jobs, what has to fit together, or to be known."""
+_IN_SHORT = ("message", "channel", "chat_id", "chatId")
+"""What is no part of a job that has its payload and its delivery."""
 
 
 @cast("Any", schemathesis).hook
@@ -23,6 +34,13 @@ def before_call(context: object, case: Any, kwargs: dict[str, Any]) -> None:  # 
         return
     if case.path == "/api/config":
         case.body = _A_CHANGE
+        return
+    if case.path.startswith("/api/cron"):
+        if "schedule" in body and case.method == "POST":
+            body["payload"] = _A_JOB["payload"]
+        body |= {key: value for key, value in _A_JOB.items() if body.get(key) is not None}
+        for key in _IN_SHORT:
+            body.pop(key, None)
         return
     for key, value in _THERE_IS.items():
         if isinstance(body.get(key), str) and (key != "channel" or "content" in body):

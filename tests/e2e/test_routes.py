@@ -26,6 +26,11 @@ LISTED = (
     "GET /api/events",
     "GET /api/config",
     "PATCH /api/config",
+    "GET /api/cron",
+    "POST /api/cron/trigger",
+    "POST /api/cron/create",
+    "DELETE /api/cron/{id}",
+    "POST /api/cron/{id}/toggle",
 )
 """Of the contract's table, those that there are by now."""
 MISSING = "Nothing is served at this path."

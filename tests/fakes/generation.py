@@ -96,6 +96,7 @@ class Generation:
             route=path.route,
             upkeep=path.upkeep,
             logs=self.logs,
+            cron=path.cron,
         )
 
     def editor(self) -> Editor:

@@ -17,6 +17,8 @@ from xopc.contracts.keys import SessionKey
 from xopc.contracts.messages import Address, Delivery, Failed, Inbound, Outbound, OutboxState, Sent
 from xopc.contracts.settings import Settings
 from xopc.contracts.transcript import Message, Role, RunState, Usage
+from xopc.core.cron.placing import place
+from xopc.core.cron.scheduler import Scheduler
 from xopc.core.heartbeat.heart import Body, Heartbeat
 from xopc.core.hub import Hub
 from xopc.core.inbox import Inbox
@@ -25,6 +27,7 @@ from xopc.core.router import Routing, main_session, route
 from xopc.core.runs import Runs
 from xopc.core.sessions import Sessions
 from xopc.core.upkeep import Upkeep
+from xopc.server.api.targets import peer_kind
 from xopc.storage.path import Turn, TurnEnd
 from xopc.storage.sqlite import SqliteStorage, open_storage
 
@@ -128,6 +131,7 @@ class MessagePath:
     sessions: Sessions
     heartbeat: Heartbeat
     inbox: Inbox
+    cron: Scheduler
     script: Script
     pigeons: Pigeons
     channels: Mapping[str, Channel]
@@ -179,6 +183,13 @@ async def open_message_path(database: Path, settings: Settings | None = None) ->
         )
         heartbeat = Heartbeat(storage, sessions, body)
         upkeep = Upkeep(storage, hub, lambda: settings.session.storage)
+        placed = partial(
+            place,
+            accounts=lambda channel: channels[channel].accounts() if channel in channels else (),
+            kind=lambda channel, chat: peer_kind(channel, chat, channels),
+            route=partial(route, routing=routing),
+        )
+        cron = Scheduler(storage, placed, sessions, runs, outbox.wake, hub, settings.cron)
         generation = trio.CancelScope()
 
         async def live(*, task_status: trio.TaskStatus[None]) -> None:
@@ -188,6 +199,7 @@ async def open_message_path(database: Path, settings: Settings | None = None) ->
                     await parts.start(heartbeat.run)
                     await parts.start(outbox.run)
                     await parts.start(upkeep.run)
+                    await parts.start(cron.run)
                     task_status.started()
 
         async with trio.open_nursery() as nursery:
@@ -201,6 +213,7 @@ async def open_message_path(database: Path, settings: Settings | None = None) ->
                 sessions=sessions,
                 heartbeat=heartbeat,
                 inbox=inbox,
+                cron=cron,
                 script=script,
                 pigeons=pigeons,
                 channels=channels,

@@ -13,7 +13,7 @@ import trio
 from xopc.storage.base import StorageError
 from xopc.storage.connect import connect_writer
 from xopc.storage.engine import Engine
-from xopc.storage.migrate import prepare
+from xopc.storage.migrate import MIGRATIONS, prepare, split_statements
 from xopc.storage.sqlite_path import SqlitePath
 
 EPOCH = 1_800_000_000.0
@@ -68,6 +68,9 @@ class InlineEngine(Engine):
     async def truncate_log(self) -> None:
         await trio.lowlevel.checkpoint()
 
+    def close(self) -> None:
+        self._connection.close()
+
     async def read(self, query: Callable[[sqlite3.Connection, *Args], T], *args: *Args) -> T:
         await trio.lowlevel.checkpoint()
         return query(self._connection, *args)
@@ -88,3 +91,13 @@ def open_disk(path: Path) -> Generator[InlineEngine]:
     with closing(connect_writer(path)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         yield InlineEngine(connection)
+
+
+def memory_disk() -> InlineEngine:
+    """A new database that is nowhere, for stories of which there are many; close it."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.execute("PRAGMA foreign_keys = ON")
+    for migration in MIGRATIONS:
+        for statement in split_statements(migration.sql):
+            connection.execute(statement)
+    return InlineEngine(connection)

@@ -8,6 +8,7 @@ from uuid import uuid4
 from quart_trio import QuartTrio
 
 from tests.fakes.asgi import Answer, ask
+from tests.fakes.jobs import direct
 from tests.fakes.message_path import MessagePath
 from xopc.server.routes import Route
 
@@ -41,8 +42,21 @@ async def ask_well(app: QuartTrio, path: MessagePath, route: Route, *headers: tu
         case _ if "{key}" in target:
             await path.storage.create_session(KEY, "example")
             target = target.replace("{key}", KEY)
+        case "POST /api/cron" | "POST /api/cron/create":
+            body = {"schedule": "0 9 * * *", "message": "Hello"}
+        case "POST /api/cron/trigger":
+            body = {"job_id": await _job(path)}
+        case _ if target.startswith("/api/cron/{id}"):
+            target = target.replace("{id}", await _job(path))
         case _ if "{id}" in target:
             target = target.replace("{id}", await path.dead_letter())
         case _:
             pass
     return await ask(app, route.method, target, headers, None if body is None else json.dumps(body).encode())
+
+
+async def _job(path: MessagePath) -> str:
+    """The id of a new job."""
+    job_id = uuid4().hex[:8]
+    await path.cron.add(direct(id=job_id))
+    return job_id

@@ -90,6 +90,9 @@ def serving(*answers: Json | Stream, is_gateway: bool = True) -> Generator[Scrip
         def do_POST(self) -> None:
             self._answer()
 
+        def do_PATCH(self) -> None:
+            self._answer()
+
         def do_DELETE(self) -> None:
             self._answer()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from tests.fakes.telegram_server import TOKEN, BotApi, serving
 from xopc.config.plan import make_plan
 from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.contracts.api import TreeNode
+from xopc.contracts.cron import Job, JobDelivery, Payload, PayloadKind, RunStatus, Schedule, ScheduleKind
+from xopc.contracts.cron_settings import CronSettings
 from xopc.contracts.messages import Address, Inbound, Outbound, OutboxState, PeerKind
 from xopc.contracts.outbox_settings import OutboxSettings
 from xopc.contracts.settings import AgentEntry, AgentsSettings
@@ -36,6 +39,9 @@ def inbound(text: str) -> Inbound:
     return Inbound(Address("webchat", "default", "chat"), PeerKind.DIRECT, "chat", text, f"test:{text}")
 
 
+PARTS = {"channels", "sessions", "heartbeat", "outbox", "scheduler", "upkeep"}
+
+
 def names(node: TreeNode) -> set[str]:
     return {child.name for child in node.children}
 
@@ -51,7 +57,7 @@ async def test_its_parts_are_tasks_below_it(home: Path, life: Life) -> None:
         generation = await start_generation(branch, 3, configured(home), life)
         (node,) = root.snapshot().children
         assert (node.name, node.restarts) == ("generation", 2)
-        assert names(node) == {"channels", "sessions", "heartbeat", "outbox", "upkeep"}
+        assert names(node) == PARTS
         assert names(node.children[0]) == {"webchat:default"}
         await generation.end()
     assert root.snapshot().children == ()
@@ -137,7 +143,14 @@ async def test_a_changed_channel_reads_on_and_answers_and_the_one_before_is_clos
         with trio.fail_after(10):
             await bot_api.until(lambda: len(bot_api.sent) == 2)
         assert generation.channels["telegram"] is not old
-        assert names(generation.node.snapshot()) == {"channels", "sessions", "heartbeat", "outbox", "upkeep"}
+        assert names(generation.node.snapshot()) == {
+            "channels",
+            "sessions",
+            "heartbeat",
+            "outbox",
+            "scheduler",
+            "upkeep",
+        }
         assert {"name": "telegram", "enabled": True, "connected": True} in generation.channel_status()
         assert not generation.is_degraded()
         await generation.end()
@@ -163,6 +176,42 @@ async def test_the_time_to_live_of_messages_that_wait_is_that_of_the_changed_con
                     failed |= {event.data["messageId"] for event in await events.receive()}
         assert bot_api.sent == []
         await generation.end()
+
+
+async def test_row_118_jobs_run_from_phase_1_on_with_the_settings_in_force_until_the_drain(
+    home: Path, life: Life
+) -> None:
+    async with open_branch(Node("root")) as branch:
+        before = configured(home)
+        generation = await start_generation(branch, 1, before, life)
+        off = evolve(before, settings=evolve(before.settings, cron=CronSettings(enabled=False)))
+        plan = make_plan(before, off)
+        assert plan.hot == ("cron.enabled",)
+        await generation.change(off, plan)
+        job = Job(
+            id="5f0c1a2b",
+            schedule=Schedule(ScheduleKind.AT, at=time.time() + 0.05),
+            payload=Payload(PayloadKind.SYSTEM_EVENT, "Hello"),
+            created_at=0,
+            updated_at=0,
+            delivery=JobDelivery(channel="webchat", to="chat"),
+        )
+        await generation.scheduler.add(job)
+        await trio.sleep(0.3)
+        assert await life.storage.job_runs(job.id, 10) == []
+        await generation.change(before, make_plan(off, before))
+        async with life.hub.subscribe(types=("cron.run",)) as events:
+            with trio.fail_after(5):
+                while await ways(life, job.id) != [RunStatus.SUCCESS]:
+                    await events.receive()
+        (run,) = await life.storage.job_runs(job.id, 10)
+        assert run.session_key == "main:webchat:default:direct:chat"
+        await generation.drain()
+        await generation.end()
+
+
+async def ways(life: Life, job_id: str) -> list[RunStatus]:
+    return [run.status for run in await life.storage.job_runs(job_id, 10)]
 
 
 async def test_messages_go_where_the_changed_routes_say(home: Path, life: Life) -> None:

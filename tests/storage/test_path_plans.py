@@ -10,8 +10,10 @@ import pytest
 from attrs import evolve
 
 from tests.storage.values import CHAT, KEY, acceptance, done, outbound, requested, said
+from xopc.contracts.cron import Job, JobRun, Payload, PayloadKind, RunStatus, Schedule, ScheduleKind
 from xopc.contracts.messages import InboxState, OutboxState
 from xopc.storage import (
+    cron,
     dedupe,
     heartbeat,
     inbox,
@@ -23,7 +25,9 @@ from xopc.storage import (
     sessions,
     transcripts,
 )
+from xopc.storage.columns import to_json
 from xopc.storage.path import API_KEY, Cursor
+from xopc.storage.path_cron import JobClaim, JobRunEnd
 from xopc.storage.path_outbox import Attempt, OutboxQuery, Pause, Selection, lane_of
 from xopc.storage.path_sessions import Keeping, PruneQuery, SessionChange, SessionQuery
 
@@ -97,13 +101,36 @@ def one_page(connection: sqlite3.Connection) -> None:
     sessions.delete_session(connection, KEY, 3)
 
 
+def one_run(connection: sqlite3.Connection) -> None:
+    """Everything that happens with a job that is due."""
+    job = Job("job", Schedule(ScheduleKind.AT, at=1), Payload(PayloadKind.AGENT_TURN, "Hello"), 0, 0)
+    run = JobRun("r-1", "job", RunStatus.RUNNING, 2, 1)
+    connection.execute(
+        "INSERT INTO cron_jobs (id, job, enabled, next_run_at) VALUES (?, ?, 1, 1)", ("job", to_json(job))
+    )
+    cron.select_due(connection, 2)
+    cron.select_next(connection, 2)
+    cron.claim(connection, JobClaim(run, "key", acceptance("turn"), None, 1, 1, 10), "msg_1", "now", 2)
+    cron.put_off(connection, "r-1", 3, "no")
+    cron.resume(connection, "r-1", acceptance("turn 2"), "now", 4)
+    cron.select_job(connection, "job")
+    cron.select_jobs(connection, 0, 50)
+    cron.settle(connection, JobRunEnd("r-1", RunStatus.SUCCESS, outbound=outbound("hi")), "msg_2", 5)
+    cron.select_runs(connection, "job", 10)
+    cron.plan(connection, "job", 1, 20)
+    cron.update_job(connection, job, 30, 2)
+    cron.give_up_schedule(connection, "job", 3, "no")
+    cron.prune_runs(connection, 10)
+    cron.delete_job(connection, "job")
+
+
 def plans(connection: sqlite3.Connection, statements: list[str]) -> dict[str, list[str]]:
     return {
         statement: [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")] for statement in statements
     }
 
 
-@pytest.mark.parametrize("work", [one_message, one_page, one_beat])
+@pytest.mark.parametrize("work", [one_message, one_page, one_beat, one_run])
 def test_no_statement_reads_a_whole_table_or_sorts(
     connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], None]
 ) -> None:

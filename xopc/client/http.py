@@ -74,6 +74,10 @@ class Client:
         """Send a JSON object, and return the one that is the answer."""
         return self._request("POST", path, body, headers)
 
+    def patch(self, path: str, body: Mapping[str, Any]) -> JsonObject:
+        """Change what stands at `path` by a JSON object, and return the one that is the answer."""
+        return self._request("PATCH", path, body)
+
     def delete(self, path: str) -> JsonObject:
         """Delete what stands at `path`, and return the JSON object that is the answer."""
         return self._request("DELETE", path)

@@ -65,6 +65,7 @@ RULES: Mapping[str, Effect] = {
     "session": Effect.HOT,
     "bindings": Effect.HOT,
     "outbox": Effect.HOT,
+    "cron": Effect.HOT,
 }
 """The most specific rule counts. A key without any takes a restart, which is always right."""
 

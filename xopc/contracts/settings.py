@@ -22,6 +22,7 @@ from xopc.contracts.access_settings import (
     are_origins,
 )
 from xopc.contracts.channel_settings import ChannelsSettings, DeferMode
+from xopc.contracts.cron_settings import CronSettings
 from xopc.contracts.heartbeat_settings import HeartbeatSettings
 from xopc.contracts.outbox_settings import OutboxSettings
 from xopc.contracts.routing_settings import Binding, SessionSettings
@@ -253,3 +254,4 @@ class Settings:
     bindings: tuple[Binding, ...] = ()
     """Which messages are for which agent; all others are for the default one."""
     outbox: OutboxSettings = field(default=OutboxSettings())
+    cron: CronSettings = field(default=CronSettings())

@@ -5,12 +5,14 @@ generation
 ├─ sessions               a worker for each session that has something to answer
 ├─ heartbeat              asks the agent now and then to look whether something needs attention
 ├─ upkeep                 notes when sessions were opened, and prunes them
+├─ scheduler              begins the runs of jobs when they are due
 └─ outbox                 a lane for each address that has something to send
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import structlog
 import trio
@@ -36,7 +38,9 @@ from xopc.channels.startup import (
 from xopc.config.plan import Plan
 from xopc.config.resolve import Resolved
 from xopc.contracts.keys import SessionKey
-from xopc.contracts.messages import Inbound
+from xopc.contracts.messages import Inbound, PeerKind
+from xopc.core.cron.placing import place
+from xopc.core.cron.scheduler import Scheduler
 from xopc.core.heartbeat.heart import Body, Heartbeat
 from xopc.core.heartbeat.rules import judged
 from xopc.core.hub import Hub
@@ -48,7 +52,9 @@ from xopc.core.sessions import Sessions
 from xopc.core.tasks import Branch, Node, open_branch, utc_now
 from xopc.core.upkeep import Upkeep
 from xopc.gateway.audit import AuditLog
-from xopc.storage.path import Cursor, PathStorage, Turn, TurnEnd
+from xopc.server.api.targets import peer_kind
+from xopc.storage.path import Cursor, Turn, TurnEnd
+from xopc.storage.path_cron import WholeStorage
 
 PHASE_1_SECONDS = 5
 """For a channel to connect before the gateway listens; then it goes on in the background."""
@@ -64,7 +70,7 @@ log = structlog.get_logger("xopc.gateway")
 class Life:
     """What outlives a generation, as far as its parts need it."""
 
-    storage: PathStorage
+    storage: WholeStorage
     runs: Runs
     hub: Hub
     boot_id: str
@@ -96,6 +102,7 @@ class Generation:
         self.sessions: Sessions
         self.inbox: Inbox
         self.heartbeat: Heartbeat
+        self.scheduler: Scheduler
         self.node = Node("generation", restarts=number - 1)
         self._life = life
         self._shifts: Shifts
@@ -140,6 +147,17 @@ class Generation:
         self.sessions = Sessions(life.storage, self._run_turn, life.runs, life.hub, self.outbox.wake, life.boot_id)
         self.inbox = Inbox(life.storage, self.route, self.sessions)
         self.heartbeat = Heartbeat(life.storage, self.sessions, self._body())
+        placed = partial(place, accounts=self._accounts_of, kind=self._kind_of, route=self.route)
+        self.scheduler = Scheduler(
+            life.storage,
+            placed,
+            self.sessions,
+            life.runs,
+            self.outbox.wake,
+            life.hub,
+            self.resolved.settings.cron,
+            wake=self.heartbeat.wake,
+        )
         await self.accounts.init()
         init = clock.lap()
         enabled = [channel for channel in self.channels.values() if channel.accounts()]
@@ -156,6 +174,7 @@ class Generation:
         await self._parts.start("sessions", self._run_sessions)
         await self._parts.start("heartbeat", self.heartbeat.run)
         await self._parts.start("upkeep", self.upkeep.run)
+        await self._parts.start("scheduler", self.scheduler.run)
         replay = None
         if not self._plan.deferred:
             await self._parts.start("outbox", self.outbox.run)
@@ -224,6 +243,7 @@ class Generation:
         for warning in self.routing.warnings:
             log.warn(warning)
         self.heartbeat.replan()
+        self.scheduler.use(resolved.settings.cron)
 
     def _tell_models(self) -> None:
         models = self._shifts.agents[-1].models
@@ -257,6 +277,7 @@ class Generation:
         """Take nothing more in, and let what is under way finish: turns for `TURN_SECONDS`, then they keep their
         steps for the next generation, and sends for as long as the caller gives."""
         self._connections.cancel()
+        self.scheduler.drain()
         with trio.move_on_after(TURN_SECONDS):
             await self.sessions.drain()
         self._turns.cancel()
@@ -289,6 +310,13 @@ class Generation:
             route=self.route,
             account=lambda channel: default_account(self.channels.get(channel)),
         )
+
+    def _accounts_of(self, channel: str) -> tuple[str, ...]:
+        found = self.channels.get(channel)
+        return found.accounts() if found else ()
+
+    def _kind_of(self, channel: str, chat: str) -> PeerKind:
+        return peer_kind(channel, chat, self.channels)
 
     async def _run_sessions(self, *, task_status: trio.TaskStatus[None]) -> None:
         with self._turns:

@@ -271,6 +271,7 @@ class Gateway:
             upkeep=generation.upkeep,
             logs=Logs(generation.resolved.paths.log_dir, self._home.log_level),
             event_streams=self._event_streams,
+            cron=generation.scheduler,
         )
 
     async def _record(self, kind: RestartKind, reason: str, number: int, duration_ms: int | None = None) -> None:

@@ -36,6 +36,7 @@ from xopc.server.gate import Gate
 from xopc.server.headers import SECURITY_HEADERS
 from xopc.server.query import check_once, check_path
 from xopc.server.routes import Answer, Call, Route, check, strays
+from xopc.server.rules import OTHER, Other, rule_of
 from xopc.server.sse import EventStream, streamed
 
 _QUART_CONFIG: Mapping[str, object] = {
@@ -55,8 +56,10 @@ def build_app(gate: Gate, door: Door, routes: Sequence[Route] = ROUTES) -> Quart
     """
     check(routes)
     app = _App(gate, door)
+    app.url_map.converters[OTHER] = Other
+    paths = [route.path for route in routes]
     for route in routes:
-        rule = route.path.replace("{", "<").replace("}", ">")
+        rule = rule_of(route.path, paths)
         app.add_url_rule(rule, str(route), _view(gate, door, route), methods=[route.method])
     for path, (refused, allowed) in strays(routes).items():
         app.add_url_rule(path, f"others at {path}", _refusal(allowed), methods=list(refused))

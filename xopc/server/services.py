@@ -14,6 +14,7 @@ from xopc.contracts.api_config import Reloaded
 from xopc.contracts.keys import SessionKey
 from xopc.contracts.messages import Inbound
 from xopc.contracts.settings import Settings
+from xopc.core.cron.scheduler import Scheduler
 from xopc.core.heartbeat.heart import Heartbeat
 from xopc.core.hub import Hub
 from xopc.core.inbox import Inbox
@@ -24,7 +25,7 @@ from xopc.core.sessions import Sessions
 from xopc.core.upkeep import Upkeep
 from xopc.server.door import Door
 from xopc.server.slots import Slots
-from xopc.storage.path import PathStorage
+from xopc.storage.path_cron import WholeStorage
 
 
 @frozen
@@ -52,7 +53,7 @@ class Services:
     config: Editor
     """Shows and changes the configuration file."""
     settings: Settings
-    storage: PathStorage
+    storage: WholeStorage
     inbox: Inbox
     sessions: Sessions
     heartbeat: Heartbeat
@@ -67,3 +68,4 @@ class Services:
     upkeep: Upkeep
     event_streams: Slots
     """Of `GET /api/events` and `GET /api/logs/stream`. A reload keeps them, so that those that are open count on."""
+    cron: Scheduler

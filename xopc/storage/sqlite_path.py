@@ -30,9 +30,10 @@ from xopc.storage.path_forget import Person, Traces
 from xopc.storage.path_heartbeat import Beat
 from xopc.storage.path_outbox import Attempt, LaneHead, OutboxPage, OutboxQuery, Pause, Removal, Selection
 from xopc.storage.path_sessions import Chat, PruneQuery, SessionChange, SessionInfo, SessionQuery, SessionSum
+from xopc.storage.sqlite_cron import SqliteCron
 
 
-class SqlitePath:
+class SqlitePath(SqliteCron):
     """`storage.path.PathStorage` over one engine, for as long as the database is open. What each does is said there."""
 
     def __init__(self, engine: Engine, clock: Callable[[], float] = time.time) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xopc.server.api.agent import AGENT, AGENT_ABORT, AGENT_RESUME
 from xopc.server.api.config import CONFIG, CONFIG_CHANGE, CONFIG_RELOAD
+from xopc.server.api.cron import CRON_ROUTES
 from xopc.server.api.events import EVENTS
 from xopc.server.api.heartbeat import HEARTBEAT, HEARTBEAT_TRIGGER, TASKS, TASKS_CHANGE
 from xopc.server.api.inbox import INBOX, INBOX_DELETE, INBOX_RETRY
@@ -104,4 +105,5 @@ ROUTES: tuple[Route, ...] = with_reference(
     CONFIG,
     CONFIG_CHANGE,
     CONFIG_RELOAD,
+    *CRON_ROUTES,
 )

@@ -1,0 +1,188 @@
+"""`xopc cron`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.scripted_api import Json, serving
+from xopc.cli.cron import add, disable, edit, enable, history, list_jobs, remove, run, show
+from xopc.cli.options import Duration
+from xopc.client.http import RefusedError
+from xopc.contracts.convert import unstructure
+from xopc.contracts.errors import XopcError
+from xopc.server.api import cron_examples
+
+JOB: dict[str, Any] = unstructure(cron_examples.JOB)
+RUN: dict[str, Any] = unstructure(cron_examples.HISTORY)["history"][0]
+SOON = (datetime.now(UTC) + timedelta(hours=3, minutes=1)).isoformat()
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return capsys.readouterr().out.splitlines()
+
+
+def test_jobs_are_listed_with_when_they_run_next(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    off = {**JOB, "id": "0ff", "name": None, "enabled": False, "state": {**JOB["state"], "lastRunAtMs": None}}
+    with serving(Json({"jobs": [{**JOB, "next_run": SOON}, off]})) as api:
+        assert list_jobs() == 0
+    head, first, second = lines(capsys)
+    assert head.split() == ["ID", "NAME", "SCHEDULE", "NEXT", "RUN", "LAST", "RUN"]
+    assert "5f0c1a2b  Morning news  0 9 * * 1-5 (Europe/Berlin)  in 3 h, 20" in first
+    assert "success, " in first
+    assert second.split()[-2:] == ["off", "-"]
+    assert api.asked[0].path == "/api/cron"
+
+
+def test_no_jobs_are_told_and_how_to_make_one(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(Json({"jobs": []})):
+        assert list_jobs() == 0
+    assert lines(capsys) == ["No jobs", '💡 Make one: xopc cron add "0 9 * * *" "Good morning"']
+
+
+def test_one_job_is_shown_with_its_last_error(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state = {**JOB["state"], "lastStatus": "failed", "lastError": "The model is gone."}
+    with serving(Json({"job": {**JOB, "state": state, "scheduleError": "no such zone"}})) as api:
+        assert show("5f0c1a2b") == 0
+    told = lines(capsys)
+    assert told[0] == "5f0c1a2b  Morning news"
+    assert "   Text: What is new today?" in told
+    assert "   To: telegram, chat 123456, announce" in told
+    assert told[-2:] == ["   Error: The model is gone.", "   Schedule error: no such zone"]
+    assert api.asked[0].path == "/api/cron/5f0c1a2b"
+
+
+def test_a_job_is_made_of_a_schedule_and_a_text(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = Json({"id": JOB["id"], "schedule": JOB["schedule"], "status": "ok", "job": {**JOB, "next_run": SOON}}, 201)
+    with serving(answer) as api:
+        assert add("every 10m", "Look at the mail") == 0
+    told = lines(capsys)
+    assert told[0] == "✅ Job made: 5f0c1a2b"
+    assert told[1].startswith("   Next run: in 3 h, ")
+    assert api.asked[0].body == {
+        "schedule": {"kind": "every", "everyMs": 600_000},
+        "payload": {"kind": "systemEvent", "text": "Look at the mail"},
+        "enabled": True,
+        "sessionTarget": "main",
+    }
+
+
+def test_all_that_a_job_may_have_can_be_said(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(Json({"id": "1", "schedule": "x", "status": "ok", "job": JOB}, 201)) as api:
+        code = add(
+            "0 9 * * *",
+            "News?",
+            name="News",
+            timezone="Europe/Berlin",
+            channel="telegram",
+            chat="7",
+            isolated=True,
+            model="a/b",
+            retries=0,
+            timeout=Duration(90),
+            disabled=True,
+            as_json=True,
+        )
+    assert code == 0
+    assert json.loads(capsys.readouterr().out)["ok"]
+    assert api.asked[0].body == {
+        "schedule": "0 9 * * *",
+        "payload": {"kind": "agentTurn", "message": "News?"},
+        "enabled": False,
+        "sessionTarget": "isolated",
+        "name": "News",
+        "timezone": "Europe/Berlin",
+        "model": "a/b",
+        "maxRetries": 0,
+        "timeout": 90_000,
+        "delivery": {"mode": "announce", "channel": "telegram", "to": "7"},
+    }
+
+
+def test_a_direct_job_needs_its_chat_and_the_gateway_says_so(home: Path) -> None:
+    refused = Json({"error": {"code": "INVALID_REQUEST", "message": "$.delivery.channel: is missing"}}, 400)
+    with serving(refused) as api, pytest.raises(RefusedError, match="is missing"):
+        add("0 9 * * *", "Hello", direct=True)
+    assert api.asked[0].body["delivery"] == {"mode": "direct", "channel": None, "to": None}
+
+
+def test_a_schedule_that_is_no_span_of_time_is_a_usage_error(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert add("every day", "Hello") == 2
+    assert "'day' is no span of time" in capsys.readouterr().err
+    with serving():
+        assert edit("5f0c1a2b", schedule="in a while") == 2
+
+
+def test_a_job_is_changed_in_what_is_given(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    changed = Json({"job": JOB, "status": "ok"})
+    with serving(changed) as api:
+        assert edit("5f0c1a2b", schedule="0 10 * * *", name="") == 0
+    assert lines(capsys)[0] == "✅ Job changed: 5f0c1a2b"
+    assert (api.asked[0].method, api.asked[0].path) == ("PATCH", "/api/cron/5f0c1a2b")
+    assert api.asked[0].body == {"schedule": "0 10 * * *", "name": ""}
+
+
+def test_another_text_or_chat_goes_with_what_the_job_has(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    direct = {**JOB["delivery"], "mode": "direct"}
+    with serving(Json({"job": {**JOB, "delivery": direct}}), Json({"job": JOB, "status": "ok"})) as api:
+        assert edit("5f0c1a2b", text="And now?", chat="8", as_json=True) == 0
+    assert api.asked[1].body == {
+        "payload": {"kind": "agentTurn", "message": "And now?"},
+        "delivery": {"mode": "direct", "channel": "telegram", "to": "8"},
+    }
+
+
+def test_jobs_are_enabled_disabled_run_and_removed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    toggled = Json({"toggled": True, "enabled": True})
+    with serving(toggled, toggled, Json({"status": "ok", "runId": "1"}), Json({"removed": True})) as api:
+        assert enable("5f") == disable("5f") == run("5f") == remove("5f", as_json=True) == 0
+    assert [(asked.method, asked.path) for asked in api.asked] == [
+        ("POST", "/api/cron/5f/toggle"),
+        ("POST", "/api/cron/5f/toggle"),
+        ("POST", "/api/cron/5f/run"),
+        ("DELETE", "/api/cron/5f"),
+    ]
+    assert [asked.body for asked in api.asked[:2]] == [{"enabled": True}, {"enabled": False}]
+    told = capsys.readouterr().out
+    assert told.startswith(
+        "✅ Job enabled: 5f\n✅ Job disabled: 5f\n✅ Job runs: 5f. See how it went: xopc cron history"
+    )
+    assert '"removed": true' in told
+
+
+def test_the_history_tells_how_runs_went(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    failed = {**RUN, "status": "failed", "error": "The model\nis gone.", "retryCount": 3, "duration": None}
+    with serving(Json({"history": [failed, RUN]}), Json({"history": []})) as api:
+        assert history() == 0
+        assert history("5f0c1a2b", limit=5) == 0
+    head, first, second, none = lines(capsys)
+    assert head.split() == ["JOB", "STARTED", "STATUS", "TOOK", "RESULT"]
+    assert "failed (try 4)" in first
+    assert first.endswith("The model is gone.")
+    assert "success" in second
+    assert "Nothing much: it rains." in second
+    assert none == "No runs yet"
+    assert [asked.path for asked in api.asked] == [
+        "/api/cron/runs/history?limit=50",
+        "/api/cron/5f0c1a2b/history?limit=5",
+    ]
+
+
+@pytest.mark.parametrize("command", [list_jobs, partial(show, "5f"), history], ids=["list", "show", "history"])
+def test_as_json_it_is_what_the_gateway_said(
+    home: Path, capsys: pytest.CaptureFixture[str], command: Callable[..., int]
+) -> None:
+    with serving(Json({"jobs": [], "of": "a later version"})):
+        assert command(as_json=True) == 0
+    assert json.loads(capsys.readouterr().out) == {"jobs": [], "of": "a later version"}
+
+
+def test_without_a_gateway_that_is_said(home: Path) -> None:
+    with pytest.raises(XopcError, match="Gateway is not running"):
+        list_jobs()
