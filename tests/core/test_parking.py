@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 
 from xopc.contracts.messages import Address, Inbound, Outbound, PeerKind
 from xopc.contracts.transcript import RunState
@@ -36,6 +37,12 @@ def test_in_a_group_the_apology_answers_the_message() -> None:
 
 def test_nothing_is_sent_where_no_answer_would_be() -> None:
     assert parked(turn(deliver=False)).outbox == ()
+
+
+def test_a_beat_that_is_given_up_bothers_nobody() -> None:
+    beat = evolve(turn(), inbound=evolve(turn().inbound, dedupe_key="heartbeat:r1"))
+    end = parked(beat)
+    assert (end.outbox, end.parked) == ((), True)
 
 
 def test_of_what_cannot_be_read_nobody_is_told() -> None:

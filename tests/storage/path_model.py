@@ -26,6 +26,8 @@ class Run:
     """How many messages its session had when it began."""
     attempts: int = 0
     parked: bool = False
+    is_beat: bool = False
+    """Then it has no place in the order of the chat."""
     state: RunState = RunState.RUNNING
 
     @property
@@ -110,7 +112,10 @@ class Path:
     def head(self, session_key: str) -> tuple[int, bool] | None:
         """The attempts at the oldest message, and whether an older one (all are of one chat) is elsewhere."""
         run = self._head(session_key)
-        return run and (run.attempts, any(other.is_open and other.order < run.order for other in self._all()))
+        if run is None:
+            return None
+        older = [other for other in self._all() if other.is_open and not other.is_beat and other.order < run.order]
+        return run.attempts, bool(older) and not run.is_beat
 
     def fail(self, session_key: str, run_id: str | None) -> tuple[str, int] | None:
         run = self._head(session_key)
@@ -171,6 +176,8 @@ class Path:
         if self.last_beat is not None and self.result(self.last_beat) is RunState.RUNNING:
             return False
         self.accept(session_key, run_id, f"heartbeat:{run_id}", bound=False)
+        for _, run in self._runs(run_id):
+            run.is_beat = True
         self.last_beat = run_id
         return True
 

@@ -45,6 +45,15 @@ def test_the_next_one_begins_when_the_last_has_its_end_and_no_sooner(connection:
     assert (last.run_id, last.begun_at) == ("run-2", 4)
 
 
+def test_a_message_to_the_chat_that_hears_of_a_beat_does_not_wait_for_it(connection: sqlite3.Connection) -> None:
+    begin(connection, "run-1")
+    runs.claim(connection, "heartbeat:main", "boot", 2)
+    inbox.accept(connection, [acceptance("run-2")], None, "opening", 3)
+    head = runs.select_head(connection, KEY)
+    assert head is not None
+    assert not head.is_held
+
+
 def test_a_beat_of_another_process_still_runs_after_a_start(connection: sqlite3.Connection) -> None:
     begin(connection, "run-1")
     runs.claim(connection, "heartbeat:main", "boot-1", 2)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from xopc.contracts.messages import Outbound, PeerKind
 from xopc.contracts.transcript import RunState
+from xopc.core.heartbeat.rules import is_beat
 from xopc.storage.path import Head, Turn, TurnEnd
 
 MAX_ATTEMPTS = 3
@@ -31,11 +32,11 @@ def is_given_up(turn: Turn) -> bool:
 
 
 def parked(turn: Turn) -> TurnEnd:
-    """The end of a turn that is given up, with a word to the chat that waits for its answer."""
+    """The end of a turn that is given up, and a word to the chat that waits for its answer. For a beat's none does."""
     inbound = turn.inbound
     is_shared = inbound.peer_kind in (PeerKind.GROUP, PeerKind.CHANNEL)
     told = Outbound(inbound.address, APOLOGY, reply_to=inbound.message_id if is_shared else None)
-    return parked_untold(turn.run_id, turn.last_error, (told,) if turn.deliver else ())
+    return parked_untold(turn.run_id, turn.last_error, (told,) if turn.deliver and not is_beat(turn) else ())
 
 
 def parked_untold(run_id: str, error: str | None, outbox: tuple[Outbound, ...] = ()) -> TurnEnd:

@@ -26,11 +26,13 @@ _LAST = (
 
 
 def begin_beat(connection: sqlite3.Connection, acceptance: Acceptance, reason: str, opening: str, now: float) -> bool:
-    """Accept the message of a beat, unless the last one has no end."""
+    """Accept the message of a beat, unless the last one has no end. It has no place in the order of the chat that hears
+    of it: whoever writes there is answered meanwhile."""
     last = select_last_beat(connection)
     if last is not None and last.state is RunState.RUNNING:
         return False
     accept(connection, [acceptance], None, opening, now)
+    connection.execute("UPDATE inbox SET place = NULL WHERE run_id = ?", (acceptance.run_id,))
     connection.execute(
         "INSERT OR REPLACE INTO heartbeat (id, run_id, session_key, reason, begun_at) VALUES (1, ?, ?, ?, ?)",
         (acceptance.run_id, acceptance.session_key, reason, now),
