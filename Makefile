@@ -57,7 +57,7 @@ check: $(VENV)/.installed-dev ## lint, format, types, import rule, and the check
 	$(BIN)/lint-imports
 	$(BIN)/pytest tests/checks -q
 
-bench: $(VENV)/.installed-dev ## measure, and print JSON; the short way as ARGS=--quick
+bench: $(VENV)/.installed-dev ## measure, and print JSON; the short way as ARGS=--quick, one figure as ARGS="--quick scale"
 	$(BIN)/python -m tests.benchmarks.run $(ARGS)
 
 fuzz: $(VENV)/.installed-dev ## ask every operation of the API for long, at random; ARGS="2000" for 2000 times each

@@ -22,6 +22,7 @@ from xopc.contracts.settings import Settings
 from xopc.contracts.transcript import Message, Role, RunState, ToolCall
 from xopc.storage.base import StorageError
 from xopc.storage.path import PathStorage
+from xopc.storage.path_sessions import SessionChange
 
 
 @pytest.fixture
@@ -126,6 +127,18 @@ async def test_settings_of_the_request_are_those_of_the_configuration(start_talk
     await start_talk(settings=settings, models={"fake": provider(server)}).say("hello")
     assert server.requests[0].body["max_tokens"] == 100
     assert server.requests[0].body["temperature"] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("level", "effort"), [("high", "high"), ("minimal", "minimal"), ("off", "none"), ("adaptive", None), ("", None)]
+)
+async def test_a_model_thinks_as_long_as_the_session_says(
+    talk: Talk, server: OpenAIServer, level: str, effort: str | None
+) -> None:
+    await talk.say("hello")
+    await talk.storage.change_session(SESSION, SessionChange(thinking_level=level))
+    await talk.say("think")
+    assert [request.body.get("reasoning_effort") for request in server.requests] == [None, effort]
 
 
 async def test_a_model_that_is_not_there_fails_the_turn_and_says_which_there_are(talk: Talk) -> None:
@@ -292,3 +305,12 @@ async def test_the_connections_to_providers_end_with_the_agent(
         assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
     with pytest.raises(RuntimeError):
         await agent._pool._client.post(server.base_url)  # type: ignore[union-attr]  it is made by now
+
+
+async def test_the_built_in_model_is_none_that_could_look_by_itself(
+    start_talk: Talks, server: OpenAIServer, storage: PathStorage, tmp_path: Path
+) -> None:
+    assert start_talk(models={"fake": provider(server, "small")}).agent.has_model
+    paths = resolve_paths({"HOME": str(tmp_path / "empty")})
+    async with open_agent(Settings(), paths, {}, storage) as agent:
+        assert not agent.has_model

@@ -5,6 +5,7 @@ from __future__ import annotations
 import selectors
 import socket
 import time
+from collections.abc import Sequence
 
 from attrs import frozen
 
@@ -24,11 +25,16 @@ class Throughput:
 
 
 class _Connection:
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, request: bytes) -> None:
+        self.request = request
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sent_at = 0.0
         self.received = b""
+
+    def send(self) -> None:
+        self.sent_at = time.perf_counter()
+        self.socket.sendall(self.request)
 
     def is_answered(self) -> bool:
         """Read once; whether a whole response with status 200 is there."""
@@ -49,29 +55,37 @@ class _Connection:
         return True
 
 
-def measure(port: int, path: str, headers: dict[str, str], *, connections: int, seconds: float) -> Throughput:
-    """Ask for `path` as fast as the answers come, for a while."""
-    lines = [f"GET {path} HTTP/1.1", "Host: 127.0.0.1", *(f"{name}: {value}" for name, value in headers.items())]
-    request = ("\r\n".join(lines) + "\r\n\r\n").encode()
+def measure(
+    port: int, path: str, headers: dict[str, str], *, connections: int, seconds: float, bodies: Sequence[str] = ()
+) -> Throughput:
+    """Ask for `path` as fast as the answers come, for a while; with `bodies`, post one of them on each connection."""
     waits: list[float] = []
     selector = selectors.DefaultSelector()
-    opened = [_Connection(port) for _ in range(connections)]
+    opened = [
+        _Connection(port, _request(path, headers, bodies[number] if bodies else None)) for number in range(connections)
+    ]
     began = time.perf_counter()
     for connection in opened:
         selector.register(connection.socket, selectors.EVENT_READ, connection)
-        connection.sent_at = time.perf_counter()
-        connection.socket.sendall(request)
-    while (now := time.perf_counter()) - began < seconds:
+        connection.send()
+    while time.perf_counter() - began < seconds:
         for key, _ in selector.select(1):
             connection: _Connection = key.data
             if connection.is_answered():
-                now = time.perf_counter()
-                waits.append(now - connection.sent_at)
-                connection.sent_at = now
-                connection.socket.sendall(request)
+                waits.append(time.perf_counter() - connection.sent_at)
+                connection.send()
     elapsed = time.perf_counter() - began
     selector.close()
     for connection in opened:
         connection.socket.close()
     waits.sort()
     return Throughput(len(waits), elapsed, waits[len(waits) // 2] * 1000, waits[int(len(waits) * 0.99)] * 1000)
+
+
+def _request(path: str, headers: dict[str, str], body: str | None) -> bytes:
+    lines = [f"{'GET' if body is None else 'POST'} {path} HTTP/1.1", "Host: 127.0.0.1"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    content = (body or "").encode()
+    if body is not None:
+        lines += ["Content-Type: application/json", f"Content-Length: {len(content)}"]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + content

@@ -15,7 +15,7 @@ import time
 
 from attrs import define, field
 
-SILENCE_SECONDS = 3.0
+SILENCE_SECONDS = 10.0
 _STAMP = re.compile(rb'"number":([0-9]+),"at":([0-9]+)\}')
 
 

@@ -121,6 +121,25 @@ async def test_a_slow_account_goes_on_in_the_background(autojump_clock: trio.abc
         assert branch.node.children[0].state is TaskState.RUNNING
 
 
+async def test_whenever_an_account_has_connected_that_is_told(autojump_clock: trio.abc.Clock) -> None:
+    told: list[tuple[str, str, float]] = []
+
+    def tell(channel: str, account: str) -> None:
+        told.append((channel, account, round(trio.current_time())))
+
+    failing = FakeChannel(
+        before=lambda number: OSError("no network") if number == 1 else None,
+        lasts=lambda number: 100 if number == 2 else float("inf"),
+    )
+    accounts = Accounts([failing], Context(accept, read_cursor, tell))
+    async with open_branch(Node("channels")) as branch:
+        await accounts.start(branch, ["fake"], cap_seconds=5)
+        assert told == []
+        await trio.sleep(200)
+        branch.cancel()
+    assert told == [("fake", "default", 1), ("fake", "default", 102)]
+
+
 async def test_start_does_not_wait_for_an_account_that_failed(autojump_clock: trio.abc.Clock) -> None:
     began = trio.current_time()
     async with started(FakeChannel(before=lambda _: OSError("no network"))) as (accounts, branch):

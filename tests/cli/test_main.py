@@ -73,7 +73,8 @@ def test_each_command_has_its_help(command: str) -> None:
     [
         (
             ["bogus"],
-            'xopc: Unknown command "bogus".\nCommands: agent, doctor, gateway, inbox, message, outbox, sessions.\n'
+            'xopc: Unknown command "bogus".\n'
+            "Commands: agent, doctor, gateway, heartbeat, inbox, message, outbox, sessions.\n"
             "See: xopc --help\n",
         ),
         (

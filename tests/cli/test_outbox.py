@@ -206,9 +206,9 @@ def test_all_dead_letters_or_a_selection_are_decided_about(home: Path, capsys: p
         assert delete(every=True, as_json=True) == 0
     assert json.loads(capsys.readouterr().out) == {"ok": True, "deleted": 3}
     assert [(asked.path, asked.body) for asked in api.asked] == [
-        ("/api/outbound/retry", {"channel": "telegram"}),
-        ("/api/outbound/delete", {"errorClass": "permanent"}),
-        ("/api/outbound/delete", {}),
+        ("/api/dead-letters/retry", {"channel": "telegram"}),
+        ("/api/dead-letters/delete", {"errorClass": "permanent"}),
+        ("/api/dead-letters/delete", {}),
     ]
 
 

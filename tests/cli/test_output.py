@@ -19,6 +19,7 @@ from xopc.cli.output import (
     print_table,
     seconds_since,
     sentence,
+    size,
     tell_not_running,
     without_controls,
 )
@@ -52,6 +53,23 @@ def test_never_more_than_half_of_a_short_secret_is_shown(length: int) -> None:
 )
 def test_a_span_is_told_in_its_largest_unit(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1500, "1.5 kB"),
+        (12_582_912, "12 MB"),
+        (41_943_040_000, "41 GB"),
+        (2 * 10**12, "2.0 TB"),
+        (None, "-"),
+        ("x", "-"),
+    ],
+)
+def test_a_size_is_told_in_its_largest_unit(amount: object, text: str) -> None:
+    assert size(amount) == text
 
 
 def test_a_time_is_told_by_how_long_it_is_ago() -> None:

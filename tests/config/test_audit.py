@@ -29,6 +29,7 @@ class Facts:
     rate_limit: RateLimit = LIMITED
     strict: bool = False
     has_tls: bool = False
+    shares_history: bool = False
 
     @property
     def network(self) -> bool:
@@ -40,7 +41,15 @@ class Facts:
         return (self.auth.secret or "") if self.auth.mode is AuthMode.TOKEN else ""
 
     def found(self) -> tuple[AuditFinding, ...]:
-        return audit(self.auth, self.binding, self.origins, self.rate_limit, strict=self.strict, has_tls=self.has_tls)
+        return audit(
+            self.auth,
+            self.binding,
+            self.origins,
+            self.rate_limit,
+            strict=self.strict,
+            has_tls=self.has_tls,
+            shares_history=self.shares_history,
+        )
 
     def ids(self) -> dict[str, str]:
         return {finding.check_id.value: finding.severity.value for finding in self.found()}
@@ -83,6 +92,7 @@ TABLE: dict[str, tuple[Callable[[Facts], str], Callable[[Facts], bool]]] = {
         lambda _: "warn",
         lambda f: f.binding.mode is BindMode.TAILNET and not f.network,
     ),
+    "session.shared_history": (lambda _: "warn", lambda f: f.shares_history),
 }
 """Each check: how bad, and when."""
 
@@ -105,12 +115,12 @@ LIMITS = st.builds(RateLimit, enabled=st.booleans(), is_configured=st.booleans()
 ORIGIN_LISTS = st.lists(st.sampled_from(["*", "https://a.example.com"]), max_size=25).map(tuple)
 
 
-@given(st.builds(Facts, AUTHS, BINDINGS, ORIGIN_LISTS, LIMITS, st.booleans(), st.booleans()))
+@given(st.builds(Facts, AUTHS, BINDINGS, ORIGIN_LISTS, LIMITS, st.booleans(), st.booleans(), st.booleans()))
 def test_the_findings_are_those_of_the_table(facts: Facts) -> None:
     assert facts.ids() == {check: severity(facts) for check, (severity, holds) in TABLE.items() if holds(facts)}
 
 
-@given(st.builds(Facts, AUTHS, BINDINGS, ORIGIN_LISTS, LIMITS, st.booleans(), st.booleans()))
+@given(st.builds(Facts, AUTHS, BINDINGS, ORIGIN_LISTS, LIMITS, st.booleans(), st.booleans(), st.booleans()))
 def test_the_worst_comes_first_and_no_text_holds_the_secret(facts: Facts) -> None:
     found = facts.found()
     order = ["critical", "warn", "info"]
@@ -123,7 +133,7 @@ def test_the_worst_comes_first_and_no_text_holds_the_secret(facts: Facts) -> Non
 
 def test_the_table_knows_every_check() -> None:
     assert set(TABLE) == {check.value for check in CheckId}
-    assert all(check.place.startswith("$.gateway.") for check in CheckId)
+    assert all(check.place.startswith(("$.gateway.", "$.session.")) for check in CheckId)
 
 
 def test_a_good_token_at_loopback_is_not_worth_a_word() -> None:

@@ -229,6 +229,14 @@ def test_a_directory_that_cannot_be_made_is_refused_with_its_variable(
         prepare({**environ, "XOPC_CONFIG_PATH": str(tmp_path / "xopc.json"), variable: str(tmp_path / place)}, Flags())
 
 
+def test_a_workspace_that_cannot_be_made_is_refused_with_its_key(tmp_path: Path, environ: dict[str, str]) -> None:
+    (tmp_path / "file").touch()
+    config = tmp_path / "xopc.json"
+    config.write_text('{"agents": {"defaults": {"workspace": "file/desk"}}}')
+    with pytest.raises(ConfigError, match=r"\$\.agents\.defaults\.workspace: cannot make the directory"):
+        prepare({**environ, "XOPC_CONFIG_PATH": str(config)}, Flags())
+
+
 def test_a_disk_without_room_for_a_directory_is_no_mistake_in_the_configuration(
     environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

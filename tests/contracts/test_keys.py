@@ -5,11 +5,31 @@ import re
 import pytest
 from hypothesis import given, strategies as st
 
-from xopc.contracts.keys import MAX_SEGMENT_CHARS, SessionKey, segment
+from xopc.contracts.keys import (
+    MAX_KEY_CHARS,
+    MAX_SEGMENT_CHARS,
+    AnyKey,
+    SessionKey,
+    SessionType,
+    acp_key,
+    cron_key,
+    heartbeat_key,
+    parse_key,
+    segment,
+    subagent_key,
+)
 
 SEGMENT = st.text().map(lambda raw: segment(raw, "unknown"))
 KEY = st.builds(
     SessionKey, SEGMENT, SEGMENT, SEGMENT, SEGMENT, SEGMENT, thread=st.none() | SEGMENT, scope=st.none() | SEGMENT
+)
+
+SPECIAL = (
+    SEGMENT.map(cron_key)
+    | st.none().map(heartbeat_key)
+    | st.integers(0, 2**60).map(heartbeat_key)
+    | st.builds(acp_key, SEGMENT, SEGMENT)
+    | st.builds(subagent_key, KEY, SEGMENT)
 )
 
 
@@ -61,10 +81,10 @@ def test_a_segment_is_clean_short_and_stays_as_it_is(raw: str) -> None:
     assert segment(made, "unknown") == made
 
 
-@given(KEY)
-def test_a_key_is_read_back_from_its_text(key: SessionKey) -> None:
-    assert SessionKey.parse(str(key)) == key
-    assert SessionKey.parse(f"agent:{key}") == key
+@given(SPECIAL | KEY)
+def test_a_key_is_read_back_from_its_text(key: AnyKey) -> None:
+    assert parse_key(str(key)) == key
+    assert parse_key(f"agent:{key}") == key
 
 
 @pytest.mark.parametrize(
@@ -81,7 +101,7 @@ def test_a_key_is_read_back_from_its_text(key: SessionKey) -> None:
     ],
 )
 def test_a_key_is_parsed_whatever_its_case(text: str, key: SessionKey) -> None:
-    assert SessionKey.parse(text) == key
+    assert parse_key(text) == SessionKey.parse(text) == key
 
 
 @pytest.mark.parametrize(
@@ -102,4 +122,69 @@ def test_a_key_is_parsed_whatever_its_case(text: str, key: SessionKey) -> None:
     ],
 )
 def test_what_is_no_key_is_none(text: str) -> None:
-    assert SessionKey.parse(text) is None
+    assert parse_key(text) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "kind", "agent", "peer"),
+    [
+        (cron_key("1a2b3c4d"), "cron:1a2b3c4d", SessionType.CRON, None, "1a2b3c4d"),
+        (heartbeat_key(), "heartbeat:main", SessionType.HEARTBEAT, None, "main"),
+        (heartbeat_key(1718), "heartbeat:isolated:1718", SessionType.HEARTBEAT, None, "isolated:1718"),
+        (acp_key("Coder", "0c1d"), "coder:acp:0c1d", SessionType.ACP, "coder", "0c1d"),
+        (
+            subagent_key(SessionKey("coder", "webchat", "default", "direct", "x"), "Task 1"),
+            f"subagent:coder:webchat:default:direct:x:{segment('Task 1', '')}",
+            SessionType.SUBAGENT,
+            "coder",
+            f"coder:webchat:default:direct:x:{segment('Task 1', '')}",
+        ),
+        (
+            subagent_key(subagent_key(cron_key("j"), "a"), "b"),
+            "subagent:subagent:cron:j:a:b",
+            SessionType.SUBAGENT,
+            None,
+            "subagent:cron:j:a:b",
+        ),
+    ],
+)
+def test_what_is_no_chat_has_a_key_of_its_own_form(
+    key: AnyKey, text: str, kind: SessionType, agent: str | None, peer: str
+) -> None:
+    assert str(key) == text
+    assert parse_key(text.upper()) == key
+    assert (key.type, key.source, key.agent, key.peer) == (kind, kind.value, agent, peer)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cron:",
+        "cron:a:b",
+        "cron:../x",
+        "heartbeat:other",
+        "heartbeat:isolated",
+        "heartbeat:isolated:soon",
+        "subagent:x",
+        "subagent:main:webchat:x",
+        "subagent:main:webchat:default:direct:x:",
+        "acp:x",
+        "main:acp:",
+        "main:acp:a b",
+        "subagent:" * MAX_KEY_CHARS + "cron:x:y",
+    ],
+)
+def test_what_is_almost_a_special_key_is_none(text: str) -> None:
+    assert parse_key(text) is None
+
+
+def test_an_agent_may_be_called_agent() -> None:
+    key = SessionKey("agent", "telegram", "default", "dm", "1")
+    assert parse_key(str(key)) == key
+    assert parse_key(f"agent:{key}") == key
+
+
+def test_where_a_chat_and_a_special_form_are_spelled_alike_the_special_one_counts() -> None:
+    key = parse_key("subagent:main:acp:0c1d:x")
+    assert key is not None
+    assert key.type is SessionType.SUBAGENT

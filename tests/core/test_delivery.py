@@ -284,6 +284,20 @@ async def test_an_account_that_connects_has_its_messages_tried_but_not_those_tha
     assert world.carrier.times("flood") == [0, 400]
 
 
+async def test_a_pause_of_one_chat_is_not_cut_short_by_the_next_process_either(
+    disk: InlineEngine, autojump_clock: MockClock
+) -> None:
+    first = World(InlinePath(disk), Carrier(script={"hello": deque([Retry("flood", 400)])}))
+    async with running(first):
+        row_id = await first.send("hello")
+        await trio.sleep(5)
+    async with running(World(InlinePath(disk))) as second:
+        await wait_all_tasks_blocked()
+        second.outbox.refresh("telegram", "default")
+        await second.settled(row_id)
+    assert second.carrier.times("hello") == [400]
+
+
 # -------------------------------------------------------------------- limits
 
 

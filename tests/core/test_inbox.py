@@ -18,7 +18,7 @@ from xopc.core.router import Routing, route
 from xopc.core.runs import Runs
 from xopc.core.sessions import NOT_BEGUN, Sessions
 from xopc.storage.base import StorageError
-from xopc.storage.path import Acceptance, Cursor, Turn, TurnEnd
+from xopc.storage.path import Acceptance, Accepted, Cursor, Turn, TurnEnd
 
 KEY = "main:webchat:default:direct:robin"
 CURSOR = Cursor("telegram", "default", "4712")
@@ -190,3 +190,39 @@ async def test_what_a_channel_has_read_during_a_drain_is_left_to_the_next_genera
     result = await storage.result(accepted.run_id)
     assert result is not None
     assert result.state is RunState.RUNNING
+
+
+async def test_a_request_that_is_known_is_not_sent_away(storage: InlinePath, sessions: Sessions, inbox: Inbox) -> None:
+    first = evolve(from_api("r1", dedupe_key="api:key:a"), request="hash")
+    again = evolve(first, run_id="again")
+    assert await inbox.known(first) is None
+    await inbox.submit(first)
+    for number in range(MAX_WAITING - 1):
+        await inbox.submit(from_api(f"other {number}"))
+    assert await inbox.submit(again) == Accepted("r1", duplicate=True)
+    await sessions.drain()
+    assert await inbox.submit(again) == Accepted("r1", duplicate=True)
+    assert await inbox.known(again) == "r1"
+    with pytest.raises(XopcError) as caught:
+        await inbox.submit(evolve(again, request="other"))
+    assert caught.value.failure is Failure.CONFLICT
+
+
+async def test_a_bound_turn_that_a_drain_cuts_is_not_gone_on_with(storage: InlinePath, runs: Runs) -> None:
+    """Its caller was told to send the message again, and nobody else can ask for the answer."""
+
+    async def think(turn: Turn, emit: Callable[[AgentEvent], None]) -> TurnEnd:
+        await trio.sleep_forever()
+        return TurnEnd(RunState.DONE, None)
+
+    sessions = Sessions(storage, think, runs, Hub("boot-1"), lambda lanes: None, "boot-1")
+    inbox = Inbox(storage, partial(route, routing=Routing("main")), sessions)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(sessions.run)
+        await inbox.submit(from_api("r1", bound=True))
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    result = await storage.result("r1")
+    assert result is not None
+    assert result.state is RunState.INTERRUPTED
+    assert await storage.recover("boot-1") == []

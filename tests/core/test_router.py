@@ -7,7 +7,7 @@ import pytest
 from xopc.contracts.convert import structure
 from xopc.contracts.messages import Address, Inbound, PeerKind
 from xopc.contracts.settings import Settings
-from xopc.core.router import Routing, route
+from xopc.core.router import Routing, main_session, route
 
 
 def routing(**settings: object) -> Routing:
@@ -169,3 +169,7 @@ def test_an_id_cannot_pass_for_one_of_another_channel() -> None:
 def test_links_do_not_touch_groups() -> None:
     inbound = in_group("42")
     assert session(inbound, session={"identityLinks": {"robin": ["42"]}}) == "main:telegram:personal:group:42"
+
+
+def test_the_main_session_is_that_of_the_default_agents_private_chats() -> None:
+    assert str(main_session(Routing("robin"))) == "robin:main:default:dm:main"

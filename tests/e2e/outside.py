@@ -48,6 +48,10 @@ class Outside:
         """Everything that the bot has said: `chat`, `text`, `date` and more, in order."""
         return _call(self.telegram_port, "GET", "/control/sent")
 
+    def calls(self, method: str) -> int:
+        """How often the bot has called a method."""
+        return sum(call["method"] == method for call in _call(self.telegram_port, "GET", "/control/calls"))
+
     def count(self, chat: int) -> int:
         """How much the bot has said in a chat."""
         return _call(self.telegram_port, "GET", "/control/count", {"chat": chat})

@@ -152,3 +152,12 @@ def test_a_gateway_that_crashes_in_a_loop_is_told_with_its_state_and_cause(gatew
     assert failed.returncode == 1
     assert "Step: process: " in failed.stderr
     assert "xopc.db" in failed.stderr
+
+
+def test_the_room_that_it_takes_stands_in_the_status(gateway: Gateway) -> None:
+    storage = gateway.request("GET", "/api/status").json["storage"]
+    assert storage["databaseBytes"] + storage["walBytes"] > 4096
+    assert storage["logBytes"] > 0
+    assert storage["diskFreeBytes"] > 0
+    assert (storage["sessions"], storage["messages"], storage["deadLetters"]) == (0, 0, 0)
+    assert "   Storage: " in gateway.xopc("gateway", "status").stdout

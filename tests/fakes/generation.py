@@ -88,11 +88,13 @@ class Generation:
             storage=path.storage,
             inbox=path.inbox,
             sessions=path.sessions,
+            heartbeat=path.heartbeat,
             runs=path.runs,
             hub=path.hub,
             outbox=path.outbox,
             channels=path.channels,
             route=path.route,
+            upkeep=path.upkeep,
             logs=self.logs,
         )
 

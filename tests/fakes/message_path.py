@@ -10,19 +10,21 @@ from pathlib import Path
 import trio
 from attrs import define, field
 
-from xopc.channels.base import AccountStatus, Channel, Context
+from xopc.channels.base import AccountStatus, Channel, Context, default_account
 from xopc.channels.webchat import Webchat
 from xopc.contracts.events import AgentEvent, MessageEnd, Progress, Token, ToolStart
 from xopc.contracts.keys import SessionKey
 from xopc.contracts.messages import Address, Delivery, Failed, Inbound, Outbound, OutboxState, Sent
 from xopc.contracts.settings import Settings
 from xopc.contracts.transcript import Message, Role, RunState, Usage
+from xopc.core.heartbeat.heart import Body, Heartbeat
 from xopc.core.hub import Hub
 from xopc.core.inbox import Inbox
 from xopc.core.outbox import Outbox
-from xopc.core.router import Routing, route
+from xopc.core.router import Routing, main_session, route
 from xopc.core.runs import Runs
 from xopc.core.sessions import Sessions
+from xopc.core.upkeep import Upkeep
 from xopc.storage.path import Turn, TurnEnd
 from xopc.storage.sqlite import SqliteStorage, open_storage
 
@@ -124,11 +126,13 @@ class MessagePath:
     runs: Runs
     outbox: Outbox
     sessions: Sessions
+    heartbeat: Heartbeat
     inbox: Inbox
     script: Script
     pigeons: Pigeons
     channels: Mapping[str, Channel]
     settings: Settings
+    upkeep: Upkeep
     route: Callable[[Inbound], SessionKey]
     end: Callable[[], None]
     """Cancel what runs, as the end of a generation does."""
@@ -165,13 +169,25 @@ async def open_message_path(database: Path, settings: Settings | None = None) ->
         outbox = Outbox(storage, channels, hub)
         sessions = Sessions(storage, script.run_turn, runs, hub, outbox.wake, BOOT)
         inbox = Inbox(storage, partial(route, routing=routing), sessions)
+        body = Body(
+            settings=lambda: settings.gateway.heartbeat,
+            workspace=lambda: database.parent / "workspace",
+            has_model=lambda: True,
+            main_session=lambda: str(main_session(routing)),
+            route=partial(route, routing=routing),
+            account=lambda channel: default_account(channels.get(channel)),
+        )
+        heartbeat = Heartbeat(storage, sessions, body)
+        upkeep = Upkeep(storage, hub, lambda: settings.session.storage)
         generation = trio.CancelScope()
 
         async def live(*, task_status: trio.TaskStatus[None]) -> None:
             with generation:
                 async with trio.open_nursery() as parts:
                     await parts.start(sessions.run)
+                    await parts.start(heartbeat.run)
                     await parts.start(outbox.run)
+                    await parts.start(upkeep.run)
                     task_status.started()
 
         async with trio.open_nursery() as nursery:
@@ -183,11 +199,13 @@ async def open_message_path(database: Path, settings: Settings | None = None) ->
                 runs=runs,
                 outbox=outbox,
                 sessions=sessions,
+                heartbeat=heartbeat,
                 inbox=inbox,
                 script=script,
                 pigeons=pigeons,
                 channels=channels,
                 settings=settings,
+                upkeep=upkeep,
                 route=partial(route, routing=routing),
             )
             generation.cancel()

@@ -62,6 +62,12 @@ class InlineEngine(Engine):
             await self.after_commit(transaction.__name__)
         return result
 
+    async def read_apart(self, query: Callable[[sqlite3.Connection, *Args], T], *args: *Args) -> T:
+        return await self.read(query, *args)
+
+    async def truncate_log(self) -> None:
+        await trio.lowlevel.checkpoint()
+
     async def read(self, query: Callable[[sqlite3.Connection, *Args], T], *args: *Args) -> T:
         await trio.lowlevel.checkpoint()
         return query(self._connection, *args)

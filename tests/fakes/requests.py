@@ -17,7 +17,13 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /api/message/sync": {"channel": "pigeons", "chat_id": "5", "content": "Hello"},
     "POST /api/agent": {"message": "Hello"},
     "POST /api/agent/abort": {"runId": "none"},
+    "POST /api/sessions/forget": {"person": "pigeons:5"},
+    "POST /api/sessions/prune": {},
+    "POST /api/sessions/{key}/rename": {"name": "Example"},
+    "PATCH /api/sessions/{key}": {},
+    "PATCH /api/sessions/{key}/agent-config": {},
     "POST /api/logs/level": {"level": "debug"},
+    "PUT /api/workspace/heartbeat-md": {"content": "- Look at the sky."},
 }
 
 

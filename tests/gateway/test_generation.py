@@ -15,6 +15,7 @@ from xopc.config.plan import make_plan
 from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.contracts.api import TreeNode
 from xopc.contracts.messages import Address, Inbound, Outbound, OutboxState, PeerKind
+from xopc.contracts.outbox_settings import OutboxSettings
 from xopc.contracts.settings import AgentEntry, AgentsSettings
 from xopc.contracts.transcript import RunState
 from xopc.core.tasks import Node, open_branch
@@ -50,7 +51,7 @@ async def test_its_parts_are_tasks_below_it(home: Path, life: Life) -> None:
         generation = await start_generation(branch, 3, configured(home), life)
         (node,) = root.snapshot().children
         assert (node.name, node.restarts) == ("generation", 2)
-        assert names(node) == {"channels", "sessions", "outbox"}
+        assert names(node) == {"channels", "sessions", "heartbeat", "outbox", "upkeep"}
         assert names(node.children[0]) == {"webchat:default"}
         await generation.end()
     assert root.snapshot().children == ()
@@ -136,9 +137,31 @@ async def test_a_changed_channel_reads_on_and_answers_and_the_one_before_is_clos
         with trio.fail_after(10):
             await bot_api.until(lambda: len(bot_api.sent) == 2)
         assert generation.channels["telegram"] is not old
-        assert names(generation.node.snapshot()) == {"channels", "sessions", "outbox"}
+        assert names(generation.node.snapshot()) == {"channels", "sessions", "heartbeat", "outbox", "upkeep"}
         assert {"name": "telegram", "enabled": True, "connected": True} in generation.channel_status()
         assert not generation.is_degraded()
+        await generation.end()
+
+
+async def test_the_time_to_live_of_messages_that_wait_is_that_of_the_changed_configuration(
+    home: Path, life: Life
+) -> None:
+    async with serving() as bot_api, open_branch(Node("root")) as branch:
+        bot_api.chats.add(7)
+        before = configured(home, bot_api, channelConnectDeferMode="off")
+        generation = await start_generation(branch, 1, before, life)
+        bot_api.fail("sendMessage", status=429, parameters={"retry_after": 1})
+        address = Address("telegram", "default", "7")
+        first, _ = await generation.outbox.enqueue(Outbound(address, "first"))
+        second, _ = await generation.outbox.enqueue(Outbound(address, "second"))
+        after = evolve(before, settings=evolve(before.settings, outbox=OutboxSettings(ttl_seconds=1)))
+        await generation.change(after, make_plan(before, after))
+        async with life.hub.subscribe(types=("message.failed",)) as events:
+            with trio.fail_after(10):
+                failed = set[object]()
+                while failed != {first, second}:
+                    failed |= {event.data["messageId"] for event in await events.receive()}
+        assert bot_api.sent == []
         await generation.end()
 
 
@@ -164,3 +187,29 @@ async def test_the_end_of_a_generation_leaves_its_neighbours_alone(home: Path, l
         last = await start_generation(branch, times + 1, configured(home), life)
         assert await answered(last, "Hello") is RunState.DONE
         branch.cancel()
+
+
+async def test_a_beat_by_hand_bothers_nobody_where_the_built_in_model_would_answer(home: Path, life: Life) -> None:
+    async with open_branch(Node("root")) as branch:
+        generation = await start_generation(branch, 1, configured(home), life)
+        generation.heartbeat.wake("trigger", by_hand=True)
+        with trio.fail_after(5):
+            while True:
+                if (await generation.heartbeat.pulse()).skipped is not None:
+                    break
+                await trio.sleep(0.01)
+        assert await life.storage.last_beat() is None
+        await generation.end()
+
+
+async def test_a_change_of_the_heartbeat_is_in_force_at_once(home: Path, life: Life) -> None:
+    async with open_branch(Node("root")) as branch:
+        before = configured(home)
+        generation = await start_generation(branch, 1, before, life)
+        assert (await generation.heartbeat.pulse()).next_at is not None
+        after = configured(home, heartbeat={"enabled": False})
+        plan = make_plan(before, after)
+        assert plan.hot == ("gateway.heartbeat.enabled",)
+        await generation.change(after, plan)
+        assert (await generation.heartbeat.pulse()).next_at is None
+        await generation.end()

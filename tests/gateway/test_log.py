@@ -181,7 +181,14 @@ def test_warnings_of_the_interpreter_are_logged(configured: Configure, log_dir: 
 
 
 @pytest.mark.parametrize(
-    "switches", [{"level": "loud"}, {"retention_days": "0"}, {"retention_days": "a week"}, {"retention_days": "9" * 9}]
+    "switches",
+    [
+        {"level": "loud"},
+        {"retention_days": "0"},
+        {"retention_days": "a week"},
+        {"retention_days": "9" * 9},
+        {"max_mb": "0"},
+    ],
 )
 def test_a_variable_that_makes_no_sense_is_a_warning(
     configured: Configure, log_dir: Path, switches: dict[str, str]

@@ -18,6 +18,7 @@ import pytest
 
 from xopc.gateway.log_file import LogFile
 
+MUCH = 1_000_000_000
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
@@ -28,7 +29,7 @@ def log_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def file(log_dir: Path) -> Iterator[LogFile]:
-    file = LogFile(log_dir, 14)
+    file = LogFile(log_dir, 14, MUCH)
     yield file
     file.close()
 
@@ -103,7 +104,7 @@ def test_files_past_their_retention_go_at_start_and_at_a_new_day_and_others_stay
     foreign = ["app.log", "app-2001-02-31.log", "app-2001-01-01.log.bak", "xapp-2001-01-01.log", "notes.txt"]
     for name in ours + foreign:
         (log_dir / name).touch()
-    file = LogFile(log_dir, 3)
+    file = LogFile(log_dir, 3, MUCH)
     file.write(NOON, {})
     assert sorted(path.name for path in log_dir.iterdir()) == sorted([*ours[:2], *foreign, name_of(NOON)])
     file.write(NOON + timedelta(days=1), {})
@@ -115,7 +116,7 @@ def test_files_past_their_retention_go_at_start_and_at_a_new_day_and_others_stay
 def test_a_clock_that_is_set_expires_nothing_before_the_day_after(log_dir: Path) -> None:
     log_dir.mkdir(parents=True)
     (log_dir / name_of(NOON - timedelta(days=1))).touch()
-    file = LogFile(log_dir, 14)
+    file = LogFile(log_dir, 14, MUCH)
     file.write(NOON, {})
     later = NOON + timedelta(days=4000)
     for leap in (later, NOON, later - timedelta(days=8000), NOON, later):
@@ -178,7 +179,7 @@ def test_a_closed_file_gives_its_descriptor_back_and_opens_again(file: LogFile, 
 
 def test_two_writers_of_one_file_do_not_mix_their_lines(log_dir: Path) -> None:
     def write(name: str) -> None:
-        file = LogFile(log_dir, 14)
+        file = LogFile(log_dir, 14, MUCH)
         for n in range(200):
             file.write(NOON, {"name": name, "n": n, "text": "x" * 3_000})
         file.close()
@@ -191,3 +192,40 @@ def test_two_writers_of_one_file_do_not_mix_their_lines(log_dir: Path) -> None:
     lines = read(log_dir / name_of(NOON))
     for name in "ab":
         assert [line["n"] for line in lines if line["name"] == name] == list(range(200))
+
+
+def test_the_oldest_files_go_while_all_of_them_are_too_large(log_dir: Path) -> None:
+    log_dir.mkdir(parents=True)
+    for days in (1, 2, 3):
+        (log_dir / name_of(NOON - timedelta(days=days))).write_bytes(b"x" * 400)
+    file = LogFile(log_dir, 14, 1000)
+    file.write(NOON, {"n": 1})
+    assert names(log_dir) == [name_of(NOON - timedelta(days=days)) for days in (2, 1, 0)]
+    for number in range(2, 40):
+        file.write(NOON, {"n": number, "text": "x" * 20})
+    file.close()
+    assert names(log_dir) == [name_of(NOON)]
+
+
+def test_a_day_that_writes_too_much_loses_lines_and_no_more_than_these(log_dir: Path) -> None:
+    file = LogFile(log_dir, 14, 1000)
+    errors = [file.write(NOON, {"n": number, "text": "x" * 90}) for number in range(100)]
+    assert "XOPC_LOG_MAX_MB" in str(errors[-1])
+    assert 1000 <= (log_dir / name_of(NOON)).stat().st_size < 1200
+    tomorrow = NOON + timedelta(days=1)
+    assert file.write(tomorrow, {"n": 100}) is None
+    file.close()
+    assert read(log_dir / name_of(tomorrow))[0]["lost"] == sum(error is not None for error in errors)
+
+
+def test_a_file_that_somebody_empties_has_room_again(log_dir: Path) -> None:
+    file = LogFile(log_dir, 14, 1000)
+    while file.write(NOON, {"text": "x" * 90}) is None:
+        pass
+    (log_dir / name_of(NOON)).write_bytes(b"")
+    assert file.write(NOON, {"n": 1}) is None
+    file.close()
+
+
+def names(log_dir: Path) -> list[str]:
+    return sorted(path.name for path in log_dir.iterdir())

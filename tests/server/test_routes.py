@@ -11,7 +11,7 @@ from xopc.contracts.api import Health, RestartRequest
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure
 from xopc.server.api import ROUTES
-from xopc.server.routes import Call, Route, check
+from xopc.server.routes import Call, Route, check, strays
 
 
 async def handler(call: Call[None]) -> Health:
@@ -91,7 +91,21 @@ def test_the_routes_of_the_api_are_these() -> None:
         ("POST /api/agent/abort", Scope.WRITE, HTTPStatus.OK),
         ("POST /api/sessions", Scope.WRITE, HTTPStatus.CREATED),
         ("GET /api/sessions", Scope.READ, HTTPStatus.OK),
+        ("GET /api/sessions/stats", Scope.READ, HTTPStatus.OK),
+        ("GET /api/sessions/chat-ids", Scope.READ, HTTPStatus.OK),
+        ("POST /api/sessions/prune", Scope.WRITE, HTTPStatus.OK),
+        ("POST /api/sessions/forget", Scope.ADMIN, HTTPStatus.OK),
         ("GET /api/sessions/{key}", Scope.READ, HTTPStatus.OK),
+        ("PATCH /api/sessions/{key}", Scope.WRITE, HTTPStatus.OK),
+        ("POST /api/sessions/{key}/archive", Scope.WRITE, HTTPStatus.OK),
+        ("POST /api/sessions/{key}/unarchive", Scope.WRITE, HTTPStatus.OK),
+        ("POST /api/sessions/{key}/pin", Scope.WRITE, HTTPStatus.OK),
+        ("POST /api/sessions/{key}/unpin", Scope.WRITE, HTTPStatus.OK),
+        ("POST /api/sessions/{key}/rename", Scope.WRITE, HTTPStatus.OK),
+        ("POST /api/sessions/{key}/reset", Scope.WRITE, HTTPStatus.OK),
+        ("GET /api/sessions/{key}/export", Scope.READ, HTTPStatus.OK),
+        ("GET /api/sessions/{key}/agent-config", Scope.READ, HTTPStatus.OK),
+        ("PATCH /api/sessions/{key}/agent-config", Scope.WRITE, HTTPStatus.OK),
         ("DELETE /api/sessions/{key}", Scope.WRITE, HTTPStatus.OK),
         ("GET /api/events", Scope.READ, HTTPStatus.OK),
         ("GET /api/logs", Scope.READ, HTTPStatus.OK),
@@ -106,9 +120,9 @@ def test_the_routes_of_the_api_are_these() -> None:
         ("GET /api/outbound", Scope.READ, HTTPStatus.OK),
         ("GET /api/outbound/{id}", Scope.READ, HTTPStatus.OK),
         ("POST /api/outbound/{id}/retry", Scope.WRITE, HTTPStatus.OK),
-        ("POST /api/outbound/retry", Scope.WRITE, HTTPStatus.OK),
+        ("POST /api/dead-letters/retry", Scope.WRITE, HTTPStatus.OK),
         ("DELETE /api/outbound/{id}", Scope.WRITE, HTTPStatus.OK),
-        ("POST /api/outbound/delete", Scope.WRITE, HTTPStatus.OK),
+        ("POST /api/dead-letters/delete", Scope.WRITE, HTTPStatus.OK),
         ("GET /api/config", Scope.ADMIN, HTTPStatus.OK),
         ("PATCH /api/config", Scope.ADMIN, HTTPStatus.OK),
         ("POST /api/config/reload", Scope.ADMIN, HTTPStatus.OK),
@@ -117,6 +131,13 @@ def test_the_routes_of_the_api_are_these() -> None:
         ("GET /docs", None, HTTPStatus.OK),
     }
     check(ROUTES)
+
+
+def test_a_path_that_another_route_s_parameter_would_take_refuses_the_methods_of_that_route() -> None:
+    places = [("GET", "/a/{x}"), ("DELETE", "/a/{x}"), ("PATCH", "/a/{x}/b"), ("GET", "/a/all"), ("GET", "/c/d")]
+    routes = [attrs.evolve(ROUTES[0], method=method, path=path) for method, path in places]
+    refused = frozenset({"POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
+    assert strays(routes) == {"/a/all": (refused, frozenset({"GET", "HEAD"}))}
 
 
 def test_a_route_may_answer_with_a_text_of_another_type() -> None:

@@ -74,6 +74,9 @@ class Path:
     pauses: dict[str, float] = field(factory=dict[str, float])
     """By account: how long."""
     orders: int = 0
+    last_beat: str | None = None
+    told: set[tuple[str, str]] = field(factory=set[tuple[str, str]])
+    """Lanes and texts, of what was told unasked today."""
 
     def accept(
         self, session_key: str, run_id: str, dedupe_key: str, *, bound: bool, request: str | None = None
@@ -154,14 +157,22 @@ class Path:
                 return True
         return False
 
-    def finish(self, run_id: str, text: str, rows: list[Row]) -> bool:
+    def finish(self, run_id: str, text: str, rows: list[Row], *, once_a_day: bool = False) -> list[Row]:
         for session, run in self._runs(run_id):
             if run.is_open:
                 session.messages.append((run_id, text))
                 run.state = RunState.DONE
-                self.rows += rows
-                return True
-        return False
+                stored = [row for row in rows if not once_a_day or self._is_told_first(row)]
+                self.rows += stored
+                return stored
+        return []
+
+    def begin_beat(self, session_key: str, run_id: str) -> bool:
+        if self.last_beat is not None and self.result(self.last_beat) is RunState.RUNNING:
+            return False
+        self.accept(session_key, run_id, f"heartbeat:{run_id}", bound=False)
+        self.last_beat = run_id
+        return True
 
     def keep(self, run_id: str) -> None:
         for _, run in self._runs(run_id):
@@ -235,6 +246,12 @@ class Path:
     def _next_order(self) -> int:
         self.orders += 1
         return self.orders
+
+    def _is_told_first(self, row: Row) -> bool:
+        told = (row.lane, row.text)
+        is_first = told not in self.told
+        self.told.add(told)
+        return is_first
 
     def _runs(self, run_id: str) -> list[tuple[Session, Run]]:
         return [(session, run) for session in self.sessions.values() for run in session.runs if run.id == run_id]

@@ -4,13 +4,14 @@ import errno
 import os
 import resource
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from xopc.contracts.errors import Failure, XopcError
-from xopc.storage.connect import connect_reader, connect_writer, explained
+from xopc.storage.connect import connect_reader, connect_writer, explained, truncate_log
 from xopc.storage.faults import Obstacle, StorageUnavailableError
 
 
@@ -138,3 +139,37 @@ def test_what_no_retry_mends_says_where_it_came_from(path: Path) -> None:
     assert "cannot be used: no such table: notes (in migration 0002_notes.sql). It was left as it was" in str(
         raised.value
     )
+
+
+def test_the_log_is_emptied_into_the_database_and_nothing_is_made_where_there_is_none(path: Path) -> None:
+    log = path.with_name(f"{path.name}-wal")
+    with closing(connect_writer(path)) as writer:
+        writer.execute("CREATE TABLE notes (body)")
+        assert log.stat().st_size > 0
+        truncate_log(path)
+        assert log.stat().st_size == 0
+        assert writer.execute("SELECT count(*) FROM notes").fetchone() == (0,)
+    other = path.with_name("other.db")
+    with pytest.raises(sqlite3.OperationalError):
+        truncate_log(other)
+    assert not other.exists()
+
+
+def test_what_is_deleted_is_overwritten(path: Path) -> None:
+    with closing(connect_writer(path)) as writer:
+        writer.execute("CREATE TABLE notes (body)")
+        writer.execute("INSERT INTO notes VALUES (?)", ("swordfish " * 2000,))
+        truncate_log(path)
+        assert b"swordfish" in path.read_bytes()
+        writer.execute("DELETE FROM notes")
+        truncate_log(path)
+        assert b"swordfish" not in path.read_bytes()
+
+
+def test_a_reader_for_any_thread_serves_one_after_the_other(path: Path) -> None:
+    with closing(connect_writer(path)), closing(connect_reader(path, any_thread=True)) as reader:
+        found: list[object] = []
+        thread = threading.Thread(target=lambda: found.append(reader.execute("SELECT 1").fetchone()))
+        thread.start()
+        thread.join()
+        assert found == [reader.execute("SELECT 1").fetchone()] == [(1,)]

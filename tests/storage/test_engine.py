@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
+import threading
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -91,6 +92,15 @@ async def test_a_failing_transaction_takes_only_itself_back(engine: Engine) -> N
         outcomes[1].unwrap()
     assert raised.value is bad
     assert await engine.read(stored) == [1, 3]
+
+
+async def test_only_a_group_in_which_something_fails_pays_for_savepoints(engine: Engine) -> None:
+    statements = await trace(engine)
+    await write_as_group(engine, [partial(insert, 1), partial(insert, 2)])
+    assert "SAVEPOINT attempt" not in statements
+    await write_as_group(engine, [partial(insert, 3), partial(insert_then_raise, 4, ValueError()), partial(insert, 5)])
+    assert statements.count("SAVEPOINT attempt") == 3
+    assert await engine.read(stored) == [1, 2, 3, 5]
 
 
 async def test_what_sqlite_refuses_is_a_storage_error_with_its_cause(engine: Engine) -> None:
@@ -261,3 +271,38 @@ async def test_a_closed_engine_takes_nothing_and_leaves_one_file(engine: Engine,
     with pytest.raises(trio.ClosedResourceError):
         await engine.read(stored)
     await engine.aclose()
+
+
+async def test_a_long_read_goes_on_beside_the_event_loop(engine: Engine) -> None:
+    await engine.write(partial(insert, 1))
+    assert await engine.read_apart(stored) == [1]
+    go = threading.Event()
+
+    def slow(connection: sqlite3.Connection, seconds: float) -> list[int]:
+        assert go.wait(seconds)
+        return stored(connection)
+
+    async def let_it_go() -> None:
+        assert await engine.read(stored) == [1]
+        go.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(let_it_go)
+        assert await engine.read_apart(slow, 20.0) == [1]
+
+
+async def test_a_long_read_that_fails_is_told_as_any(engine: Engine, path: Path) -> None:
+    with pytest.raises(StorageError, match="The database cannot be read: no such table: missing"):
+        await engine.read_apart(lambda connection: connection.execute("SELECT * FROM missing"))
+    async with open_engine(path.with_name("other.db")) as other:
+        await other.aclose()
+        with pytest.raises(trio.ClosedResourceError):
+            await other.read_apart(stored)
+
+
+async def test_the_log_can_be_emptied_while_the_engine_works(engine: Engine, path: Path) -> None:
+    await engine.write(partial(insert, 1))
+    await engine.truncate_log()
+    assert path.with_name(f"{path.name}-wal").stat().st_size == 0
+    await engine.write(partial(insert, 2))
+    assert await engine.read(stored) == [1, 2]

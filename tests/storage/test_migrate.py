@@ -162,3 +162,24 @@ def test_a_database_whose_making_was_cut_off_is_made_anew(path: Path) -> None:
         tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
     assert "half" not in tables
     assert "inbox" in tables
+
+
+def test_a_database_of_before_is_written_anew_so_that_it_can_become_smaller(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE notes (body TEXT)")
+        connection.execute("INSERT INTO notes VALUES ('kept')")
+        connection.execute("PRAGMA user_version = 1")
+    prepare(path, (NOTES,))
+    with closing(connect_writer(path)) as connection:
+        assert connection.execute("PRAGMA auto_vacuum").fetchone() == (2,)
+        assert connection.execute("SELECT body FROM notes").fetchall() == [("kept",)]
+
+
+def test_a_large_one_is_left_as_it_is(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xopc.storage.migrate.MAX_REBUILT_BYTES", 4096)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE notes (body TEXT)")
+        connection.execute("PRAGMA user_version = 1")
+    prepare(path, (NOTES,))
+    with closing(connect_writer(path)) as connection:
+        assert connection.execute("PRAGMA auto_vacuum").fetchone() == (0,)

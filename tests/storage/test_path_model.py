@@ -14,7 +14,7 @@ from tests.storage.values import KEY, OTHER_KEY, done, inbound, said, tool_resul
 from xopc.contracts.errors import XopcError
 from xopc.contracts.messages import Address, InboxState, Outbound, OutboxRow, OutboxState
 from xopc.contracts.transcript import Entry, RunState
-from xopc.storage import dedupe, inbox, outbox, outbox_select, parked, runs, sessions, transcripts
+from xopc.storage import dedupe, heartbeat, inbox, outbox, outbox_select, parked, runs, sessions, transcripts
 from xopc.storage.base import StorageError
 from xopc.storage.migrate import MIGRATIONS, split_statements
 from xopc.storage.path import API_KEY, Acceptance, TurnEnd
@@ -112,13 +112,22 @@ class MessagePath(RuleBasedStateMachine):
             with pytest.raises(StorageError):
                 runs.step(self.connection, run_id, message, 1)
 
-    @rule(number=RECENT, chats=st.lists(CHATS, max_size=3))
-    def finish(self, number: int, chats: list[str]) -> None:
+    @rule(number=RECENT, chats=st.lists(CHATS, max_size=3), text=st.sampled_from("ab"), once_a_day=st.booleans())
+    def finish(self, number: int, chats: list[str], text: str, once_a_day: bool) -> None:
         run_id = self.recent(number)
-        rows = [Row(self.next_row_id(), lane(chat), run_id) for chat in chats]
-        end = done("end", *(Outbound(address(chat), run_id) for chat in chats))
+        rows = [Row(self.next_row_id(), lane(chat), text) for chat in chats]
+        end = evolve(done("end", *(Outbound(address(chat), text) for chat in chats)), once_a_day=once_a_day)
         ids = runs.finish(self.connection, run_id, end, [row.id for row in rows], 1)
-        assert ids == ([row.id for row in rows] if self.model.finish(run_id, "end", rows) else [])
+        assert ids == [row.id for row in self.model.finish(run_id, "end", rows, once_a_day=once_a_day)]
+
+    @rule(session_key=SESSIONS)
+    def beat(self, session_key: str) -> None:
+        run_id = f"run-{len(self.run_ids)}"
+        item = Acceptance(inbound("user", f"heartbeat:{run_id}"), session_key, run_id)
+        begun = heartbeat.begin_beat(self.connection, item, "interval", self.opening, 1)
+        assert begun == self.model.begin_beat(session_key, run_id)
+        if begun:
+            self.run_ids.append(run_id)
 
     @rule(number=RECENT)
     def keep(self, number: int) -> None:
@@ -260,6 +269,13 @@ class MessagePath(RuleBasedStateMachine):
         for key in (KEY, OTHER_KEY):
             head = runs.select_head(self.connection, key)
             assert (head and (head.attempts, head.is_held)) == self.model.head(key)
+
+    @invariant()
+    def the_last_beat_is_the_same(self) -> None:
+        beat = heartbeat.select_last_beat(self.connection)
+        assert (beat and beat.run_id) == self.model.last_beat
+        if beat is not None:
+            assert beat.state == self.model.result(beat.run_id)
 
     @invariant()
     def the_outbox_is_the_same(self) -> None:

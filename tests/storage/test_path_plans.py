@@ -7,13 +7,25 @@ import sqlite3
 from collections.abc import Callable
 
 import pytest
+from attrs import evolve
 
 from tests.storage.values import CHAT, KEY, acceptance, done, outbound, requested, said
 from xopc.contracts.messages import InboxState, OutboxState
-from xopc.storage import dedupe, inbox, outbox, outbox_select, parked, runs, sessions, transcripts
+from xopc.storage import (
+    dedupe,
+    heartbeat,
+    inbox,
+    outbox,
+    outbox_select,
+    parked,
+    runs,
+    session_lists,
+    sessions,
+    transcripts,
+)
 from xopc.storage.path import API_KEY, Cursor
 from xopc.storage.path_outbox import Attempt, OutboxQuery, Pause, Selection, lane_of
-from xopc.storage.path_sessions import SessionQuery
+from xopc.storage.path_sessions import Keeping, PruneQuery, SessionChange, SessionQuery
 
 LANE = lane_of(CHAT.channel, CHAT.account, CHAT.chat)
 
@@ -49,6 +61,16 @@ def one_message(connection: sqlite3.Connection) -> None:
     outbox_select.select_row(connection, "msg_1")
 
 
+def one_beat(connection: sqlite3.Connection) -> None:
+    """Everything that happens at a beat."""
+    heartbeat.begin_beat(connection, acceptance("run-4", "heartbeat:main"), "interval", "now", 1)
+    heartbeat.select_last_beat(connection)
+    runs.claim(connection, "heartbeat:main", "boot", 2)
+    runs.finish(connection, "run-4", evolve(done("hi", outbound("hi")), once_a_day=True), ["msg_4"], 3)
+    inbox.accept(connection, [acceptance("run-5")], None, "now", 4)
+    runs.finish(connection, "run-5", evolve(done("hi", outbound("hi")), once_a_day=True), ["msg_5"], 5)
+
+
 def one_page(connection: sqlite3.Connection) -> None:
     """What a request may ask for."""
     parked.select_counts(connection)
@@ -63,6 +85,10 @@ def one_page(connection: sqlite3.Connection) -> None:
     sessions.select_empty_session(connection, "telegram", "main")
     sessions.update_model(connection, KEY, "a/b")
     sessions.reset_session(connection, KEY, 2)
+    sessions.select_active_run(connection, KEY)
+    sessions.change_session(connection, KEY, SessionChange(Keeping.PINNED, "name", ("a",), {}, model="a/b"))
+    sessions.touch_sessions(connection, [(KEY, 3)])
+    session_lists.prune_sessions(connection, [KEY], PruneQuery(unused_since=9), 3)
     outbox_select.select_page(connection, OutboxQuery((OutboxState.DEAD, OutboxState.SENT), 50, before=7))
     outbox_select.select_page(connection, OutboxQuery((OutboxState.DEAD,), 50, selection=Selection("telegram", "a")))
     outbox.retry_all_dead(connection, Selection(chat="1"), 9)
@@ -77,7 +103,7 @@ def plans(connection: sqlite3.Connection, statements: list[str]) -> dict[str, li
     }
 
 
-@pytest.mark.parametrize("work", [one_message, one_page])
+@pytest.mark.parametrize("work", [one_message, one_page, one_beat])
 def test_no_statement_reads_a_whole_table_or_sorts(
     connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], None]
 ) -> None:
@@ -100,13 +126,27 @@ def test_the_plan_of_a_slow_statement_is_recognised(connection: sqlite3.Connecti
     assert any("TEMP B-TREE" in line for line in plan)
 
 
-def test_the_first_page_of_sessions_is_not_sorted(connection: sqlite3.Connection) -> None:
+@pytest.mark.parametrize("descending", [True, False])
+@pytest.mark.parametrize(
+    ("order", "index"),
+    [
+        ("updatedAt", " USING INDEX sessions_by_update"),
+        ("createdAt", ""),
+        ("messageCount", " USING INDEX sessions_by_messages"),
+        ("lastAccessedAt", " USING INDEX sessions_by_access"),
+    ],
+)
+def test_the_first_page_of_sessions_is_not_sorted_and_nobody_counts_them(
+    connection: sqlite3.Connection, order: str, index: str, descending: bool
+) -> None:
     statements: list[str] = []
     connection.set_trace_callback(statements.append)
-    sessions.select_sessions(connection, SessionQuery())
+    session_lists.select_sessions(connection, SessionQuery(sort_by=order, descending=descending), 0)
     connection.set_trace_callback(None)
-    page, _ = plans(connection, statements).values()
-    assert page == ["SCAN sessions USING INDEX sessions_by_update"]
+    page, total = plans(connection, statements).values()
+    assert page[0] == f"SCAN sessions{index}"
+    assert not any("TEMP B-TREE" in line for line in page)
+    assert total == ["SCAN session_sums"]
 
 
 def test_the_references_of_a_session_are_found_by_an_index(connection: sqlite3.Connection) -> None:

@@ -13,7 +13,7 @@ import trio
 from xopc.agent.commands import Command, Commands, parse_command
 from xopc.agent.failure import INSIDE, TurnFailedError, timed_out
 from xopc.agent.history import COMMANDS, WINDOW, window
-from xopc.agent.models import Model, Models, UnknownModelError, load_models
+from xopc.agent.models import OFFLINE, Model, Models, UnknownModelError, load_models
 from xopc.agent.providers.offline import OfflineProvider
 from xopc.agent.providers.pool import ProviderPool
 from xopc.agent.tools.base import Tool, ToolContext
@@ -21,7 +21,7 @@ from xopc.agent.tools.registry import TOOLS, tools_without
 from xopc.agent.turn import Plan, TurnLoop
 from xopc.config.paths import Paths
 from xopc.contracts.events import AgentEvent, MessageEnd, Progress, RunError, Token
-from xopc.contracts.keys import SessionKey
+from xopc.contracts.keys import parse_key
 from xopc.contracts.messages import Outbound, PeerKind
 from xopc.contracts.settings import AgentEntry, Settings
 from xopc.contracts.transcript import NO_USAGE, SILENT_REPLIES, Message, Role, RunState
@@ -85,6 +85,12 @@ class Agent:
         """Those that it may ask."""
         return self._models
 
+    @property
+    def has_model(self) -> bool:
+        """Whether a model answers where nobody chose another one, and not the one that is built in."""
+        entry = self._settings.entry(self._settings.default_id)
+        return self._models.choose(entry.model, self._settings.defaults.model)[0] != OFFLINE
+
     async def run_turn(self, turn: Turn, emit: Emit) -> TurnEnd:
         """The end of a turn, whatever happens in it; the caller commits it. `emit` must not block.
 
@@ -133,11 +139,12 @@ class Agent:
             max_tool_iterations=defaults.max_tool_iterations,
             max_tokens=defaults.max_tokens,
             temperature=defaults.temperature,
+            effort=_effort(session),
         )
 
     def _entry(self, turn: Turn) -> AgentEntry:
-        key = SessionKey.parse(turn.session_key)
-        return self._settings.entry(key.agent if key else self._settings.default_id)
+        key = parse_key(turn.session_key)
+        return self._settings.entry(key.agent if key and key.agent else self._settings.default_id)
 
     def _wanted(self, turn: Turn, session: SessionInfo | None, entry: AgentEntry) -> tuple[str, ...]:
         chosen = session.model if session else None
@@ -165,6 +172,12 @@ class Agent:
             return await self._storage.session(turn.session_key)
 
         return ToolContext(turn.session_key, entry.id, ref, self._now, session)
+
+
+def _effort(session: SessionInfo | None) -> str | None:
+    """The thinking level of a session in the words of models."""
+    level = session.thinking_level if session else None
+    return {"off": "none", "adaptive": None}.get(level, level) if level else None
 
 
 def _shown(path: Path, home: str) -> str:

@@ -40,6 +40,8 @@ class Plan:
     max_tool_iterations: int
     max_tokens: int
     temperature: float
+    effort: str | None = None
+    """How long models think; None leaves it to them."""
 
 
 class TurnLoop:
@@ -143,6 +145,7 @@ class TurnLoop:
             tools=tuple(ToolSpec(tool.name, tool.description, tool.parameters) for tool in plan.tools.values()),
             max_tokens=min(plan.max_tokens, model.max_tokens or plan.max_tokens),
             temperature=plan.temperature,
+            effort=plan.effort,
         )
 
     # ----------------------------------------------------------------- tools

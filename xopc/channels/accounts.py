@@ -44,7 +44,7 @@ class _Run:
     """An account that was started, as its channel sees it: a `trio.TaskStatus`."""
 
     node: Node
-    on_connected: Callable[[], None]
+    on_connected: Callable[[], None] | None
     tried: trio.Event = field(factory=trio.Event)
     """It has connected, or failed to, once."""
     error: str | None = None
@@ -56,7 +56,8 @@ class _Run:
         self.error = self.node.last_error = None
         self.node.become(TaskState.RUNNING)
         self.tried.set()
-        self.on_connected()
+        if self.on_connected is not None:
+            self.on_connected()
 
     def fail(self, state: TaskState, error: str) -> None:
         self.error = self.node.last_error = error
@@ -67,16 +68,8 @@ class _Run:
 class Accounts:
     """All channels of a generation, and their accounts. One that fails leaves the others alone."""
 
-    def __init__(
-        self,
-        channels: Sequence[Channel],
-        context: Context,
-        *,
-        on_connected: Callable[[str, str], None] = lambda _channel, _account: None,
-    ) -> None:
-        """`on_connected` is told the channel and the account whenever one has connected."""
+    def __init__(self, channels: Sequence[Channel], context: Context) -> None:
         self._channels = tuple(channels)
-        self._on_connected = on_connected
         self._retiring: tuple[Channel, ...] = ()
         """Those that were replaced and may have something to send still."""
         self._context = context
@@ -101,7 +94,8 @@ class Accounts:
             for account in channel.accounts():
                 if (channel.id, account) in self._runs:
                     continue  # it was replaced before its turn came, and runs already
-                on_connected = partial(self._on_connected, channel.id, account)
+                tell = self._context.on_connected
+                on_connected = None if tell is None else partial(tell, channel.id, account)
                 run = self._runs[channel.id, account] = await _start(branch, channel, account, on_connected)
                 runs.append(run)
         with trio.move_on_after(cap_seconds):
@@ -171,7 +165,7 @@ class Accounts:
         return evolve(status, connected=False, error=run.error)
 
 
-async def _start(branch: Branch, channel: Channel, account: str, on_connected: Callable[[], None]) -> _Run:
+async def _start(branch: Branch, channel: Channel, account: str, on_connected: Callable[[], None] | None) -> _Run:
     """Start an account as a task of `branch`; returns at once, not when it has connected."""
     begin = trio.Event()
     run: _Run

@@ -21,6 +21,8 @@ from xopc.storage.path import Cursor
 
 Accept = Callable[[Sequence[Inbound], Cursor | None], Awaitable[None]]
 """Store what came in, and how far was read, in one commit. Only when it returns may the platform be told."""
+OnConnected = Callable[[str, str], None]
+"""An account of a channel reaches its platform, or does so again: what waits to be sent by it is tried at once."""
 ReadCursor = Callable[[str, str], Awaitable[str | None]]
 """Where an account of a channel has to read on."""
 
@@ -31,6 +33,7 @@ class Context:
 
     accept: Accept
     read_cursor: ReadCursor
+    on_connected: OnConnected | None = None
 
 
 @frozen
@@ -97,3 +100,9 @@ class Channel(Protocol):
     def status(self) -> tuple[AccountStatus, ...]:
         """Each account, the disabled ones too."""
         ...
+
+
+def default_account(channel: Channel | None) -> str:
+    """The account that sends where none is named: `default`, or else the first enabled one."""
+    accounts = channel.accounts() if channel else ()
+    return accounts[0] if accounts and "default" not in accounts else "default"

@@ -79,6 +79,7 @@ def build_app() -> App:
     app.command("xopc.cli.sessions:app", name="sessions")
     app.command("xopc.cli.inbox:app", name="inbox")
     app.command("xopc.cli.outbox:app", name="outbox")
+    app.command("xopc.cli.heartbeat:app", name="heartbeat")
     app.register_install_completion_command(  # pyright: ignore[reportUnknownMemberType] - cyclopts leaves kwargs bare
         help="Let this shell complete xopc's commands."
     )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from xopc.client.http import Client, JsonObject
 
 OUTBOUND_PATH = "/api/outbound"
+DEAD_LETTERS_PATH = "/api/dead-letters"
 TIMEOUT_SECONDS = 10.0
 ONE_OR_ALL = "Name a message by its id, or all dead letters with --all."
 
@@ -105,7 +106,7 @@ def retry(
     if every == (message is not None) or (selection and not every):
         return fail(ONE_OR_ALL, as_json=as_json)
     client = find_target(config).client(TIMEOUT_SECONDS)
-    body = client.post(f"{OUTBOUND_PATH}/retry" if message is None else f"{_path(message)}/retry", selection)
+    body = client.post(f"{DEAD_LETTERS_PATH}/retry" if message is None else f"{_path(message)}/retry", selection)
     if as_json:
         print_json({"ok": True, **body})
     elif message is None:
@@ -144,7 +145,7 @@ def delete(
         return fail(ONE_OR_ALL, as_json=as_json)
     client = find_target(config).client(TIMEOUT_SECONDS)
     if message is None:
-        body = client.post(f"{OUTBOUND_PATH}/delete", selection)
+        body = client.post(f"{DEAD_LETTERS_PATH}/delete", selection)
         if as_json:
             print_json({"ok": True, **body})
         else:

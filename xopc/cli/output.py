@@ -86,6 +86,16 @@ def duration(seconds: float) -> str:
     return f"{max(0, int(seconds))} s"
 
 
+def size(amount: object) -> str:
+    """A number of bytes in its largest unit: `512 kB`, `41 GB`; a hyphen where it is none."""
+    if not isinstance(amount, int):
+        return "-"
+    for unit, name in ((1000**4, "TB"), (1000**3, "GB"), (1000**2, "MB"), (1000, "kB")):
+        if amount >= unit:
+            return f"{amount / unit:.1f} {name}" if amount < 10 * unit else f"{amount // unit} {name}"
+    return f"{amount} B"
+
+
 def seconds_since(timestamp: object) -> float | None:
     """Seconds from an ISO 8601 time until now; None where it is none."""
     try:

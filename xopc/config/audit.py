@@ -49,6 +49,7 @@ class CheckId(Enum):
     NO_TLS = "gateway.transport.no_tls"
     ALL_INTERFACES = "gateway.bind.all_interfaces"
     TAILNET_IP_UNAVAILABLE = "gateway.bind.tailnet_ip_unavailable"
+    SHARED_HISTORY = "session.shared_history"
 
     @property
     def place(self) -> str:
@@ -72,6 +73,7 @@ _PLACES = {
     CheckId.NO_TLS: "$.gateway.bind",
     CheckId.ALL_INTERFACES: "$.gateway.bind",
     CheckId.TAILNET_IP_UNAVAILABLE: "$.gateway.bind",
+    CheckId.SHARED_HISTORY: "$.session.dmScope",
 }
 
 
@@ -97,14 +99,16 @@ def audit(
     *,
     strict: bool = False,
     has_tls: bool = False,
+    shares_history: bool = False,
 ) -> tuple[AuditFinding, ...]:
-    """All that is found, the worst first."""
+    """All that is found, the worst first. `shares_history`: see `xopc.config.sharing`."""
     on_network = is_on_network(binding)
     findings = [
         *_of_auth(auth, on_network),
         *_of_origins(cors_origins, on_network),
         *_of_limiter(rate_limit, on_network, strict),
         *_of_transport(binding, on_network, has_tls),
+        *([_SHARED_HISTORY] if shares_history else []),
     ]
     return tuple(sorted(findings, key=lambda finding: list(Severity).index(finding.severity)))
 
@@ -262,6 +266,15 @@ def _of_transport(binding: Binding, on_network: bool, has_tls: bool) -> Iterator
             f"gateway.bind is tailnet, and the gateway listens at {binding.hosts[0]} alone.",
             "Connect this machine to the tailnet: the gateway moves there by itself.",
         )
+
+
+_SHARED_HISTORY = AuditFinding(
+    CheckId.SHARED_HISTORY,
+    Severity.WARN,
+    "Several people may write in private, and share one conversation",
+    "session.dmScope is main, so the agent may tell one of them what another has said.",
+    "Set session.dmScope to per-peer, or allow one person alone.",
+)
 
 
 def _is_everywhere(binding: Binding) -> bool:

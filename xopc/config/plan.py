@@ -53,6 +53,7 @@ RULES: Mapping[str, Effect] = {
     "gateway.maxSseConnections": Effect.HOT,
     "gateway.watchdogSeconds": Effect.HOT,
     "gateway.standby": Effect.HOT,
+    "gateway.heartbeat": Effect.HOT,
     # Of the next start of the channels; those that run are connected already.
     "gateway.channelConnectDeferMode": Effect.NONE,
     "gateway.channelConnectDeferIds": Effect.NONE,

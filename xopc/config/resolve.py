@@ -14,7 +14,9 @@ from xopc.config.certificate import Certificate
 from xopc.config.findings import Findings
 from xopc.config.load import Document, load_document, settings_in
 from xopc.config.paths import Paths, resolve_paths
+from xopc.config.sharing import shares_history
 from xopc.config.tls import TlsFiles, resolve_tls
+from xopc.config.workspace import with_workspace
 from xopc.contracts.auth import Auth, AuthMode, RateLimit, SecretSource
 from xopc.contracts.settings import Settings
 from xopc_supervisor.contract import Address, is_on
@@ -64,7 +66,15 @@ class Resolved:
         """What the security audit has to say of it, the worst first."""
         origins = self.settings.gateway.cors_origins
         has_tls = self.tls is not None
-        return audit(self.auth, self.binding, origins, self.rate_limit, strict=self.strict, has_tls=has_tls)
+        return audit(
+            self.auth,
+            self.binding,
+            origins,
+            self.rate_limit,
+            strict=self.strict,
+            has_tls=has_tls,
+            shares_history=shares_history(self.settings),
+        )
 
     @property
     def addresses(self) -> tuple[Address, ...]:
@@ -107,6 +117,7 @@ def weigh(paths: Paths, document: Document | None, file: str, environ: Mapping[s
     rate_limit = resolve_rate_limit(settings.gateway.auth.rate_limit, environ, findings)
     binding = resolve_binding(settings.gateway, flags.bind, surroundings(environ), findings)
     tls = resolve_tls(settings.gateway.tls, paths, environ, findings)
+    paths = with_workspace(paths, settings.agents.defaults.workspace, environ, findings)
     if flags.port is not None and not 0 <= flags.port <= 65535:
         findings.refuse("--port", "must be 1 to 65535, or 0 for any free port")
     findings.check(file)

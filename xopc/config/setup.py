@@ -16,6 +16,7 @@ from xopc.config.certificate import Certificate, expiry_warning, load_certificat
 from xopc.config.load import Document, load_document
 from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.config.substitute import has_reference
+from xopc.config.workspace import place_of_workspace
 from xopc.config.write import create_document, is_read_only, replace_document
 from xopc.contracts.auth import Auth, AuthMode, SecretSource
 from xopc.contracts.convert import JsonObject
@@ -45,7 +46,7 @@ def prepare(environ: Mapping[str, str], flags: Flags, *, persist: bool = True, u
     paths = resolved.paths
     certificate = _certificate(resolved, is_patient=use_accepted)
     _make_directory(paths.state_dir, "XOPC_STATE_DIR")
-    _make_directory(paths.workspace, "XOPC_WORKSPACE")
+    _make_directory(paths.workspace, place_of_workspace(resolved.settings.agents.defaults.workspace, environ))
     lacking = resolved.auth.mode is AuthMode.TOKEN and resolved.auth.secret is None
     token = generate_token() if lacking else None
     saved = _Saved()
@@ -152,14 +153,14 @@ def _with(values: JsonObject, token: str | None) -> JsonObject:
     return {**values, "gateway": {**gateway, "auth": {**gateway.get("auth", {}), "token": token}}}
 
 
-def _make_directory(path: Path, variable: str) -> None:
+def _make_directory(path: Path, place: str) -> None:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         if error.errno not in _LASTING:
             raise
         what = f"cannot make the directory {path} ({error.strerror}): name one where you may write"
-        raise ConfigError("environment", Problem(variable, what)) from None
+        raise ConfigError("environment", Problem(place, what)) from None
 
 
 _LASTING = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}

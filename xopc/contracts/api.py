@@ -7,6 +7,7 @@ from enum import Enum
 from attrs import field, frozen
 from attrs.validators import max_len, optional
 
+from xopc.contracts.api_storage import StorageUse
 from xopc.contracts.convert import LIMITS
 from xopc.contracts.messages import NO_MESSAGES, InboxCounts
 
@@ -50,7 +51,7 @@ class StandingProblem:
     """Something that is wrong now, and goes away once it is mended."""
 
     code: str
-    """storage, log, configuration, config-file, reload, addresses, tls or hand-over."""
+    """storage, disk, log, configuration, config-file, reload, addresses, tls or hand-over."""
     message: str
     """What, where, and what to do."""
     since: str
@@ -202,6 +203,8 @@ class Status:
     """None where nothing has changed since the process started."""
     inbox: InboxCounts = NO_MESSAGES
     """Messages that have no answer."""
+    storage: StorageUse | None = None
+    """The room that it takes; None where that cannot be measured."""
 
 
 @frozen

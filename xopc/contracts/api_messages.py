@@ -151,10 +151,17 @@ class AgentResult:
 
 @frozen
 class RunRequest:
-    """`POST /api/agent/resume` and `POST /api/agent/abort`."""
+    """`POST /api/agent/resume` and `POST /api/agent/abort`: a run, or else the one that a session is at."""
 
-    run_id: str = field(validator=NAME)
+    run_id: str | None = field(default=None, validator=NAME)
     """Of the answer of `POST /api/agent`, or the first event of its stream."""
+    session: str | None = field(
+        default=None,
+        validator=optional(matches_re(SESSION_PATTERN)),
+        metadata=spelled("session", "sessionKey", "chatId"),
+    )
+    """As in `POST /api/agent`, where there is no `runId`: the run that runs in this session, or else the first that
+    waits there. Default: `default`."""
 
 
 @frozen

@@ -5,13 +5,18 @@ from __future__ import annotations
 from enum import Enum
 
 from attrs import field, frozen
-from attrs.validators import and_, ge, le, optional
+from attrs.validators import and_, ge, le, max_len, optional
 
-from xopc.contracts.convert import spelled
-from xopc.contracts.limits import ID, NAME
+from xopc.contracts.convert import JsonObject, spelled
+from xopc.contracts.keys import SessionType
+from xopc.contracts.limits import ID, NAME, Text, Texts
 from xopc.contracts.transcript import Role, ToolCall, Usage
+from xopc.contracts.whole import whole
 
 MAX_PAGE = 500
+MAX_TAGS = 20
+MAX_TAG_CHARS = 64
+MAX_SEARCH_CHARS = 256
 
 
 @frozen
@@ -30,6 +35,12 @@ class SessionStatus(Enum):
     """Where a session is in its life."""
 
     ACTIVE = "active"
+    IDLE = "idle"
+    """Active, but nothing was said for a day."""
+    ARCHIVED = "archived"
+    """Put away: pruning leaves it alone, and a new message makes it active again."""
+    PINNED = "pinned"
+    """Pruning leaves it alone."""
 
 
 @frozen
@@ -42,6 +53,25 @@ class SessionRouting:
     peer_kind: str
     peer_id: str
     thread_id: str | None
+    scope_id: str | None
+
+
+@frozen
+class SessionStats:
+    """How much was said."""
+
+    message_count: int
+    token_count: int
+    """What models counted, of questions and answers."""
+    turn_count: int
+    last_turn_at: str | None
+
+
+@frozen
+class CustomData:
+    """What clients want to remember of a session: any JSON object, which the gateway only keeps."""
+
+    values: JsonObject = field(metadata=whole({"colour": "green"}))
 
 
 @frozen
@@ -55,12 +85,16 @@ class Session:
     created_at: str
     updated_at: str
     last_accessed_at: str
+    """Written in, or opened."""
     message_count: int
     estimated_tokens: int
     compacted_count: int
     source_channel: str
     source_chat_id: str
+    session_type: SessionType
     routing: SessionRouting
+    stats: SessionStats
+    custom_data: CustomData
     model: str | None
     """Chosen for this session; null leaves it to the agent."""
 
@@ -89,6 +123,8 @@ class SessionMessage:
 class SessionDetail(Session):
     """A session and the newest of its messages, or those before `before`; the oldest comes first."""
 
+    active_run: str | None
+    """The run that the agent is at, or that waits for its turn: `POST /api/agent/resume` shows it."""
     messages: tuple[SessionMessage, ...]
 
 
@@ -145,7 +181,11 @@ class SessionFilter:
     """Only those of this channel."""
     agent_id: str | None = None
     """Only those of this agent."""
-    search: str | None = None
+    status: tuple[SessionStatus, ...] = ()
+    """One of these. Default: any."""
+    tags: tuple[str, ...] = field(default=(), validator=Texts(MAX_TAGS, Text(0, MAX_TAG_CHARS)))
+    """All of these."""
+    search: str | None = field(default=None, validator=optional(max_len(MAX_SEARCH_CHARS)))
     """In key and name, ignoring case."""
     limit: int = field(default=50, validator=and_(ge(1), le(MAX_PAGE)))
     """How many, at most."""

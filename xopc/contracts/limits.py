@@ -46,6 +46,25 @@ class Text:
 
 
 @frozen
+class Texts:
+    """Validator: a list of so many texts, each within its limits. What is no list passes."""
+
+    most: int
+    each: Text
+
+    @property
+    def limits(self) -> _Limits:
+        """In the words of JSON Schema."""
+        return {"maxItems": self.most, "items": {"type": "string"} | self.each.limits}
+
+    def __call__(self, _: object, __: object, value: tuple[str, ...] | None) -> None:
+        if value is not None and len(value) > self.most:
+            raise ValueError(f"must have {self.most} at most")
+        for text in value or ():
+            self.each(None, None, text)
+
+
+@frozen
 class _PathText:
     """What a parameter of a path may be, once it is decoded."""
 

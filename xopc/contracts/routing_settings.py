@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from attrs import field, frozen
+from attrs.validators import ge, optional
 
 from xopc.contracts.messages import PeerKind
 
@@ -29,6 +30,20 @@ def _are_links(_: object, __: object, links: dict[str, tuple[str, ...]]) -> None
         raise ValueError('holds an empty id: write them as "telegram:123456789"')
 
 
+MIN_PRUNE_MS = 60_000
+
+
+@frozen
+class SessionRetention:
+    """`session.storage`: which sessions are forgotten by themselves, with their messages. None that is archived or
+    pinned, or has a message that waits."""
+
+    prune_after_ms: int | None = field(default=None, validator=optional(ge(MIN_PRUNE_MS)))
+    """Those in which nothing was said for so long. Default: none."""
+    max_entries: int | None = field(default=None, validator=optional(ge(1)))
+    """All but so many, the last used. Default: none."""
+
+
 @frozen
 class SessionSettings:
     """`session`: how private chats become sessions."""
@@ -36,6 +51,7 @@ class SessionSettings:
     dm_scope: DmScope = DmScope.MAIN
     identity_links: dict[str, tuple[str, ...]] = field(factory=dict[str, tuple[str, ...]], validator=_are_links)
     """The ids of one person on several channels, by a name of your own."""
+    storage: SessionRetention = SessionRetention()
 
 
 @frozen

@@ -22,6 +22,7 @@ from xopc.contracts.access_settings import (
     are_origins,
 )
 from xopc.contracts.channel_settings import ChannelsSettings, DeferMode
+from xopc.contracts.heartbeat_settings import HeartbeatSettings
 from xopc.contracts.outbox_settings import OutboxSettings
 from xopc.contracts.routing_settings import Binding, SessionSettings
 
@@ -112,6 +113,7 @@ class GatewaySettings:
     """For mode `explicit`: the channels that connect late."""
     channel_connect_defer_skip_ids: tuple[str, ...] = field(default=(), validator=_are_channel_ids)
     """Channels that never connect late."""
+    heartbeat: HeartbeatSettings = field(default=HeartbeatSettings())
 
 
 @frozen
@@ -175,6 +177,8 @@ class AgentDefaults:
     """How often in one turn the model may ask for tools."""
     max_task_duration_ms: int = field(default=300_000, validator=_within(60_000, 3_600_000))
     """How long one turn may take."""
+    workspace: str | None = None
+    """The folder of `HEARTBEAT.md`. Relative to the configuration file; default: `workspace` in the state directory."""
 
 
 @frozen

@@ -224,7 +224,7 @@ class Outbox:
         """
         if not lane.knows(row.id, row.next_attempt_at):
             pause = min(row.next_attempt_at - self._clock.now(), row.pause_seconds)
-            lane.plan(row.id, row.next_attempt_at, pause)
+            lane.plan(row.id, row.next_attempt_at, pause, is_asked=True)  # nobody knows who asked for it
         return max(lane.pause(), self._pauses.seconds_left(lane.account), 0.0)
 
     def _pause_of_lane(self, head: LaneHead) -> float:

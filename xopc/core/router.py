@@ -81,6 +81,11 @@ def route(inbound: Inbound, routing: Routing) -> SessionKey:
             return SessionKey(agent, channel, account, "dm", person)
 
 
+def main_session(routing: Routing) -> SessionKey:
+    """The session that the private chats of the default agent share, unless `session.dmScope` says otherwise."""
+    return SessionKey(segment(routing.default_agent, "main"), "main", "default", "dm", "main")
+
+
 def _holds(match: BindingMatch, inbound: Inbound) -> bool:
     address = inbound.address
     peer = inbound.sender if inbound.peer_kind is PeerKind.DM else address.chat

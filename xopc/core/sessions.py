@@ -22,6 +22,7 @@ from xopc.core.parking import MAX_ATTEMPTS, is_last_attempt
 from xopc.core.pending import Pending
 from xopc.core.retry import STORAGE_MOST_SECONDS, delay_seconds
 from xopc.core.runs import Runs
+from xopc.core.takeup import TakeUp
 from xopc.core.turns import GOES_ON, RunTurn, Turns
 from xopc.storage.base import StorageError
 from xopc.storage.path import PathStorage, TurnEnd
@@ -63,6 +64,7 @@ class Sessions:
         self._last_attempts = trio.CapacityLimiter(1)
         self._nursery: trio.Nursery | None = None
         self._early: set[str] = set()
+        self._takeup = TakeUp(self.wake)
         self._workers: dict[str, _Worker] = {}
         self._draining = trio.Event()
 
@@ -87,7 +89,8 @@ class Sessions:
                 task_status = trio.TASK_STATUS_IGNORED
                 keys = await self._recover()
             async with trio.open_nursery() as self._nursery:
-                for key in [*keys, *self._early]:
+                self._takeup.begin(keys)
+                for key in self._early:
                     self.wake(key)
                 task_status.started()
                 await trio.sleep_forever()
@@ -253,10 +256,13 @@ class Sessions:
                 failures = 0
             except Exception as error:  # whatever it is, it must not keep the other sessions from working
                 failures += 1
+                if not isinstance(error, StorageError):  # which would strike the next session, too
+                    self._takeup.rests(worker.key)
                 fields = {} if isinstance(error, StorageError) else {"exc_info": error}
                 await self._pause(failures, "A session cannot go on.", session=worker.key, error=str(error), **fields)
                 continue
             if not has_worked:
+                self._takeup.rests(worker.key)
                 with trio.move_on_after(IDLE_SECONDS):
                     await worker.woken.wait()
                 if not worker.woken.is_set():
@@ -268,8 +274,11 @@ class Sessions:
         while (head := await self._storage.head(worker.key)) and head.is_held and not self.is_draining:
             with trio.move_on_after(HELD_SECONDS):
                 await self._draining.wait()
-        alone = self._last_attempts if head and is_last_attempt(head) else nullcontext()
-        async with alone, self._limiter:
+        if head is None and not self.is_draining:
+            await self._release(worker)
+        if head is None:
+            return False
+        async with self._last_attempts if is_last_attempt(head) else nullcontext(), self._limiter:
             return await self._claim_and_run(worker)
 
     async def _claim_and_run(self, worker: _Worker) -> bool:
@@ -286,8 +295,8 @@ class Sessions:
         except Exception as error:
             await self._count_failure(worker.key, turn and turn.run_id, error)
             raise
-        if turn is None and not worker.woken.is_set():
-            await self._release(worker.key)
+        if turn is None:
+            await self._release(worker)
         return turn is not None
 
     async def _count_failure(self, session_key: str, run_id: str | None, error: Exception) -> None:
@@ -324,11 +333,14 @@ class Sessions:
         self._runs.close(run_id, RunResult(run_id, session_key, RunState.ABORTED, ""))
         self._turns.ended.unpark_all()
 
-    async def _release(self, session_key: str) -> None:
+    async def _release(self, worker: _Worker) -> None:
         """There is nothing to claim in a session: what still seems to wait was withdrawn, or deleted with it."""
-        for run_id in self._pending.of(session_key):
-            if await self._turns.is_over(run_id, session_key):
-                self._pending.remove(session_key, run_id)
+        if worker.woken.is_set():  # there may be by now
+            return
+        self._pending.forget_ended(worker.key)
+        for run_id in self._pending.of(worker.key):
+            if await self._turns.is_over(run_id, worker.key):
+                self._pending.remove(worker.key, run_id)
         self._turns.ended.unpark_all()
 
 

@@ -3,6 +3,8 @@
 generation
 ├─ channels               the accounts, each a task that is started again alone
 ├─ sessions               a worker for each session that has something to answer
+├─ heartbeat              asks the agent now and then to look whether something needs attention
+├─ upkeep                 notes when sessions were opened, and prunes them
 └─ outbox                 a lane for each address that has something to send
 """
 
@@ -14,10 +16,10 @@ import structlog
 import trio
 from attrs import field, frozen
 
-from xopc.agent.agent import Agent
+from xopc.agent.agent import Agent, Emit
 from xopc.agent.shift import Shifts, open_shifts
 from xopc.channels.accounts import Accounts
-from xopc.channels.base import Channel, Context
+from xopc.channels.base import Channel, Context, default_account
 from xopc.channels.registry import make_channels
 from xopc.channels.startup import (
     PHASE_1_MESSAGE,
@@ -35,15 +37,18 @@ from xopc.config.plan import Plan
 from xopc.config.resolve import Resolved
 from xopc.contracts.keys import SessionKey
 from xopc.contracts.messages import Inbound
+from xopc.core.heartbeat.heart import Body, Heartbeat
+from xopc.core.heartbeat.rules import judged
 from xopc.core.hub import Hub
 from xopc.core.inbox import Inbox
 from xopc.core.outbox import Outbox
-from xopc.core.router import Routing, route
+from xopc.core.router import Routing, main_session, route
 from xopc.core.runs import Runs
 from xopc.core.sessions import Sessions
 from xopc.core.tasks import Branch, Node, open_branch, utc_now
+from xopc.core.upkeep import Upkeep
 from xopc.gateway.audit import AuditLog
-from xopc.storage.path import Cursor, PathStorage
+from xopc.storage.path import Cursor, PathStorage, Turn, TurnEnd
 
 PHASE_1_SECONDS = 5
 """For a channel to connect before the gateway listens; then it goes on in the background."""
@@ -85,11 +90,12 @@ class Generation:
         self.outbox = Outbox(life.storage, self.channels, life.hub, ttl_seconds=self._ttl_seconds)
         self.accounts = Accounts(
             tuple(self.channels.values()),
-            Context(self._accept, life.storage.cursor),
-            on_connected=self.outbox.refresh,
+            Context(self._accept, life.storage.cursor, self.outbox.refresh),
         )
+        self.upkeep = Upkeep(life.storage, life.hub, lambda: self.resolved.settings.session.storage)
         self.sessions: Sessions
         self.inbox: Inbox
+        self.heartbeat: Heartbeat
         self.node = Node("generation", restarts=number - 1)
         self._life = life
         self._shifts: Shifts
@@ -131,10 +137,9 @@ class Generation:
         """Phase 1: everything but the channels that connect late."""
         life = self._life
         clock = _Clock()
-        self.sessions = Sessions(
-            life.storage, self._shifts.run_turn, life.runs, life.hub, self.outbox.wake, life.boot_id
-        )
+        self.sessions = Sessions(life.storage, self._run_turn, life.runs, life.hub, self.outbox.wake, life.boot_id)
         self.inbox = Inbox(life.storage, self.route, self.sessions)
+        self.heartbeat = Heartbeat(life.storage, self.sessions, self._body())
         await self.accounts.init()
         init = clock.lap()
         enabled = [channel for channel in self.channels.values() if channel.accounts()]
@@ -149,6 +154,8 @@ class Generation:
         await self.accounts.start(self._connections, now, cap_seconds=PHASE_1_SECONDS)
         start = clock.lap()
         await self._parts.start("sessions", self._run_sessions)
+        await self._parts.start("heartbeat", self.heartbeat.run)
+        await self._parts.start("upkeep", self.upkeep.run)
         replay = None
         if not self._plan.deferred:
             await self._parts.start("outbox", self.outbox.run)
@@ -216,6 +223,7 @@ class Generation:
         self.routing = Routing.of(resolved.settings)
         for warning in self.routing.warnings:
             log.warn(warning)
+        self.heartbeat.replan()
 
     def _tell_models(self) -> None:
         models = self._shifts.agents[-1].models
@@ -266,6 +274,21 @@ class Generation:
 
     def _ttl_seconds(self) -> float:
         return self.resolved.settings.outbox.ttl_seconds
+
+    async def _run_turn(self, turn: Turn, emit: Emit) -> TurnEnd:
+        end = await self._shifts.run_turn(turn, emit)
+        return judged(turn, end, self.resolved.settings.gateway.heartbeat.ack_max_chars)
+
+    def _body(self) -> Body:
+        """What the heart knows, as it is at each beat."""
+        return Body(
+            settings=lambda: self.resolved.settings.gateway.heartbeat,
+            workspace=lambda: self.resolved.paths.workspace,
+            has_model=lambda: self.agents[-1].has_model,
+            main_session=lambda: str(main_session(self.routing)),
+            route=self.route,
+            account=lambda channel: default_account(self.channels.get(channel)),
+        )
 
     async def _run_sessions(self, *, task_status: trio.TaskStatus[None]) -> None:
         with self._turns:

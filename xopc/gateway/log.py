@@ -30,6 +30,8 @@ from xopc.gateway.log_file import LogFile
 from xopc.gateway.log_line import compose
 
 RETENTION_DAYS = 14
+MAX_MB = 500
+"""Of all files together."""
 _STDERR = 2
 RETRY_SECONDS = 2.0
 """After a line was lost, and then again until one is written."""
@@ -51,9 +53,11 @@ def configure(
     level = environ.get("XOPC_LOG_LEVEL", "").strip().lower() or "info"
     retention = environ.get("XOPC_LOG_RETENTION_DAYS", "").strip() or str(RETENTION_DAYS)
     retention_days = int(retention) if re.fullmatch(r"[0-9]{1,5}", retention) else 0
+    most = environ.get("XOPC_LOG_MAX_MB", "").strip() or str(MAX_MB)
+    most_mb = int(most) if re.fullmatch(r"[0-9]{1,7}", most) else 0
     writer = LogWriter(
         level=LevelSwitch(level if level in LEVELS else "info"),
-        file=None if _is_off(environ, "XOPC_LOG_FILE") else LogFile(log_dir, retention_days or RETENTION_DAYS),
+        file=None if _is_off(environ, "XOPC_LOG_FILE") else _log_file(log_dir, retention_days, most_mb),
         console=None if _is_off(environ, "XOPC_LOG_CONSOLE") else Console(_STDERR, environ),
         redacts=not _is_off(environ, "XOPC_LOG_REDACTION"),
         on_fault=on_fault,
@@ -69,7 +73,13 @@ def configure(
         log.warn(
             f"XOPC_LOG_RETENTION_DAYS is not a number of days, 1 to 99999, so it is {RETENTION_DAYS}.", value=retention
         )
+    if not most_mb:
+        log.warn(f"XOPC_LOG_MAX_MB is not a number of megabytes, 1 to 9999999, so it is {MAX_MB}.", value=most)
     return writer
+
+
+def _log_file(directory: Path, retention_days: int, most_mb: int) -> LogFile:
+    return LogFile(directory, retention_days or RETENTION_DAYS, (most_mb or MAX_MB) * 1024 * 1024)
 
 
 class LogWriter:

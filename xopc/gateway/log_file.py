@@ -16,20 +16,27 @@ from xopc.core.log_files import log_files
 from xopc.core.redact import Plain
 from xopc.gateway.log_line import encode
 
+LOOK_BYTES = 1024 * 1024
+"""Written between two looks at the size of all files."""
 LONGEST_SILENCE = timedelta(days=3)
 """From one line to the next, in a process that runs: a longer one was not lived through."""
 
 
 class LogFile:
-    """Appends to `<directory>/app-YYYY-MM-DD.log`, the date being local, and removes files past their retention.
+    """Appends to `<directory>/app-YYYY-MM-DD.log`, the date being local, and removes files past their retention, and
+    the oldest of those that together are too large. Today's file does not grow beyond that either.
 
     Ownership: holds one descriptor; `close` gives it back.
     """
 
-    def __init__(self, directory: Path, retention_days: int) -> None:
-        """Open nothing yet. Files of the last `retention_days` dates are kept, today's counted."""
+    def __init__(self, directory: Path, retention_days: int, most_bytes: int) -> None:
+        """Open nothing yet. Files of the last `retention_days` dates are kept, today's counted, as far as all of them
+        together have no more than `most_bytes`, or little more: several processes write."""
         self.directory = directory
         self._retention_days = retention_days
+        self._most_bytes = most_bytes
+        self._unseen_bytes = 0
+        """Written since the last look at the size of all files."""
         self._date: date | None = None
         self._fd = -1
         self._identity = (0, 0)
@@ -54,6 +61,8 @@ class LogFile:
             elif self._is_gone(today):
                 self.close()
                 self._open(today)
+            elif self._unseen_bytes >= min(LOOK_BYTES, self._most_bytes):
+                self._make_room()
             lost = self.lost
             self._append(encode({**line, "lost": lost} if lost else line))
         except OSError as error:
@@ -76,6 +85,7 @@ class LogFile:
         self._identity = (stat.st_dev, stat.st_ino)
         self._date = today
         self._torn = False
+        self._make_room()
 
     def _is_gone(self, today: date) -> bool:
         """Whether the name no longer leads to the open file: somebody removed it, or moved it away."""
@@ -86,9 +96,12 @@ class LogFile:
         return (stat.st_dev, stat.st_ino) != self._identity
 
     def _append(self, data: bytes) -> None:
+        if os.fstat(self._fd).st_size >= self._most_bytes:
+            raise OSError("today's file has reached XOPC_LOG_MAX_MB")
         if self._torn:
             data = b"\n" + data
         written = os.write(self._fd, data)
+        self._unseen_bytes += written
         self._torn = written < len(data)
         if self._torn:
             raise OSError(f"{written} of {len(data)} bytes written")
@@ -100,6 +113,22 @@ class LogFile:
                 if file.day < oldest:
                     with suppress(OSError):  # somebody else's
                         file.path.unlink()
+
+    def _make_room(self) -> None:
+        """Remove the oldest files while all of them are too large, but never the one that is open."""
+        self._unseen_bytes = 0
+        with suppress(OSError):
+            others = [
+                file.path for file in log_files(self.directory) if file.path != self._path(self._date or date.max)
+            ]
+            sizes = [path.stat().st_size for path in others]
+            left = os.fstat(self._fd).st_size + sum(sizes)
+            for path, size in zip(others, sizes, strict=True):
+                if left <= self._most_bytes:
+                    return
+                with suppress(OSError):  # somebody else's
+                    path.unlink()
+                    left -= size
 
     def _path(self, day: date) -> Path:
         return self.directory / f"app-{day.isoformat()}.log"

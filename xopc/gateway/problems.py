@@ -12,6 +12,8 @@ from xopc.core.tasks import utc_now
 
 STORAGE = "storage"
 """The database cannot be written or read."""
+DISK = "disk"
+"""Little room is left on the disk of the database."""
 LOG = "log"
 """Lines of the log are lost."""
 CONFIG_FILE = "config-file"

@@ -53,6 +53,7 @@ from xopc.gateway.orders import Declined, HandOver, Orders, Restart, Stop, recei
 from xopc.gateway.places import Places
 from xopc.gateway.problems import Problems
 from xopc.gateway.reload import Reloader, Surroundings
+from xopc.gateway.room import Room
 from xopc.gateway.succession import Succession, may_be_succeeded
 from xopc.gateway.tls import Tls
 from xopc.gateway.vitals import Identity, Vitals, addresses_of
@@ -119,6 +120,7 @@ class Gateway:
         self._door = Door(self._policy(home.resolved), home.local_key)
         app = build_app(self._gate, self._door, home.routes)
         self._server = Server(Front(app, self._door, self._vitals.answer))
+        self._room = Room(home.resolved.paths.database, home.resolved.paths.log_dir, home.problems)
         self._tls = Tls(self._server.use_tls, home.problems)
         self._hub = Hub(home.inheritance.boot_id)
         self._runs = Runs()
@@ -165,6 +167,7 @@ class Gateway:
             cause = evolve(cause, duration_ms=round((time.monotonic() - go.since) * 1000))
         await record_restart(self._storage, evolve(cause, at=utc_now()))
         await self._take_over(generation)
+        await self._branch.start("room", self._room.watch)
         await self._branch.start("tls", self._tls.watch)
         watch = partial(watch_addresses, home.places, home.environ, home.problems, self._orders.give)
         await self._branch.start("addresses", watch, self._reloader.decides_where)
@@ -236,7 +239,8 @@ class Gateway:
     def _services(self, generation: Generation) -> Services:
         async def status() -> Status:
             full = self._vitals.full(generation, await self._storage.last_restart(), self._reloader.last)
-            return evolve(full, limiter=self._door.status(), inbox=await self._storage.inbox_counts())
+            inbox, room = await self._storage.inbox_counts(), await self._room.use()
+            return evolve(full, limiter=self._door.status(), inbox=inbox, storage=room)
 
         def restart(reason: str) -> RestartAccepted:
             if not generation.resolved.settings.commands.restart:
@@ -258,11 +262,13 @@ class Gateway:
             storage=self._storage,
             inbox=generation.inbox,
             sessions=generation.sessions,
+            heartbeat=generation.heartbeat,
             runs=self._runs,
             hub=self._hub,
             outbox=generation.outbox,
             channels=generation.channels,
             route=generation.route,
+            upkeep=generation.upkeep,
             logs=Logs(generation.resolved.paths.log_dir, self._home.log_level),
             event_streams=self._event_streams,
         )

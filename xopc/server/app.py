@@ -21,6 +21,7 @@ from quart import (
 )
 from quart_trio import QuartTrio
 from quart_trio.wrappers import TrioResponse
+from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from xopc.contracts.errors import Failure, XopcError
@@ -34,7 +35,7 @@ from xopc.server.door import Door
 from xopc.server.gate import Gate
 from xopc.server.headers import SECURITY_HEADERS
 from xopc.server.query import check_once, check_path
-from xopc.server.routes import Answer, Call, Route, check
+from xopc.server.routes import Answer, Call, Route, check, strays
 from xopc.server.sse import EventStream, streamed
 
 _QUART_CONFIG: Mapping[str, object] = {
@@ -57,7 +58,16 @@ def build_app(gate: Gate, door: Door, routes: Sequence[Route] = ROUTES) -> Quart
     for route in routes:
         rule = route.path.replace("{", "<").replace("}", ">")
         app.add_url_rule(rule, str(route), _view(gate, door, route), methods=[route.method])
+    for path, (refused, allowed) in strays(routes).items():
+        app.add_url_rule(path, f"others at {path}", _refusal(allowed), methods=list(refused))
     return app
+
+
+def _refusal(allowed: frozenset[str]) -> Callable[[], Awaitable[Response]]:
+    async def view() -> Response:
+        raise MethodNotAllowed(sorted(allowed))
+
+    return view
 
 
 def _view(gate: Gate, door: Door, route: Route) -> Callable[..., Awaitable[Response]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 
@@ -136,6 +136,23 @@ def check(routes: Iterable[Route]) -> None:
         places[place] += 1
         if places[place] > 1:
             raise ValueError(f"{route} is declared twice")
+
+
+def strays(routes: Sequence[Route]) -> dict[str, tuple[frozenset[str], frozenset[str]]]:
+    """Paths that parameters of others would take, such as `/api/sessions/stats` for a session: with the methods that
+    therefore have to be refused there, and those that there are.
+
+    Refused are all methods that clients send: the router would name those of both paths as allowed."""
+    found: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
+    for path in {route.path for route in routes if "{" not in route.path}:
+        own = frozenset(route.method for route in routes if route.path == path)
+        if any("{" in route.path and _takes(route.path, path) for route in routes):
+            found[path] = frozenset((*_METHODS, "OPTIONS", "TRACE")) - own, own | ({"HEAD"} if "GET" in own else set())
+    return found
+
+
+def _takes(pattern: str, path: str) -> bool:
+    return re.fullmatch(_PARAMETER.sub("[^/]+", pattern), path) is not None
 
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")

@@ -14,12 +14,14 @@ from xopc.contracts.api_config import Reloaded
 from xopc.contracts.keys import SessionKey
 from xopc.contracts.messages import Inbound
 from xopc.contracts.settings import Settings
+from xopc.core.heartbeat.heart import Heartbeat
 from xopc.core.hub import Hub
 from xopc.core.inbox import Inbox
 from xopc.core.log_level import LevelSwitch
 from xopc.core.outbox import Outbox
 from xopc.core.runs import Runs
 from xopc.core.sessions import Sessions
+from xopc.core.upkeep import Upkeep
 from xopc.server.door import Door
 from xopc.server.slots import Slots
 from xopc.storage.path import PathStorage
@@ -53,6 +55,7 @@ class Services:
     storage: PathStorage
     inbox: Inbox
     sessions: Sessions
+    heartbeat: Heartbeat
     runs: Runs
     hub: Hub
     outbox: Outbox
@@ -61,5 +64,6 @@ class Services:
     route: Callable[[Inbound], SessionKey]
     """The session that a message from a channel belongs to."""
     logs: Logs
+    upkeep: Upkeep
     event_streams: Slots
     """Of `GET /api/events` and `GET /api/logs/stream`. A reload keeps them, so that those that are open count on."""

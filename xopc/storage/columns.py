@@ -9,10 +9,13 @@ from xopc.contracts.convert import restore, unstructure
 
 T = TypeVar("T")
 
+# json.dumps would make an encoder for each value. What is made of frozen values has no circles.
+_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
+
 
 def to_json(value: object) -> str:
     """A frozen value, or a list of scalars, as JSON that `from_json` takes back."""
-    return storable(json.dumps(unstructure(value), ensure_ascii=False, separators=(",", ":")))
+    return storable(_encode(unstructure(value)))
 
 
 def from_json(text: str, kind: type[T]) -> T:

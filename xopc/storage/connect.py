@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from xopc.contracts.errors import Failure, XopcError
 from xopc.storage.faults import Obstacle, StorageUnavailableError, obstacle_of
+from xopc.storage.reclaim import WAL_BYTES
 
 WRITER_BUSY_SECONDS = 5.0
 """How long a commit waits for another program that writes, such as a `sqlite3` shell."""
@@ -39,27 +40,45 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         path.touch(mode=0o600)
     connection = sqlite3.connect(path, timeout=WRITER_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
+        if not path.stat().st_size:  # only before anything is in it; later it would be a write for nothing
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA fullfsync = ON")  # macOS, where fsync leaves the data in the drive's cache
         connection.execute("PRAGMA checkpoint_fullfsync = ON")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten, not just unlinked
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def connect_reader(path: Path) -> sqlite3.Connection:
+def connect_reader(path: Path, *, any_thread: bool = False) -> sqlite3.Connection:
     """A connection that cannot write, to a file that is there.
 
     Raises:
         sqlite3.Error: see `explained`.
 
-    Ownership: the caller's to close, in the thread that opened it.
+    Ownership: the caller's to close, in the thread that opened it; with `any_thread` it serves one after the other.
     """
     location = f"{path.absolute().as_uri()}?mode=ro"
-    return sqlite3.connect(location, uri=True, timeout=READER_BUSY_SECONDS, isolation_level=None)
+    return sqlite3.connect(
+        location, uri=True, timeout=READER_BUSY_SECONDS, isolation_level=None, check_same_thread=not any_thread
+    )
+
+
+def truncate_log(path: Path) -> None:
+    """Move all of the write-ahead log into the database at `path`, which is there, and empty it. Waits for others, not
+    for long.
+
+    Raises:
+        sqlite3.Error: see `explained`.
+    """
+    location = f"{path.absolute().as_uri()}?mode=rw"
+    with closing(sqlite3.connect(location, uri=True, timeout=WRITER_BUSY_SECONDS, isolation_level=None)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
 
 @contextmanager

@@ -5,7 +5,9 @@ While the thread commits a group, the next one gathers in its queue; so nobody w
 gets, the larger the groups. A connection per caller would be slower (sqlite has one writer at a time, and every
 caller would pay for a flush of its own), and a lock around one connection would keep the flush per caller.
 
-Each transaction of a group runs in a savepoint, so that its failure takes nothing else with it.
+The failure of one transaction takes nothing else with it. A group runs without savepoints at first, because they cost
+half as much as a small transaction, and next to nothing fails; when something does, the group is taken back and run
+again, each transaction in a savepoint of its own.
 
 A disk that fails is told as a standing fault. As long as there is one, the thread looks for its end by itself, with a
 commit that changes nothing, and so it ends without anybody's traffic.
@@ -26,9 +28,11 @@ import trio
 from attrs import frozen
 from outcome import Error, Outcome, Value
 
+from xopc.storage.apart import ApartReader
 from xopc.storage.base import StorageError
-from xopc.storage.connect import connect_reader, connect_writer, explained
+from xopc.storage.connect import connect_reader, connect_writer, explained, truncate_log
 from xopc.storage.faults import FaultWatch, OnFault, Whereabouts
+from xopc.storage.reclaim import Reclaim
 
 MAX_GROUP = 512
 """Transactions in one commit: bounds how long the first of them waits for the last."""
@@ -77,7 +81,8 @@ class Engine:
     """Runs transactions against one database. Opened by `open_engine`.
 
     A transaction is a function of a connection in autocommit. It neither begins, commits nor rolls back, lets
-    sqlite's errors out, and returns values, not cursors.
+    sqlite's errors out, and returns values, not cursors. It may be run twice, taken back in between: it does nothing
+    but to the connection.
     """
 
     def __init__(self, writer: sqlite3.Connection, reader: sqlite3.Connection, path: Path, on_fault: OnFault) -> None:
@@ -88,7 +93,10 @@ class Engine:
         """Also errors that a reader met, and None as the last."""
         self._token = token = trio.lowlevel.current_trio_token()
         self._whereabouts = Whereabouts(path)
+        self._path = path
+        self._apart = ApartReader(path)
         self._faults = FaultWatch(path, lambda sentence: token.run_sync_soon(on_fault, sentence))
+        self._reclaim = Reclaim()
         self._closed = False
         # A daemon: a disk that hangs must not keep the process from exiting.
         self._thread = threading.Thread(target=self._serve, name="storage-writer", daemon=True)
@@ -137,6 +145,25 @@ class Engine:
             self._queue.put(error)
             raise StorageError(f"The database cannot be read: {error}") from error
 
+    async def read_apart(self, query: Callable[[sqlite3.Connection, *Args], T], *args: *Args) -> T:
+        """As `read`, in a thread, for a query that may read many rows. Two at once; others wait.
+
+        Cancellation: ends the query.
+        """
+        if self._closed:
+            raise trio.ClosedResourceError
+        try:
+            return await self._apart.read(query, *args)
+        except sqlite3.Error as error:
+            self._queue.put(error)
+            raise StorageError(f"The database cannot be read: {error}") from error
+
+    async def truncate_log(self) -> None:
+        """Write what the write-ahead log holds into the database, and empty the file: what it still shows of the past
+        is gone. Does what it can while others read, and nothing where the disk fails."""
+        with suppress(sqlite3.Error):
+            await trio.to_thread.run_sync(truncate_log, self._path)
+
     async def aclose(self) -> None:
         """Finish what was submitted, then close. Harmless when closed.
 
@@ -144,6 +171,7 @@ class Engine:
         """
         if not self._closed:
             self._closed = True
+            await self._apart.aclose()
             # Before the writer, because the last to close empties the write-ahead log, and a reader cannot.
             self._reader.close()
             self._queue.put(None)
@@ -160,14 +188,17 @@ class Engine:
                 self._token.run_sync_soon(_answer, group, self._commit(group))
             if self._faults.seconds_left == 0:
                 self._faults.look(self._probe)
+            elif self._faults.seconds_left is None and self._reclaim.seconds_left == 0:
+                self._keep_up()
         self._writer.close()
 
     def _next_group(self) -> tuple[list[_Waiting], bool]:
-        """Wait for a transaction, or for the time to look at a fault, and take those that came with it; and whether
-        more may follow."""
+        """Wait for a transaction, or for the time to look at a fault or at the room, and take those that came with it;
+        and whether more may follow."""
         group: list[_Waiting] = []
         with suppress(Empty):
-            item = self._queue.get(timeout=self._faults.seconds_left)
+            seconds = self._faults.seconds_left
+            item = self._queue.get(timeout=self._reclaim.seconds_left if seconds is None else seconds)
             while item is not None:
                 if isinstance(item, _Waiting):
                     group.append(item)
@@ -180,17 +211,34 @@ class Engine:
         return group, True
 
     def _commit(self, group: list[_Waiting]) -> list[Outcome[Any]]:
-        """Commit a group, and return what each of it gets. All or none of its savepoints are stored."""
+        """Commit a group, and return what each of it gets. All of it that did not fail is stored, or none."""
+        for attempt in (_trusted, self._guarded):
+            outcomes: list[Outcome[Any]] = []
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                outcomes += [attempt(self._writer, waiting) for waiting in group]
+                self._whereabouts.check()
+                self._writer.execute("COMMIT")
+            except BaseException as error:  # not lost: all who wait get it, and the thread lives on
+                fault, is_over = error, not self._writer.in_transaction
+                # A cursor that was not read to its end, in a result or in a frame, would outlive the rollback.
+                outcomes.clear()
+                traceback.clear_frames(error.__traceback__)
+                self._roll_back()
+                if is_over:  # it never began, or sqlite took it back by itself: see `_guarded`
+                    break
+            else:
+                return outcomes
+        self._faults.strike(fault)
+        return [Error(_not_stored(fault)) for _ in group]
+
+    def _keep_up(self) -> None:
+        """Give back a bit of the room that is not needed. A disk that fails then would have failed the next commit."""
         try:
-            self._writer.execute("BEGIN IMMEDIATE")
-            outcomes = [self._attempt(waiting) for waiting in group]
             self._whereabouts.check()
-            self._writer.execute("COMMIT")
-        except BaseException as error:  # not lost: all who wait get it, and the thread lives on
-            self._roll_back()
+            self._reclaim.step(self._writer)
+        except (sqlite3.Error, OSError) as error:
             self._faults.strike(error)
-            return [Error(_not_stored(error)) for _ in group]
-        return outcomes
 
     def _probe(self) -> None:
         """Commit something that changes nothing.
@@ -212,7 +260,7 @@ class Engine:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
 
-    def _attempt(self, waiting: _Waiting) -> Outcome[Any]:
+    def _guarded(self, writer: sqlite3.Connection, waiting: _Waiting) -> Outcome[Any]:
         """Run one transaction in its savepoint.
 
         Raises:
@@ -220,23 +268,28 @@ class Engine:
                 is full or failing, see https://sqlite.org/lang_transaction.html#response_to_errors_within_a_transaction
         """
         value: Any = None
-        self._writer.execute("SAVEPOINT attempt")
+        writer.execute("SAVEPOINT attempt")
         try:
-            value = waiting.transaction(self._writer, *waiting.args)
-            self._writer.execute("RELEASE attempt")
+            value = waiting.transaction(writer, *waiting.args)
+            writer.execute("RELEASE attempt")
         except BaseException as error:
-            if not self._writer.in_transaction:
+            if not writer.in_transaction:
                 raise
             # A cursor that was not read to its end, in the result or in a frame, would block RELEASE and COMMIT.
             value = None
             traceback.clear_frames(error.__traceback__)
-            self._writer.execute("ROLLBACK TO attempt")
-            self._writer.execute("RELEASE attempt")
+            writer.execute("ROLLBACK TO attempt")
+            writer.execute("RELEASE attempt")
             if not isinstance(error, sqlite3.Error):
                 return Error(error)
             self._faults.strike(error)
             return Error(_not_stored(error))
         return Value(value)
+
+
+def _trusted(writer: sqlite3.Connection, waiting: _Waiting) -> Outcome[Any]:
+    """Run one transaction, whose failure is that of the group."""
+    return Value(waiting.transaction(writer, *waiting.args))
 
 
 def _touch(connection: sqlite3.Connection) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.resources
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +40,8 @@ def _shipped() -> tuple[Migration, ...]:
 
 
 MIGRATIONS: Final = _shipped()
+MAX_REBUILT_BYTES = 256 * 1024 * 1024
+"""A database of an earlier version is written anew once, in some 3 s for so much; a larger one is left as it is."""
 LATEST_SCHEMA: Final = MIGRATIONS[-1].number
 """The schema that this version of xopc works with."""
 
@@ -74,6 +76,8 @@ def prepare(path: Path, migrations: tuple[Migration, ...] = MIGRATIONS) -> None:
     with explained(path), closing(connect_writer(path)) as connection:
         if missing:
             migrate(connection, missing)
+        if not _gives_back(connection) and path.stat().st_size <= MAX_REBUILT_BYTES:
+            _rebuild(connection)
 
 
 def missing_migrations(path: Path, migrations: tuple[Migration, ...] = MIGRATIONS) -> tuple[Migration, ...]:
@@ -106,6 +110,19 @@ def migrate(connection: sqlite3.Connection, missing: Iterable[Migration]) -> Non
         _apply(connection, migration)
     _check_references(connection)
     connection.execute("COMMIT")
+
+
+def _gives_back(connection: sqlite3.Connection) -> bool:
+    """Whether the file can become smaller again without being written anew."""
+    (mode,) = connection.execute("PRAGMA auto_vacuum").fetchone()
+    return bool(mode)
+
+
+def _rebuild(connection: sqlite3.Connection) -> None:
+    """Write the file anew, so that it can become smaller; where there is no room for that, it stays as it is."""
+    with suppress(sqlite3.OperationalError):
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("VACUUM")
 
 
 def _apply(connection: sqlite3.Connection, migration: Migration) -> None:

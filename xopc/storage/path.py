@@ -14,6 +14,8 @@ from attrs import frozen
 
 from xopc.contracts.messages import Inbound, Outbound
 from xopc.contracts.transcript import NO_USAGE, Entry, Message, RunResult, RunState, Usage
+from xopc.storage.path_forget import ForgetStorage
+from xopc.storage.path_heartbeat import HeartbeatStorage
 from xopc.storage.path_inbox import ParkedStorage
 from xopc.storage.path_outbox import OutboxStorage
 from xopc.storage.path_sessions import SessionStorage
@@ -91,6 +93,8 @@ class TurnEnd:
     timed_out: bool = False
     parked: bool = False
     """It was given up: its message stays in the inbox, to be looked at and retried by hand."""
+    once_a_day: bool = False
+    """An answer that was told at its place within 24 hours is left out: nobody asked for it."""
 
 
 @frozen
@@ -199,7 +203,9 @@ class InboxStorage(Protocol):
         ...
 
 
-class PathStorage(InboxStorage, ParkedStorage, SessionStorage, OutboxStorage, Protocol):
+class PathStorage(
+    InboxStorage, ParkedStorage, SessionStorage, ForgetStorage, OutboxStorage, HeartbeatStorage, Protocol
+):
     """What the message path uses of the storage. Raises `StorageError` where nothing was stored."""
 
     async def prune(self, now: float) -> None:

@@ -12,6 +12,8 @@ from xopc.storage.columns import from_json, storable, to_json
 from xopc.storage.dedupe import update_done
 from xopc.storage.outbox import insert_row
 from xopc.storage.path import FailedAttempt, Head, Turn, TurnEnd
+from xopc.storage.people import author_of
+from xopc.storage.told import is_told_first
 from xopc.storage.transcripts import append_message, select_steps
 
 
@@ -31,7 +33,7 @@ def claim(connection: sqlite3.Connection, session_key: str, boot_id: str, now: f
         return None
     inbound = from_json(text, Inbound)
     if first_seq is None:
-        steps = (append_message(connection, session_id, run_id, _as_said(inbound), now),)
+        steps = (append_message(connection, session_id, run_id, _as_said(inbound), now, author=author_of(inbound)),)
     else:
         steps = select_steps(connection, session_id, first_seq, run_id)
     connection.execute("UPDATE inbox SET boot_id = ?, first_seq = ? WHERE id = ?", (boot_id, steps[0].seq, inbox_id))
@@ -86,7 +88,8 @@ def step(connection: sqlite3.Connection, run_id: str, message: Message, now: flo
 def finish(
     connection: sqlite3.Connection, run_id: str, end: TurnEnd, outbox_ids: Sequence[str], now: float
 ) -> list[str]:
-    """End a run that has not ended, with the rows of its answers; `outbox_ids` are theirs."""
+    """End a run that has not ended, with the rows of its answers; `outbox_ids` are theirs. Gives those of the rows
+    that were stored: an end that is told once a day leaves out what was told before."""
     row = connection.execute(
         "SELECT session_id FROM inbox WHERE run_id = ? AND finished_at IS NULL", (run_id,)
     ).fetchone()
@@ -94,10 +97,13 @@ def finish(
         return []
     if end.message is not None:
         append_message(connection, row[0], run_id, end.message, now)
+    stored: list[str] = []
     for row_id, outbound in zip(outbox_ids, end.outbox, strict=True):
-        insert_row(connection, row_id, outbound, None, now)
+        if not end.once_a_day or is_told_first(connection, outbound, now):
+            insert_row(connection, row_id, outbound, None, now)
+            stored.append(row_id)
     end_run(connection, run_id, end, now)
-    return list(outbox_ids)
+    return stored
 
 
 def end_run(connection: sqlite3.Connection, run_id: str, end: TurnEnd, now: float) -> None:
@@ -114,6 +120,12 @@ def end_run(connection: sqlite3.Connection, run_id: str, end: TurnEnd, now: floa
         (now, to_json(result), now if end.parked else None, run_id),
     )
     update_done(connection, dedupe_key, run_id, now)
+    if first_seq is not None:
+        connection.execute(
+            "UPDATE sessions SET turn_count = turn_count + 1, token_count = token_count + ?, last_turn_at = ?"
+            " WHERE id = ?",
+            (end.usage.input + end.usage.output, now, session_id),
+        )
 
 
 def select_result(connection: sqlite3.Connection, run_id: str) -> RunResult | None:

@@ -7,14 +7,29 @@ import time
 from collections.abc import Callable, Sequence
 from uuid import uuid4
 
-from xopc.contracts.messages import InboxCounts, InboxRow, InboxState, Outbound, OutboxRow
+from xopc.contracts.messages import Inbound, InboxCounts, InboxRow, InboxState, Outbound, OutboxRow
 from xopc.contracts.transcript import Entry, Message, RunResult
-from xopc.storage import dedupe, inbox, outbox, outbox_select, parked, runs, sessions, transcripts
+from xopc.storage import (
+    dedupe,
+    forget as forgetting,
+    heartbeat,
+    inbox,
+    outbox,
+    outbox_select,
+    parked,
+    runs,
+    session_lists,
+    sessions,
+    told,
+    transcripts,
+)
 from xopc.storage.engine import Engine
 from xopc.storage.ids import TimeOrderedIds
 from xopc.storage.path import Acceptance, Accepted, Cursor, FailedAttempt, Head, Turn, TurnEnd
+from xopc.storage.path_forget import Person, Traces
+from xopc.storage.path_heartbeat import Beat
 from xopc.storage.path_outbox import Attempt, LaneHead, OutboxPage, OutboxQuery, Pause, Removal, Selection
-from xopc.storage.path_sessions import SessionInfo, SessionQuery
+from xopc.storage.path_sessions import Chat, PruneQuery, SessionChange, SessionInfo, SessionQuery, SessionSum
 
 
 class SqlitePath:
@@ -94,13 +109,35 @@ class SqlitePath:
         return await self._engine.read(sessions.select_session, session_key)
 
     async def sessions(self, query: SessionQuery) -> tuple[list[SessionInfo], int]:
-        return await self._engine.read(sessions.select_sessions, query)
+        read = self._engine.read if session_lists.is_quick(query) else self._engine.read_apart
+        return await read(session_lists.select_sessions, query, self._clock())
+
+    async def session_sums(self) -> tuple[list[SessionSum], int]:
+        return await self._engine.read_apart(session_lists.select_sums, self._clock())
+
+    async def chats(self, channel: str | None, limit: int) -> list[Chat]:
+        return await self._engine.read_apart(session_lists.select_chats, channel, limit)
 
     async def empty_session(self, source: str, agent_id: str) -> SessionInfo | None:
         return await self._engine.read(sessions.select_empty_session, source, agent_id)
 
+    async def active_run(self, session_key: str) -> str | None:
+        return await self._engine.read(sessions.select_active_run, session_key)
+
+    async def change_session(self, session_key: str, change: SessionChange) -> SessionInfo | None:
+        return await self._engine.write(sessions.change_session, session_key, change)
+
+    async def touch_sessions(self, accesses: Sequence[tuple[str, float]]) -> None:
+        await self._engine.write(sessions.touch_sessions, accesses)
+
     async def delete_session(self, session_key: str) -> bool:
         return await self._engine.write(sessions.delete_session, session_key, self._clock())
+
+    async def prunable_sessions(self, query: PruneQuery) -> list[str]:
+        return await self._engine.read_apart(session_lists.select_prunable, query)
+
+    async def prune_sessions(self, session_keys: Sequence[str], query: PruneQuery) -> list[str]:
+        return await self._engine.write(session_lists.prune_sessions, session_keys, query, self._clock())
 
     async def reset_session(self, session_key: str) -> None:
         await self._engine.write(sessions.reset_session, session_key, self._clock())
@@ -111,8 +148,19 @@ class SqlitePath:
     async def messages(self, session_key: str, limit: int, before: int | None = None) -> list[Entry]:
         return await self._engine.read(transcripts.select_messages, session_key, limit, before)
 
+    async def all_messages(self, session_key: str, limit: int) -> list[Entry]:
+        return await self._engine.read_apart(transcripts.select_messages, session_key, limit, None)
+
     async def history(self, session_key: str, limit: int) -> list[Entry]:
         return await self._engine.read(transcripts.select_history, session_key, limit)
+
+    async def traces(self, people: Sequence[Person], names: Sequence[str]) -> Traces:
+        return await self._engine.read_apart(forgetting.select_traces, people, names)
+
+    async def forget(self, people: Sequence[Person], names: Sequence[str]) -> Traces:
+        traces = await self._engine.write(forgetting.forget, people, names)
+        await self._engine.truncate_log()
+        return traces
 
     # ----------------------------------------------------------------- outbox
 
@@ -159,6 +207,17 @@ class SqlitePath:
     async def delete_all_dead(self, selection: Selection) -> int:
         return await self._engine.write(outbox.delete_all_dead, selection)
 
+    # -------------------------------------------------------------- heartbeat
+
+    async def begin_beat(self, run_id: str, session_key: str, inbound: Inbound, reason: str, *, deliver: bool) -> bool:
+        acceptance = Acceptance(inbound, session_key, run_id, deliver=deliver)
+        return await self._engine.write(heartbeat.begin_beat, acceptance, reason, self._opening, self._clock())
+
+    async def last_beat(self) -> Beat | None:
+        return await self._engine.read(heartbeat.select_last_beat)
+
+    # ------------------------------------------------------------------- room
+
     async def prune(self, now: float) -> None:
         await self._engine.write(_prune, now)
 
@@ -169,3 +228,5 @@ class SqlitePath:
 def _prune(connection: sqlite3.Connection, now: float) -> None:
     inbox.prune_inbox(connection, now)
     outbox.prune_outbox(connection, now)
+    told.prune_told(connection, now)
+    heartbeat.prune_beats(connection, now)

@@ -21,18 +21,29 @@ _AFTER_ALL = 2**63 - 1
 
 
 def append_message(
-    connection: sqlite3.Connection, session_id: int, run_id: str | None, message: Message, now: float
+    connection: sqlite3.Connection,
+    session_id: int,
+    run_id: str | None,
+    message: Message,
+    now: float,
+    *,
+    author: str | None = None,
 ) -> Entry:
-    """Append to the session's transcript, and count it there."""
+    """Append to the session's transcript, and count it there; `author` wrote it. What somebody writes in is archived no
+    longer."""
     connection.execute(
         "UPDATE sessions SET message_count = message_count + 1, estimated_tokens = estimated_tokens + ?,"
-        " updated_at = ? WHERE id = ?",
-        (estimated_tokens(message), now, session_id),
+        " updated_at = ?, last_accessed_at = ? WHERE id = ?",
+        (estimated_tokens(message), now, now, session_id),
     )
+    if message.role is Role.USER:
+        connection.execute(
+            "UPDATE sessions SET keeping = 'active' WHERE id = ? AND keeping = 'archived'", (session_id,)
+        )
     (seq,) = connection.execute("SELECT message_count FROM sessions WHERE id = ?", (session_id,)).fetchone()
     connection.execute(
-        "INSERT INTO messages (session_id, seq, run_id, at, message) VALUES (?, ?, ?, ?, ?)",
-        (session_id, seq, run_id, now, to_json(message)),
+        "INSERT INTO messages (session_id, seq, run_id, at, message, author) VALUES (?, ?, ?, ?, ?, ?)",
+        (session_id, seq, run_id, now, to_json(message), author),
     )
     return Entry(seq, message, run_id, now)
 
@@ -83,6 +94,11 @@ def _entries(rows: Iterable[tuple[Any, ...]]) -> list[Entry]:
 
 def _message(text: str) -> Message:
     return from_json(text, Message)
+
+
+def forget_parsed() -> None:
+    """Remember no message any more: what is forgotten in the database shall not stay in memory."""
+    _remembered.cache_clear()
 
 
 # A turn reads the whole window of its session, of which the turn before has read all but the last messages.

@@ -79,6 +79,12 @@ def test_what_is_not_set_is_not_sent() -> None:
     assert set(body) == {"model", "messages", "stream"}
 
 
+def test_how_long_to_think_is_sent_where_it_is_said_and_taken() -> None:
+    request = ModelRequest("m", (USER,), effort="high")
+    assert body_of(request, Dialect())["reasoning_effort"] == "high"
+    assert "reasoning_effort" not in body_of(request, Dialect(), frozenset({"reasoning_effort"}))
+
+
 def test_a_dialect_is_spoken() -> None:
     result = Message(Role.TOOL, "noon", tool_call_id="1", tool_name="clock")
     body = body_of(ModelRequest("m", (result,), max_tokens=5), Dialect("max_completion_tokens", tool_result_name=True))

@@ -90,6 +90,28 @@ async def until_status(telegram: Telegram, *, connected: bool) -> AccountStatus:
     return status
 
 
+async def test_it_tells_when_telegram_answers_again() -> None:
+    told: list[tuple[str, str]] = []
+    again = trio.Event()
+
+    def tell(channel: str, account: str) -> None:
+        told.append((channel, account))
+        again.set()
+
+    async with serving() as bot_api:
+        telegram = Telegram(settings(bot_api))
+        await telegram.init(Context(FakeInbox().accept, FakeInbox().read_cursor, tell))
+        async with trio.open_nursery() as nursery:
+            bot_api.fail("getUpdates", status=502)
+            await nursery.start(telegram.run_account, "default")
+            bot_api.receive(chat=7, text="there is something to tell")
+            with trio.fail_after(10):
+                await again.wait()
+            nursery.cancel_scope.cancel()
+        await telegram.close()
+    assert told == [("telegram", "default")]
+
+
 def answer(text: str, chat: int = 7) -> Outbound:
     return Outbound(Address("telegram", "default", str(chat)), text)
 

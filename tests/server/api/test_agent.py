@@ -476,6 +476,47 @@ async def test_a_run_whose_events_are_forgotten_has_its_result_alone(tmp_path: P
     assert (result.id, result.json["reply"]) == ("2", "Hello (1)")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"session": "notes"},
+        {"sessionKey": "main:webchat:default:direct:notes"},
+        {"chatId": "agent:main:webchat:default:direct:Notes"},
+    ],
+)
+async def test_a_run_is_found_by_its_session_while_it_runs_and_not_afterwards(
+    talking: QuartTrio, path: MessagePath, body: dict[str, str]
+) -> None:
+    raw = json.dumps(body).encode()
+    async with streamed(talking, "wait", session="notes") as lost:
+        run_id = (await lost.event()).json["runId"]
+        await begun(path)
+    detail = await ask(talking, "GET", "/api/sessions/main:webchat:default:direct:notes", [BEARER])
+    assert detail.json["session"]["activeRun"] == run_id
+    async with follow(talking, "POST", "/api/agent/resume", [BEARER], raw) as client:
+        assert (await client.event()).json["runId"] == run_id
+        path.script.go.set()
+        assert (await client.events())[-1].json["reply"] == "Waited"
+    answer = await ask(talking, "POST", "/api/agent/resume", [BEARER], raw)
+    assert (answer.status, answer.error[0]) == (404, "NOT_FOUND")
+    detail = await ask(talking, "GET", "/api/sessions/main:webchat:default:direct:notes", [BEARER])
+    assert detail.json["session"]["activeRun"] is None
+
+
+async def test_without_a_name_it_is_the_default_session_that_is_resumed_and_stopped(
+    talking: QuartTrio, path: MessagePath
+) -> None:
+    assert (await ask(talking, "POST", "/api/agent/resume", [BEARER], b"{}")).status == 404
+    async with streamed(talking, "wait") as client:
+        await client.event()
+        await begun(path)
+        aborted = await ask(talking, "POST", "/api/agent/abort", [BEARER], b"{}")
+        assert aborted.json["payload"] == {"aborted": True}
+        assert (await client.events())[-1].json["status"] == "aborted"
+    aborted = await ask(talking, "POST", "/api/agent/abort", [BEARER], b'{"session": "elsewhere"}')
+    assert aborted.json["payload"] == {"aborted": False}
+
+
 async def test_an_unknown_run_is_not_found(talking: QuartTrio) -> None:
     answer = await ask(talking, "POST", "/api/agent/resume", [BEARER], b'{"runId": "nothing"}')
     assert (answer.status, answer.error[0]) == (404, "NOT_FOUND")

@@ -174,16 +174,16 @@ async def test_dead_letters_can_be_sent_again_or_forgotten_together(talking: Qua
         ("delete", {"errorClass": "expired"}, {"deleted": 0}),
         ("delete", {"accountId": "work"}, {"deleted": 0}),
     ):
-        answer = await ask(talking, "POST", f"/api/outbound/{target}", [BEARER], json.dumps(body).encode())
+        answer = await ask(talking, "POST", f"/api/dead-letters/{target}", [BEARER], json.dumps(body).encode())
         assert (answer.status, answer.json) == (200, expected)
     async with path.hub.subscribe(types=("message.failed",)) as events:
-        answer = await ask(talking, "POST", "/api/outbound/retry", [BEARER], b'{"chatId": "nowhere"}')
+        answer = await ask(talking, "POST", "/api/dead-letters/retry", [BEARER], b'{"chatId": "nowhere"}')
         assert answer.json == {"retried": 3}
         failed = set[object]()
         with trio.fail_after(5):
             while failed != letters:
                 failed |= {event.data["messageId"] for event in await events.receive()}
-    answer = await ask(talking, "POST", "/api/outbound/delete", [BEARER], b"{}")
+    answer = await ask(talking, "POST", "/api/dead-letters/delete", [BEARER], b"{}")
     assert answer.json == {"deleted": 3}
     assert (await ask(talking, "GET", "/api/outbound", [BEARER])).json["items"] == []
 
@@ -192,6 +192,6 @@ async def test_dead_letters_can_be_sent_again_or_forgotten_together(talking: Qua
 async def test_a_selection_that_is_none_changes_nothing(talking: QuartTrio, path: MessagePath, body: bytes) -> None:
     await path.dead_letter()
     for target in ("retry", "delete"):
-        answer = await ask(talking, "POST", f"/api/outbound/{target}", [BEARER], body)
+        answer = await ask(talking, "POST", f"/api/dead-letters/{target}", [BEARER], body)
         assert (answer.status, answer.error[0]) == (400, "INVALID_REQUEST")
     assert len((await ask(talking, "GET", "/api/outbound", [BEARER])).json["items"]) == 1

@@ -50,4 +50,5 @@ async def test_status_tells_a_reader_more(app: QuartTrio) -> None:
         "limiter": {"enabled": True, "failures": 0, "clients": 0, "blocked": []},
         "lastReload": None,
         "inbox": {"waiting": 0, "running": 0, "parked": 0},
+        "storage": None,
     }

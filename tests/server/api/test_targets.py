@@ -45,7 +45,7 @@ def ask(session: str | None = None, agent_id: str | None = None, *, new_session:
         (ask("main:telegram:personal:dm:123"), "main:telegram:personal:dm:123", "main:telegram:personal:dm:123"),
         (ask("agent:main:a:b:dm:c"), "main:a:b:dm:c", "agent:main:a:b:dm:c"),
         (ask("main:telegram:x:group:-100:thread:4", "main"), "main:telegram:x:group:-100:thread:4", None),
-        (ask("cron:job"), "coder:webchat:default:direct:cron-job-", None),
+        (ask("cron.job"), "coder:webchat:default:direct:cron-job-", None),
     ],
 )
 def test_a_key_is_taken_as_it_is_and_a_name_becomes_a_peer(request_: AgentRequest, key: str, name: str | None) -> None:
@@ -134,6 +134,13 @@ def test_an_unknown_account_is_refused() -> None:
 )
 def test_a_chat_s_id_tells_what_it_is(channel: str, chat: str, kind: PeerKind) -> None:
     assert peer_kind(channel, chat, CHANNELS) is kind
+
+
+def test_the_session_of_a_job_is_taken_whole_and_is_the_default_agent_s() -> None:
+    target = session_target(ask("cron:1a2b3c4d"), AGENTS)
+    assert (str(target.key), target.address) == ("cron:1a2b3c4d", Address("cron", "default", "1a2b3c4d"))
+    with pytest.raises(InvalidValueError, match=r"\$\.agentId: .* whichever agent is the default"):
+        session_target(ask("cron:1a2b3c4d", agent_id="main"), AGENTS)
 
 
 def test_the_key_of_a_target_can_be_parsed_again() -> None:

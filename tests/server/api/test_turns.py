@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import trio
+from attrs import evolve
 
 from tests.fakes.generation import Generation
 from tests.fakes.message_path import MessagePath
@@ -9,8 +10,13 @@ from xopc.contracts.errors import Failure, InvalidValueError, XopcError
 from xopc.contracts.messages import Address, Inbound, PeerKind
 from xopc.contracts.transcript import RunResult, RunState
 from xopc.server.api.turns import (
+    ANSWER_IS_GONE,
+    ASK_AGAIN,
+    CUT_OFF,
+    TO_THE_CHAT,
     answer,
     checked_content,
+    dedupe_key,
     idempotency_key,
     spoken,
     status_of,
@@ -111,3 +117,44 @@ async def test_a_caller_who_is_gone_takes_only_his_own_bound_message_with_him(pa
         assert (await path.storage.result("r2") is None) is bound
         path.script.go.set()
     assert (await path.storage.result("r1")) is not None
+
+
+@pytest.mark.parametrize(
+    ("cut", "told"),
+    [
+        (acceptance("wait", "r1"), CUT_OFF),
+        (evolve(acceptance("wait", "r1", bound=False), request="hash"), ASK_AGAIN),
+        (acceptance("wait", "r1", bound=False), TO_THE_CHAT),
+    ],
+)
+async def test_a_caller_whose_turn_a_restart_cuts_is_told_what_becomes_of_it(
+    path: MessagePath, cut: Acceptance, told: str
+) -> None:
+    services = Generation(path=path).services()
+    refusals: list[tuple[Failure, str]] = []
+
+    async def caller() -> None:
+        with pytest.raises(XopcError) as caught:
+            await answer(services, cut)
+        refusals.append((caught.value.failure, caught.value.message))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(caller)
+        await path.script.begun.wait()
+        path.end()
+    assert refusals == [(Failure.UNAVAILABLE, told)]
+
+
+async def test_a_repeated_request_whose_answer_was_deleted_is_not_found(path: MessagePath) -> None:
+    services = Generation(path=path).services()
+    first = evolve(acceptance("Hello", "r1", bound=False), request="hash")
+    await answer(services, first)
+    await path.storage.delete_session(KEY)
+    with pytest.raises(XopcError, match=ANSWER_IS_GONE) as caught:
+        await submit(services, evolve(first, run_id="r2"))
+    assert caught.value.failure is Failure.NOT_FOUND
+
+
+def test_a_message_without_a_key_is_like_no_other() -> None:
+    assert dedupe_key(None, "r1") != dedupe_key(None, "r2") != dedupe_key("r2", "r1")
+    assert dedupe_key("k1", "r1") == dedupe_key("k1", "r2")

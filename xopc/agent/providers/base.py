@@ -34,6 +34,8 @@ class ModelRequest:
     max_tokens: int | None = None
     """None leaves it to the provider, here and below."""
     temperature: float | None = None
+    effort: str | None = None
+    """How long to think: none, minimal, low, medium, high or xhigh."""
 
 
 @frozen

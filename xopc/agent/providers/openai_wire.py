@@ -19,7 +19,7 @@ from xopc.contracts.convert import JsonObject
 from xopc.contracts.transcript import NO_USAGE, Message, Role, ToolCall, Usage
 
 MAX_TOKENS_FIELDS = ("max_tokens", "max_completion_tokens")
-OPTIONAL_FIELDS = frozenset({*MAX_TOKENS_FIELDS, "temperature", "stream_options"})
+OPTIONAL_FIELDS = frozenset({*MAX_TOKENS_FIELDS, "temperature", "stream_options", "reasoning_effort"})
 """What can be left out of a request that is refused because of it."""
 
 MAX_EVENT_BYTES = 1024 * 1024
@@ -69,6 +69,8 @@ def body_of(request: ModelRequest, dialect: Dialect, left_out: frozenset[str] = 
         body["stream_options"] = {"include_usage": True}
     if request.temperature is not None:
         body["temperature"] = request.temperature
+    if request.effort is not None:
+        body["reasoning_effort"] = request.effort
     if request.max_tokens is not None:
         names = (dialect.max_tokens_field, *MAX_TOKENS_FIELDS)
         body[next((name for name in names if name not in left_out), names[0])] = request.max_tokens

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -69,7 +70,9 @@ class Telegram:
 
     async def init(self, context: Context) -> None:
         self._context = context
-        for account in self._accounts.values():
+        for name, account in self._accounts.items():
+            if context.on_connected is not None:
+                account.health.on_recovery = partial(context.on_connected, self.id, name)
             for warning in account.bot.warnings:
                 log.warn(warning)
 

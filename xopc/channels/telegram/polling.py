@@ -7,7 +7,7 @@ them again, and the inbox knows them by their keys.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn, cast
 
 import structlog
@@ -35,11 +35,15 @@ class Health:
     account: str
     connected: bool = False
     error: str | None = None
+    on_recovery: Callable[[], None] = lambda: None
+    """Called when Telegram answers again."""
 
     def succeed(self) -> None:
-        if self.error is not None:
-            log.info("Telegram answers again.", account=self.account)
+        recovers = self.error is not None
         self.connected, self.error = True, None
+        if recovers:
+            log.info("Telegram answers again.", account=self.account)
+            self.on_recovery()
 
     def fail(self, error: str) -> None:
         """Tell of an error, in the log once for each that differs from the last."""

@@ -36,6 +36,7 @@ _TOLD_BY_BOTH = {"hand-over", "configuration"}
 """Problems that the supervisor's own sentence in the lock file is about, too."""
 _CURES = {
     "storage": "It goes on by itself once the disk does. See: xopc gateway logs",
+    "disk": "Delete what you no longer need, or give the disk more room.",
     "log": "It goes on by itself once the disk does.",
     "configuration": "Mend the file: it takes effect by itself. If gateway.reload.mode is off: xopc gateway restart",
     "hand-over": "Mend what it says, then: xopc gateway restart --wait 30s",

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from xopc.cli.gateway.issues import LOCALHOST, Issue, find_issues
 from xopc.cli.gateway.target import Target, find_target
 from xopc.cli.options import ConfigOption, CredentialOption, Duration, DurationOption, JsonOption, UrlOption
-from xopc.cli.output import duration, preview, print_json, seconds_since
+from xopc.cli.output import duration, preview, print_json, seconds_since, size
 from xopc.client.http import Client, JsonObject, split_base_url
 from xopc.service.health import HANDING_OVER, Answer, ask
 from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 DEFAULT_TIMEOUT = Duration(5)
 LOCAL_HOSTS = {"127.0.0.1", "::1"}
 CONNECT_SECONDS = 0.5
+_WAITING = {"inboxWaiting": "to be answered", "outboxWaiting": "to be sent", "deadLetters": "given up"}
 _MEANINGS = {HANDING_OVER: "a new process prepares; this one serves until it stands by"}
 
 
@@ -136,6 +137,7 @@ def _running_text(report: Report) -> list[str]:
         "",
         f"   Port: {report.port or 'not known yet'}",
         *_vitals(report),
+        *_parked(report),
         "",
         "🌐 Access:",
         f"   URL: {_shown_url(report)}",
@@ -171,7 +173,33 @@ def _vitals(report: Report) -> list[str]:
         parts += [f"{duration(ago)} ago"] if ago is not None else []
         parts += [f"{took} ms"] if took is not None else []
         lines.append(f"   Last restart: {', '.join(parts)}")
-    return lines
+    return [*lines, *_room(report)]
+
+
+def _room(report: Report) -> list[str]:
+    """How much the gateway takes, and what waits in it."""
+    told: object = report.answer.details.get("storage") if report.answer else None
+    if not isinstance(told, dict):
+        return []
+    figures = cast("JsonObject", told)
+    holds = ", ".join(_counted(figures.get(key), key) for key in ("sessions", "messages"))
+    parts = [
+        f"{size(figures.get('databaseBytes'))} ({holds})",
+        f"log {size(figures.get('logBytes'))}",
+        f"{size(figures.get('diskFreeBytes'))} free",
+    ]
+    waiting = [f"{figures.get(key)} {what}" for key, what in _WAITING.items() if figures.get(key)]
+    return [f"   Storage: {', '.join(parts)}", *([f"   Waiting: {', '.join(waiting)}"] if waiting else [])]
+
+
+def _counted(count: object, things: str) -> str:
+    return f"{count} {things.removesuffix('s') if count == 1 else things}"
+
+
+def _parked(report: Report) -> list[str]:
+    inbox: object = report.answer.details.get("inbox") if report.answer else None
+    parked = cast("dict[str, object]", inbox).get("parked") if isinstance(inbox, dict) else None
+    return [f"   Parked messages: {parked} (see: xopc inbox list)"] if parked else []
 
 
 def _since(report: Report) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from xopc.server.api.agent import AGENT, AGENT_ABORT, AGENT_RESUME
 from xopc.server.api.config import CONFIG, CONFIG_CHANGE, CONFIG_RELOAD
 from xopc.server.api.events import EVENTS
+from xopc.server.api.heartbeat import HEARTBEAT, HEARTBEAT_TRIGGER, TASKS, TASKS_CHANGE
 from xopc.server.api.inbox import INBOX, INBOX_DELETE, INBOX_RETRY
 from xopc.server.api.log_stream import LOG_STREAM
 from xopc.server.api.logs import (
@@ -28,6 +29,19 @@ from xopc.server.api.outbox import (
 )
 from xopc.server.api.reference import with_reference
 from xopc.server.api.restart import RESTART
+from xopc.server.api.session_actions import (
+    SESSION_ARCHIVE,
+    SESSION_CONFIG,
+    SESSION_CONFIGURE,
+    SESSION_EXPORT,
+    SESSION_PATCH,
+    SESSION_PIN,
+    SESSION_RENAME,
+    SESSION_RESET,
+    SESSION_UNARCHIVE,
+    SESSION_UNPIN,
+)
+from xopc.server.api.session_store import CHAT_IDS, SESSION_STATISTICS, SESSIONS_FORGET, SESSIONS_PRUNE
 from xopc.server.api.sessions import SESSION, SESSION_CREATE, SESSION_DELETE, SESSIONS
 from xopc.server.api.status import API_HEALTH, HEALTH, STATUS
 from xopc.server.api.tree import TREE
@@ -48,8 +62,22 @@ ROUTES: tuple[Route, ...] = with_reference(
     AGENT_ABORT,
     SESSION_CREATE,
     SESSIONS,
+    SESSION_STATISTICS,
+    CHAT_IDS,
+    SESSIONS_PRUNE,
+    SESSIONS_FORGET,
     SESSION,
+    SESSION_PATCH,
     SESSION_DELETE,
+    SESSION_ARCHIVE,
+    SESSION_UNARCHIVE,
+    SESSION_PIN,
+    SESSION_UNPIN,
+    SESSION_RENAME,
+    SESSION_RESET,
+    SESSION_EXPORT,
+    SESSION_CONFIG,
+    SESSION_CONFIGURE,
     EVENTS,
     LOGS,
     LOG_STREAM,
@@ -69,6 +97,10 @@ ROUTES: tuple[Route, ...] = with_reference(
     OUTBOUND_RETRY_ALL,
     OUTBOUND_DELETE,
     OUTBOUND_DELETE_ALL,
+    HEARTBEAT,
+    HEARTBEAT_TRIGGER,
+    TASKS,
+    TASKS_CHANGE,
     CONFIG,
     CONFIG_CHANGE,
     CONFIG_RELOAD,

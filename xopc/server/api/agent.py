@@ -24,7 +24,7 @@ from xopc.core.sessions import NOT_BEGUN
 from xopc.server.api import examples
 from xopc.server.api.repeats import agent_request
 from xopc.server.api.run_stream import attach
-from xopc.server.api.targets import Target, session_target
+from xopc.server.api.targets import Target, named_session, session_target
 from xopc.server.api.turns import answer, checked_content, dedupe_key, idempotency_key, spoken, submit, succeeded
 from xopc.server.query import read_headers
 from xopc.server.routes import Call, Route
@@ -87,11 +87,23 @@ async def _stream(services: Services, acceptance: Acceptance, session: str) -> E
 
 async def _resume(call: Call[RunRequest]) -> EventStream:
     last_id = read_headers(call.headers, ResumeHeaders).last_event_id
-    return await attach(call.services, call.body.run_id, last_id=last_id)
+    run_id = await _run_of(call)
+    if run_id is None:
+        raise XopcError(Failure.NOT_FOUND, "The agent is not at work in this session.")
+    return await attach(call.services, run_id, last_id=last_id)
 
 
 async def _abort(call: Call[RunRequest]) -> RunAborted:
-    return RunAborted(AbortOutcome(call.services.sessions.abort(call.body.run_id)))
+    run_id = await _run_of(call)
+    return RunAborted(AbortOutcome(run_id is not None and call.services.sessions.abort(run_id)))
+
+
+async def _run_of(call: Call[RunRequest]) -> str | None:
+    """The run that is named, or the one that the named session is at."""
+    services, body = call.services, call.body
+    if body.run_id:
+        return body.run_id
+    return await services.storage.active_run(named_session(body.session, services.settings.agents))
 
 
 _FRAMES = (RunAccepted, Progress, Token, ToolStart, ToolEnd, MessageEnd, RunError, AgentResult)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from attrs import asdict
-
 from xopc.contracts.api import (
     Health,
     HealthStatus,
@@ -16,16 +14,9 @@ from xopc.contracts.api import (
     TreeNode,
 )
 from xopc.contracts.api_messages import AbortOutcome, AgentAnswer, RunAborted
-from xopc.contracts.api_sessions import (
-    Session,
-    SessionDetail,
-    SessionMessage,
-    SessionPage,
-    SessionRouting,
-    SessionStatus,
-)
+from xopc.contracts.api_storage import StorageUse
 from xopc.contracts.operations import PathParameter
-from xopc.contracts.transcript import Role, Usage
+from xopc.contracts.transcript import Usage
 
 _AT = "2026-11-20T10:00:00.000Z"
 _BOOT = "6b1f0c2e"
@@ -50,6 +41,18 @@ STATUS = Status(
     memory=MemoryUse(41_943_040, 39_845_888),
     connections=1,
     warnings=(),
+    storage=StorageUse(
+        database_bytes=12_582_912,
+        wal_bytes=4_194_304,
+        free_bytes=65_536,
+        disk_free_bytes=41_943_040_000,
+        log_bytes=1_048_576,
+        sessions=12,
+        messages=4100,
+        inbox_waiting=1,
+        outbox_waiting=0,
+        dead_letters=2,
+    ),
 )
 TREE = TreeNode("main", TaskState.RUNNING, _AT, children=(TreeNode("storage", TaskState.RUNNING, _AT),))
 RESTARTING = RestartAccepted("restarting", _BOOT, 3)
@@ -73,40 +76,3 @@ LOG_EVENT = {
     "data": f'{{"timestamp":"{_AT}","level":"info","message":"Restarted.","module":"xopc.gateway"}}',
 }
 CHANGED = {"agents": {"defaults": {"temperature": 0.5}}}
-
-SESSION = Session(
-    key=_KEY,
-    name=None,
-    status=SessionStatus.ACTIVE,
-    tags=(),
-    created_at=_AT,
-    updated_at=_AT,
-    last_accessed_at=_AT,
-    message_count=1,
-    estimated_tokens=2,
-    compacted_count=0,
-    source_channel="webchat",
-    source_chat_id="notes",
-    routing=SessionRouting("main", "webchat", "default", "direct", "notes", None),
-    model=None,
-)
-SESSION_DETAIL = SessionDetail(
-    **asdict(SESSION, recurse=False),
-    messages=(
-        SessionMessage(
-            seq=1,
-            role=Role.USER,
-            content="Hello",
-            timestamp=_AT,
-            tool_call_id=None,
-            tool_calls=(),
-            tool_name=None,
-            is_error=False,
-            name=None,
-            run_id=_RUN,
-            model=None,
-            usage=None,
-        ),
-    ),
-)
-SESSION_PAGE = SessionPage((SESSION,), total=12, limit=1, offset=0, has_more=True)

@@ -144,7 +144,8 @@ OUTBOUND_RETRY = Route(
 )
 OUTBOUND_RETRY_ALL = Route(
     method="POST",
-    path="/api/outbound/retry",
+    path="/api/dead-letters/retry",
+    tag="outbound",
     summary="Send dead letters again, as if for the first time: all, or those that the body selects.",
     scope=Scope.WRITE,
     handler=_retry_all,
@@ -166,7 +167,8 @@ OUTBOUND_DELETE = Route(
 )
 OUTBOUND_DELETE_ALL = Route(
     method="POST",
-    path="/api/outbound/delete",
+    path="/api/dead-letters/delete",
+    tag="outbound",
     summary="Forget dead letters: all, or those that the body selects.",
     scope=Scope.WRITE,
     handler=_delete_all,

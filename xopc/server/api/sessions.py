@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from http import HTTPStatus
+from typing import Any
 
 from xopc.contracts.api_sessions import (
     CreateSession,
@@ -11,21 +13,21 @@ from xopc.contracts.api_sessions import (
     SessionCreated,
     SessionDeleted,
     SessionFilter,
-    SessionOrder,
     SessionPage,
     SessionRead,
     SessionReused,
+    SessionStatus,
 )
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure, XopcError
-from xopc.contracts.keys import SessionKey, segment
+from xopc.contracts.keys import SessionKey, parse_key, segment
 from xopc.contracts.operations import Link
-from xopc.server.api import examples
+from xopc.server.api import examples, session_examples
 from xopc.server.api.session_bodies import shown_detail, shown_session
 from xopc.server.api.targets import DEFAULT_ACCOUNT, WEBCHAT, enabled_agent, new_peer, peer_kind
 from xopc.server.query import read_query
 from xopc.server.routes import Answer, Call, Route
-from xopc.storage.path_sessions import SessionInfo, SessionQuery
+from xopc.storage.path_sessions import Keeping, SessionInfo, SessionQuery
 
 
 async def _create(call: Call[CreateSession]) -> SessionCreated | Answer:
@@ -49,13 +51,16 @@ async def _create(call: Call[CreateSession]) -> SessionCreated | Answer:
 
 async def _list(call: Call[None]) -> SessionPage:
     query = read_query(call.query, SessionFilter)
-    order = SessionOrder.UPDATED if query.sort_by is SessionOrder.ACCESSED else query.sort_by
+    keepings, is_idle = _wanted(query.status)
     page, total = await call.services.storage.sessions(
         SessionQuery(
             channel=query.channel,
             agent_id=query.agent_id,
             search=query.search,
-            sort_by=order.value,
+            keepings=keepings,
+            is_idle=is_idle,
+            tags=query.tags,
+            sort_by=query.sort_by.value,
             descending=query.sort_order is Direction.DESCENDING,
             limit=query.limit,
             offset=query.offset,
@@ -72,30 +77,47 @@ async def _list(call: Call[None]) -> SessionPage:
 
 async def _read(call: Call[None]) -> SessionRead:
     paging = read_query(call.query, MessagePaging)
-    session = await _find(call)
-    entries = await call.services.storage.messages(session.key, paging.limit, paging.before)
-    return SessionRead(shown_detail(session, entries))
+    services = call.services
+    session = await find_session(call)
+    services.upkeep.note_access(session.key)
+    entries = await services.storage.messages(session.key, paging.limit, paging.before)
+    return SessionRead(shown_detail(session, entries, await services.storage.active_run(session.key)))
 
 
 async def _delete(call: Call[None]) -> SessionDeleted:
     services = call.services
-    session = await _find(call)
+    session = await find_session(call)
     await services.sessions.abort_session(session.key)
     if not await services.storage.delete_session(session.key):
-        raise _unknown()
+        raise unknown_session()
     services.hub.publish("session.deleted", {"key": session.key})
     return SessionDeleted(True)
 
 
-async def _find(call: Call[None]) -> SessionInfo:
+def _wanted(statuses: Collection[SessionStatus]) -> tuple[frozenset[Keeping], bool | None]:
+    """How sessions of these statuses are kept, and whether those that are active have to be idle, or must not be."""
+    wanted = frozenset(statuses or SessionStatus)
+    keepings = {keeping for keeping in Keeping if SessionStatus(keeping.value) in wanted}
+    if SessionStatus.IDLE not in wanted:
+        return frozenset(keepings), False
+    return frozenset({*keepings, Keeping.ACTIVE}), None if SessionStatus.ACTIVE in wanted else True
+
+
+async def find_session(call: Call[Any]) -> SessionInfo:
+    """The session whose key stands in the path.
+
+    Raises:
+        XopcError: SESSION_NOT_FOUND.
+    """
     raw = call.path["key"]
-    session = await call.services.storage.session(str(SessionKey.parse(raw) or raw))
+    session = await call.services.storage.session(str(parse_key(raw) or raw))
     if session is None:
-        raise _unknown()
+        raise unknown_session()
     return session
 
 
-def _unknown() -> XopcError:
+def unknown_session() -> XopcError:
+    """What is answered where there is none of a key."""
     return XopcError(Failure.SESSION_NOT_FOUND, "There is no session with this key. GET /api/sessions lists them.")
 
 
@@ -119,8 +141,8 @@ SESSION_CREATE = Route(
     request_examples={"anywhere": {}, "of a peer": {"chat_id": "notes"}},
     response=SessionCreated,
     response_examples={
-        HTTPStatus.CREATED: SessionCreated(examples.SESSION),
-        HTTPStatus.OK: SessionReused(examples.SESSION, reused=True),
+        HTTPStatus.CREATED: SessionCreated(session_examples.SESSION),
+        HTTPStatus.OK: SessionReused(session_examples.SESSION, reused=True),
     },
     links=_links("session/key"),
     status=HTTPStatus.CREATED,
@@ -134,7 +156,7 @@ SESSIONS = Route(
     handler=_list,
     query=SessionFilter,
     response=SessionPage,
-    response_examples={HTTPStatus.OK: examples.SESSION_PAGE},
+    response_examples={HTTPStatus.OK: session_examples.SESSION_PAGE},
     links=_links("items/0/key"),
 )
 SESSION = Route(
@@ -146,7 +168,7 @@ SESSION = Route(
     path_parameters={"key": examples.KEY},
     query=MessagePaging,
     response=SessionRead,
-    response_examples={HTTPStatus.OK: SessionRead(examples.SESSION_DETAIL)},
+    response_examples={HTTPStatus.OK: SessionRead(session_examples.SESSION_DETAIL)},
     errors=(Failure.SESSION_NOT_FOUND,),
 )
 SESSION_DELETE = Route(

@@ -11,7 +11,7 @@ from attrs import frozen
 from xopc.channels.base import Channel
 from xopc.contracts.api_messages import AgentRequest, MessageRequest
 from xopc.contracts.errors import Failure, InvalidValueError, Problem, XopcError
-from xopc.contracts.keys import SessionKey, segment
+from xopc.contracts.keys import AnyKey, SessionKey, parse_key, segment
 from xopc.contracts.messages import Address, PeerKind
 from xopc.contracts.settings import AgentsSettings
 
@@ -24,7 +24,7 @@ WEBCHAT = "webchat"
 class Target:
     """The session that a message to an agent is for."""
 
-    key: SessionKey
+    key: AnyKey
     name: str
     """As the caller names it."""
     chat: str
@@ -47,10 +47,11 @@ def session_target(request: AgentRequest, agents: AgentsSettings) -> Target:
         InvalidValueError: the agent is none, or not that of the key.
     """
     name = request.session or DEFAULT_SESSION
-    key = None if request.new_session else SessionKey.parse(name)
+    key = None if request.new_session else parse_key(name)
     if key is not None:
         if request.agent_id is not None and request.agent_id.lower() != key.agent:
-            raise InvalidValueError(Problem("$.agentId", f"the session belongs to the agent {key.agent}; leave it out"))
+            owner = f"the agent {key.agent}" if key.agent else "whichever agent is the default"
+            raise InvalidValueError(Problem("$.agentId", f"the session belongs to {owner}; leave it out"))
         enabled_agent(key.agent, agents, "$.session")
         return Target(key, name, key.peer)
     agent = enabled_agent(request.agent_id, agents, "$.agentId")
@@ -58,6 +59,15 @@ def session_target(request: AgentRequest, agents: AgentsSettings) -> Target:
     source = segment(request.channel, WEBCHAT)
     key = SessionKey(agent, source, DEFAULT_ACCOUNT, PeerKind.DIRECT.value, segment(peer, DEFAULT_SESSION))
     return Target(key, peer, peer)
+
+
+def named_session(name: str | None, agents: AgentsSettings) -> str:
+    """The key of a session that is there already, by what `session_target` takes."""
+    key = parse_key(name or DEFAULT_SESSION)
+    if key is None:
+        peer = segment(name or DEFAULT_SESSION, DEFAULT_SESSION)
+        key = SessionKey(agents.default_id, WEBCHAT, DEFAULT_ACCOUNT, PeerKind.DIRECT.value, peer)
+    return str(key)
 
 
 def enabled_agent(agent_id: str | None, agents: AgentsSettings, path: str) -> str:

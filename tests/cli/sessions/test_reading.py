@@ -1,69 +1,20 @@
-"""`xopc sessions`."""
+"""`xopc sessions list`, `show` and `stats`."""
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.cli.sessions.bodies import KEY, detail, message, session
 from tests.fakes.gateway import TOKEN
 from tests.fakes.scripted_api import Json, serving
-from xopc.cli.sessions import delete, list_sessions, show
+from xopc.cli.sessions.reading import list_sessions, show, stats
 from xopc.client.http import RefusedError
+from xopc.contracts.api_sessions import SessionStatus
 from xopc.contracts.errors import Failure, XopcError
-
-KEY = "main:webchat:default:direct:default"
-
-
-def then(seconds: float) -> str:
-    return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
-
-
-def session(key: str = KEY, name: str | None = None, messages: int = 2) -> dict[str, Any]:
-    return {
-        "key": key,
-        "name": name,
-        "status": "active",
-        "tags": [],
-        "createdAt": then(7300),
-        "updatedAt": then(200),
-        "lastAccessedAt": then(200),
-        "messageCount": messages,
-        "estimatedTokens": 40,
-        "compactedCount": 0,
-        "sourceChannel": "webchat",
-        "sourceChatId": "default",
-        "routing": {
-            "agentId": "main",
-            "source": "webchat",
-            "accountId": "default",
-            "peerKind": "direct",
-            "peerId": "default",
-            "threadId": None,
-        },
-        "model": None,
-    }
-
-
-def message(role: str, content: str, **more: object) -> dict[str, Any]:
-    return {
-        "seq": 1,
-        "role": role,
-        "content": content,
-        "timestamp": then(200),
-        "tool_call_id": None,
-        "tool_calls": [],
-        "toolName": None,
-        "isError": False,
-        "name": None,
-        "runId": None,
-        "model": None,
-        "usage": None,
-        **more,
-    }
 
 
 def page(*items: dict[str, Any], total: int | None = None) -> Json:
@@ -80,9 +31,9 @@ def test_sessions_are_listed_in_columns(home: Path, capsys: pytest.CaptureFixtur
     with serving(page(session(name="About\n tea"), session(long, messages=120))) as api:
         assert list_sessions() == 0
     assert lines(capsys) == [
-        "KEY                                   MESSAGES  LAST USED  NAME",
-        "main:webchat:default:direct:default   2         3 min ago  About tea",
-        "coder:telegram:default:group:-100123  120       3 min ago",
+        "KEY                                   STATUS  MESSAGES  LAST USED  NAME",
+        "main:webchat:default:direct:default   active  2         3 min ago  About tea",
+        "coder:telegram:default:group:-100123  active  120       3 min ago",
     ]
     (asked,) = api.asked
     assert (asked.method, asked.path) == ("GET", "/api/sessions?limit=50")
@@ -90,9 +41,11 @@ def test_sessions_are_listed_in_columns(home: Path, capsys: pytest.CaptureFixtur
 
 
 def test_a_list_is_narrowed_by_the_gateway(home: Path) -> None:
-    with serving(page()) as api:
+    with serving(page(), page()) as api:
         list_sessions(channel="telegram", agent_id="coder", search="tea & co", limit=5)
+        list_sessions(status=[SessionStatus.IDLE, SessionStatus.PINNED], tag=["a", "b c"])
     assert api.asked[0].path == "/api/sessions?channel=telegram&agentId=coder&search=tea+%26+co&limit=5"
+    assert api.asked[1].path == "/api/sessions?status=idle%2Cpinned&tags=a%2Cb+c&limit=50"
 
 
 def test_a_list_that_is_not_all_says_so(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -124,7 +77,7 @@ def test_a_session_is_shown_with_who_said_what(home: Path, capsys: pytest.Captur
         message("assistant", "I do not\nknow.\x1b[2J"),
         message("assistant", "Look:", tool_calls=[call]),
     ]
-    with serving(Json({"session": {**session(messages=5), "messages": messages}})) as api:
+    with serving(Json({"session": detail(session(messages=5), *messages)})) as api:
         assert show(KEY, limit=5) == 0
     assert lines(capsys) == [
         f"📜 {KEY}: 5 messages, last used 3 min ago",
@@ -149,21 +102,31 @@ def test_a_session_is_shown_with_who_said_what(home: Path, capsys: pytest.Captur
     assert api.asked[0].path == "/api/sessions/main%3Awebchat%3Adefault%3Adirect%3Adefault?limit=5"
 
 
-@pytest.mark.parametrize("key", ["../../config", "a/b?c#d", "ü"])
-def test_a_key_stays_one_segment_of_the_path(home: Path, key: str) -> None:
-    with serving(Json({"deleted": True})) as api:
-        delete(key)
-    assert api.asked[0].path.count("/") == 3
-    assert not {"?", "#"} & set(api.asked[0].path)
+def test_what_is_known_of_a_session_stands_above_its_messages(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    known = {**detail(session(name="About\n tea")), "tags": ["a", "b"], "activeRun": "run-1"}
+    with serving(Json({"session": known})):
+        assert show(KEY) == 0
+    assert lines(capsys) == [
+        f"📜 {KEY}: 2 messages, last used 3 min ago",
+        "   About tea",
+        "   Tags: a, b",
+        "   The agent is at work here.",
+    ]
 
 
-def test_a_session_is_deleted(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with serving(Json({"deleted": True}), Json({"deleted": True})) as api:
-        assert delete(KEY) == 0
-        assert lines(capsys) == [f"✅ Session deleted: {KEY}"]
-        assert delete(KEY, as_json=True) == 0
-    assert json.loads(capsys.readouterr().out) == {"ok": True, "deleted": True}
-    assert api.asked[0].method == "DELETE"
+def test_sums_are_shown(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    channel = {"channel": "telegram", "agentId": "main", "sessions": 8, "messages": 400}
+    sums = {"total": 12, "active": 3, "idle": 7, "archived": 1, "pinned": 1, "messages": 480, "turns": 160}
+    with serving(Json({**sums, "tokens": 96000, "byChannel": [channel]})) as api:
+        assert stats() == 0
+    assert lines(capsys) == [
+        "12 sessions: 3 active, 7 idle, 1 pinned, 1 archived",
+        "480 messages, 160 turns, 96000 tokens",
+        "",
+        "CHANNEL   AGENT  SESSIONS  MESSAGES",
+        "telegram  main   8         400",
+    ]
+    assert api.asked[0].path == "/api/sessions/stats"
 
 
 def test_a_session_that_is_not_there_is_told(home: Path) -> None:

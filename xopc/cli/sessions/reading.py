@@ -1,44 +1,55 @@
-"""`xopc sessions`: what the agents remember."""
+"""`xopc sessions list`, `show` and `stats`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, TypeAlias
-from urllib.parse import quote
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from xopc.cli.answer import read_answer
 from xopc.cli.gateway.target import find_target
 from xopc.cli.options import ConfigOption, JsonOption, LimitOption
 from xopc.cli.output import ago, one_line, print_json, print_table, without_controls
+from xopc.cli.sessions.place import SESSIONS_PATH, TIMEOUT_SECONDS, KeyArgument, path_of
+from xopc.contracts.api_sessions import SessionStatus
 from xopc_supervisor.contract import EXIT_OK
 
 if TYPE_CHECKING:
     from xopc.contracts.api_sessions import SessionMessage
 
-SESSIONS_PATH = "/api/sessions"
-TIMEOUT_SECONDS = 10.0
 MAX_NAME_CHARS = 40
 MAX_TOOL_CHARS = 200
 """Of what a tool was given, and of what it gave, which is meant for the model."""
 
-KeyArgument: TypeAlias = Annotated[str, Parameter(help="The session's key, as `xopc sessions list` shows it.")]
+StatusOption: TypeAlias = Annotated[
+    list[SessionStatus] | None,
+    Parameter(name="--status", negative="", help="Only those: active, idle, archived or pinned; may be repeated."),
+]
+TagOption: TypeAlias = Annotated[
+    list[str] | None, Parameter(name="--tag", negative="", help="Only those with this tag; with all, where repeated.")
+]
 
-app = App(name="sessions", help="Look at conversations, and forget them.")
 
-
-@app.command(name="list")
 def list_sessions(
     *,
     channel: Annotated[str | None, Parameter(help="Only those of this channel.")] = None,
     agent_id: Annotated[str | None, Parameter(name="--agent", help="Only those of this agent.")] = None,
     search: Annotated[str | None, Parameter(help="Only those with this in their key or name.")] = None,
+    status: StatusOption = None,
+    tag: TagOption = None,
     limit: LimitOption = 50,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
     """List the sessions, the last used one first."""
-    query = {"channel": channel, "agentId": agent_id, "search": search, "limit": limit}
+    query = {
+        "channel": channel,
+        "agentId": agent_id,
+        "search": search,
+        "status": ",".join(one.value for one in status or ()) or None,
+        "tags": ",".join(tag or ()) or None,
+        "limit": limit,
+    }
     body = find_target(config).client(TIMEOUT_SECONDS).get(SESSIONS_PATH, query)
     if as_json:
         print_json(body)
@@ -50,21 +61,26 @@ def list_sessions(
         print("No sessions found")
         return EXIT_OK
     rows = [
-        (one.key, str(one.message_count), ago(one.updated_at), one_line(one.name or "", MAX_NAME_CHARS))
+        (
+            one.key,
+            one.status.value,
+            str(one.message_count),
+            ago(one.updated_at),
+            one_line(one.name or "", MAX_NAME_CHARS),
+        )
         for one in page.items
     ]
-    print_table(("KEY", "MESSAGES", "LAST USED", "NAME"), rows)
+    print_table(("KEY", "STATUS", "MESSAGES", "LAST USED", "NAME"), rows)
     if page.has_more:
         print(f"{len(page.items)} of {page.total}. See more with --limit.")
     return EXIT_OK
 
 
-@app.command
 def show(
     key: KeyArgument, /, *, limit: LimitOption = 50, as_json: JsonOption = False, config: ConfigOption = None
 ) -> int:
     """Show the last messages of a session."""
-    body = find_target(config).client(TIMEOUT_SECONDS).get(_path(key), {"limit": limit})
+    body = find_target(config).client(TIMEOUT_SECONDS).get(path_of(key), {"limit": limit})
     if as_json:
         print_json(body)
         return EXIT_OK
@@ -72,28 +88,36 @@ def show(
 
     session = read_answer(body, SessionRead).session
     print(f"📜 {session.key}: {session.message_count} messages, last used {ago(session.updated_at)}")
+    if session.name is not None:
+        print(f"   {one_line(session.name, MAX_NAME_CHARS)}")
+    if session.tags:
+        print(f"   Tags: {one_line(', '.join(session.tags), MAX_TOOL_CHARS)}")
+    if session.active_run is not None:
+        print("   The agent is at work here.")
     for message in session.messages:
         print(f"\n{_speaker(message)}, {ago(message.timestamp)}:")
         print(_said(message))
     return EXIT_OK
 
 
-@app.command
-def delete(key: KeyArgument, /, *, as_json: JsonOption = False, config: ConfigOption = None) -> int:
-    """Forget a session and its messages.
-
-    What an agent is at work on there is stopped first.
-    """
-    body = find_target(config).client(TIMEOUT_SECONDS).delete(_path(key))
+def stats(*, as_json: JsonOption = False, config: ConfigOption = None) -> int:
+    """Show how many sessions there are, and how much was said in them."""
+    body = find_target(config).client(TIMEOUT_SECONDS).get(f"{SESSIONS_PATH}/stats")
     if as_json:
-        print_json({"ok": True, **body})
-    else:
-        print(f"✅ Session deleted: {key}")
+        print_json(body)
+        return EXIT_OK
+    from xopc.contracts.api_session_actions import SessionStatistics
+
+    all_ = read_answer(body, SessionStatistics)
+    print(
+        f"{all_.total} sessions: {all_.active} active, {all_.idle} idle, {all_.pinned} pinned, {all_.archived} archived"
+    )
+    print(f"{all_.messages} messages, {all_.turns} turns, {all_.tokens} tokens")
+    if all_.by_channel:
+        print()
+        rows = [(one.channel, one.agent_id, str(one.sessions), str(one.messages)) for one in all_.by_channel]
+        print_table(("CHANNEL", "AGENT", "SESSIONS", "MESSAGES"), rows)
     return EXIT_OK
-
-
-def _path(key: str) -> str:
-    return f"{SESSIONS_PATH}/{quote(key, safe='')}"
 
 
 def _speaker(message: SessionMessage) -> str:

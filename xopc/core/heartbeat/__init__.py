@@ -1,0 +1,1 @@
+"""The heartbeat: now and then the agent looks whether something needs attention, without being asked."""
