@@ -10,7 +10,8 @@ from xopc.contracts.messages import Address, Inbound, Outbound, PeerKind
 from xopc.contracts.transcript import Message, Role
 from xopc.storage.forget import forget, select_traces
 from xopc.storage.inbox import accept
-from xopc.storage.outbox import enqueue, select_row
+from xopc.storage.outbox import enqueue
+from xopc.storage.outbox_select import select_row
 from xopc.storage.path import Acceptance
 from xopc.storage.path_forget import REDACTED, Person, Traces
 from xopc.storage.runs import claim, finish, select_result, step
