@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from attrs import evolve, frozen
 from outcome import Outcome, Value
@@ -201,8 +201,9 @@ def hook_commits() -> None:
         def commit_and_die(engine: Engine, group: list[Any]) -> list[Outcome[Any]]:
             outcomes = commit(engine, [evolve(waiting, transaction=_mortal(waiting)) for waiting in group])
             for waiting, outcome in zip(group, outcomes, strict=True):
-                for name in _steps_of(waiting, outcome.value) if isinstance(outcome, Value) else ():
-                    come_to(name, AFTER)
+                if isinstance(outcome, Value):
+                    for name in _steps_of(waiting, cast("Value[Any]", outcome).value):
+                        come_to(name, AFTER)
             return outcomes
 
         return commit_and_die
