@@ -19,9 +19,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from attrs import frozen
+from attrs import evolve, frozen
 from outcome import Outcome, Value
 
 from xopc.agent.agent import Agent
@@ -170,15 +170,25 @@ def come_to(step: str, when: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _steps_of(waiting: Any, outcome: Outcome[Any]) -> Sequence[str]:  # noqa: ANN401 - of the engine
+def _steps_of(waiting: Any, result: object) -> Sequence[str]:  # noqa: ANN401 - of the engine
     """The names of what a transaction is."""
-    if not isinstance(outcome, Value):
-        return ()
     return [
         name
         for name, step in STEPS.items()
-        if step.transaction is waiting.transaction and step.is_it(outcome.value, *waiting.args)
+        if step.transaction is waiting.transaction and step.is_it(result, *waiting.args)
     ]
+
+
+def _mortal(waiting: Any) -> Callable[..., Any]:  # noqa: ANN401 - of the engine
+    """Its transaction, which may be the last thing that is done."""
+
+    def transaction(*args: Any) -> Any:  # noqa: ANN401 - as they come
+        result = waiting.transaction(*args)
+        for name in _steps_of(waiting, result):
+            come_to(name, BEFORE)
+        return result
+
+    return transaction
 
 
 def hook(owner: object, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
@@ -187,27 +197,18 @@ def hook(owner: object, name: str, make: Callable[[Callable[..., Any]], Callable
 
 
 def hook_commits() -> None:
-    def in_the_transaction(attempt: Callable[..., Any]) -> Callable[..., Any]:
-        def attempt_or_die(engine: Engine, waiting: Any) -> Outcome[Any]:  # noqa: ANN401 - of the engine
-            outcome = attempt(engine, waiting)
-            for name in _steps_of(waiting, outcome):
-                come_to(name, BEFORE)
-            return outcome
-
-        return attempt_or_die
-
-    def behind_the_commit(commit: Callable[..., Any]) -> Callable[..., Any]:
+    def with_deaths(commit: Callable[..., Any]) -> Callable[..., Any]:
         def commit_and_die(engine: Engine, group: list[Any]) -> list[Outcome[Any]]:
-            outcomes = commit(engine, group)
+            outcomes = commit(engine, [evolve(waiting, transaction=_mortal(waiting)) for waiting in group])
             for waiting, outcome in zip(group, outcomes, strict=True):
-                for name in _steps_of(waiting, outcome):
-                    come_to(name, AFTER)
+                if isinstance(outcome, Value):
+                    for name in _steps_of(waiting, cast("Value[Any]", outcome).value):
+                        come_to(name, AFTER)
             return outcomes
 
         return commit_and_die
 
-    hook(Engine, "_attempt", in_the_transaction)
-    hook(Engine, "_commit", behind_the_commit)
+    hook(Engine, "_commit", with_deaths)
     hook(migrate, "_apply", lambda apply: around("migrate", apply, after=False))
     hook(sqlite, "prepare", lambda prepare: around("migrate", prepare, before=False))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from xopc.contracts.cron import RunStatus
 from xopc.contracts.limits import SOMETIMES
 from xopc.contracts.messages import ErrorClass
 
@@ -80,6 +81,14 @@ class SessionGone:
 
 
 @frozen
+class CronRun:
+    """`cron.run`: a run of a job has begun, or ended."""
+
+    job_id: str
+    status: RunStatus
+
+
+@frozen
 class ChannelState:
     """One channel of `channels.status`."""
 
@@ -122,6 +131,7 @@ BROADCASTS: Mapping[str, type[object]] = {
     "message.parked": MessageParked,
     "session.updated": SessionUpdated,
     "session.deleted": SessionGone,
+    "cron.run": CronRun,
     "channels.status": ChannelsStatus,
     "config.reload": ConfigReload,
     "models-json.reloaded": ModelsReload,

@@ -99,13 +99,15 @@ def misdelivered(lane: Lane) -> Iterator[str]:
     """What the platform got too often, without a mark, too early, or never."""
     arrivals = [(text, len(list(group))) for text, group in groupby(lane.delivered)]
     place = 0
-    for row in lane.rows:
-        for text in row.parts:
-            times = 0
-            if place < len(arrivals) and arrivals[place][0] == text:
-                times = arrivals[place][1]
-                place += 1
-            yield from _judge(lane.name, row, text, times)
+    due = ((text, row) for row in lane.rows for text in row.parts)
+    for text, group in groupby(due, key=lambda one: one[0]):
+        times = 0
+        if place < len(arrivals) and arrivals[place][0] == text:
+            times = arrivals[place][1]
+            place += 1
+        rows = [row for _, row in group]
+        for row, share in zip(rows, _shares(rows, times), strict=True):
+            yield from _judge(lane.name, row, text, share)
     if place < len(arrivals):
         yield f"{lane.name}: {arrivals[place][0]!r} came where nothing or another message was due"
 
@@ -113,6 +115,20 @@ def misdelivered(lane: Lane) -> Iterator[str]:
 def repeats(lanes: Sequence[Lane]) -> int:
     """How many messages came again."""
     return sum(len(lane.delivered) - len(set(lane.delivered)) for lane in lanes)
+
+
+def _shares(rows: Sequence[Row], times: int) -> list[int]:
+    """How often each of these rows came, which stand together and say the same, when all of them came so often."""
+    shares = [0] * len(rows)
+    by_need = sorted(range(len(rows)), key=lambda place: rows[place].state != "sent")
+    for place in by_need:
+        shares[place], times = (1, times - 1) if times else (0, 0)
+    for place in by_need:
+        if rows[place].is_marked and shares[place]:
+            more = min(times, MOST_TIMES - 1)
+            shares[place], times = shares[place] + more, times - more
+    shares[0] += times
+    return shares
 
 
 def _judge(name: str, row: Row, text: str, times: int) -> Iterator[str]:

@@ -98,3 +98,9 @@ def test_a_dead_letter_need_not_arrive_and_nothing_is_left_behind_unsent() -> No
 
 def test_what_nobody_sent_is_told() -> None:
     assert "'d' came where" in next(misdelivered(lane("a1 a2 b c d")))
+
+
+@pytest.mark.parametrize(("delivered", "complaints"), [("a a a", 0), ("a a", 0), ("a", 1), ("a a a a", 1)])
+def test_rows_that_say_the_same_are_counted_together(delivered: str, complaints: int) -> None:
+    rows = [Row(("a",)), Row(("a",), is_marked=True, is_told=True)]
+    assert len(list(misdelivered(Lane("a chat", rows, delivered.split())))) == complaints
