@@ -16,6 +16,14 @@ _CONTROLS: Mapping[int, str | None] = {
     ord("\r"): None,
 }
 
+_COMMANDS = {
+    "GET /api/sessions": "xopc sessions list",
+    "GET /api/cron": "xopc cron list",
+    "GET /api/inbox?state=parked": "xopc inbox list",
+    "GET /api/outbound?state=dead": "xopc outbox list",
+}
+"""What lists the things that a request lists."""
+
 
 def print_json(value: Mapping[str, object]) -> None:
     """Print an object with an indent of two, in ASCII."""
@@ -31,6 +39,13 @@ def fail(message: str, *, as_json: bool, hints: Iterable[str] = (), **more: obje
         for hint in hints:
             print(f"💡 {hint}", file=sys.stderr)
     return EXIT_FAILURE
+
+
+def in_commands(message: str) -> str:
+    """What the gateway says to clients of its API, in the words of commands."""
+    for request, command in _COMMANDS.items():
+        message = message.replace(f"{request} lists them", f"`{command}` lists them")
+    return message
 
 
 def tell_not_running(*, as_json: bool) -> int:
