@@ -146,3 +146,8 @@ def test_a_text_in_one_line_is_cut_where_it_is_too_long() -> None:
 )
 def test_where_to_look_is_told_in_the_words_of_commands(said: str, told: str) -> None:
     assert in_commands(said) == told
+
+
+def test_columns_stand_below_each_other_where_signs_are_wide(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("NAME", "AT"), [("日本語", "1"), ("cafe\u0301s", "2"), ("plain", "3")])
+    assert capsys.readouterr().out.splitlines() == ["NAME    AT", "日本語  1", "cafe\u0301s   2", "plain   3"]

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from unicodedata import combining, east_asian_width
 
 from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK
 
@@ -71,9 +72,15 @@ def preview(secret: str) -> str:
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows below a head, in columns as wide as what is in them; the last one ends where its texts end."""
     lines = [list(head), *(list(row) for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
     for line in lines:
-        print("  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
+        cells = zip(line, widths, strict=True)
+        print("  ".join(cell + " " * (width - _width(cell)) for cell, width in cells).rstrip())
+
+
+def _width(text: str) -> int:
+    """How many columns of a terminal a text takes: two for each wide sign, none for an accent of its own."""
+    return sum(0 if combining(sign) else 1 + (east_asian_width(sign) in "WF") for sign in text)
 
 
 def without_controls(text: str) -> str:

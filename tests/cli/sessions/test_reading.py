@@ -57,7 +57,7 @@ def test_a_list_that_is_not_all_says_so(home: Path, capsys: pytest.CaptureFixtur
 def test_no_sessions_are_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with serving(page()):
         assert list_sessions() == 0
-    assert lines(capsys) == ["No sessions found"]
+    assert lines(capsys) == ["No sessions"]
 
 
 def test_as_json_it_is_what_the_gateway_said(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,7 +58,7 @@ def list_sessions(
 
     page = read_answer(body, SessionPage)
     if not page.items:
-        print("No sessions found")
+        print("No sessions")
         return EXIT_OK
     rows = [
         (
