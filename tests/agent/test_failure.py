@@ -12,7 +12,7 @@ from xopc.agent.providers.base import ErrorKind, ProviderError
         (ErrorKind.TRANSIENT, "box/m does not answer right now (why). Try again in a moment."),
         (
             ErrorKind.AUTH,
-            "box does not serve this key (why). Look after BOX_API_KEY or providers.box, then restart the gateway.",
+            "box does not serve this key (why). Mend providers.box; or BOX_API_KEY, and restart the gateway.",
         ),
         (
             ErrorKind.CONTEXT_OVERFLOW,

@@ -128,7 +128,7 @@ def test_models_on_another_wire_are_left_out(tmp_path: Path) -> None:
     [
         ("gpt", 'a model is named "provider/model"'),
         ("openai/gpt", "there is no key for openai: set OPENAI_API_KEY"),
-        ("opnai/gpt", 'no provider "opnai" is configured; did you mean "openai"?'),
+        ("opnai/gpt", 'no provider "opnai" is configured; did you mean "openai"? There is: '),
         ("builtin/other", 'no provider "builtin" is configured'),
         ("box/", "models.json does not list it"),
     ],

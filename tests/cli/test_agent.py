@@ -107,7 +107,7 @@ def test_a_refused_request_is_told_and_not_repeated(home: Path, capsys: pytest.C
     with serving(refused) as api:
         assert agent("hi", agent_id="nobody") == 1
         assert len(api.asked) == 1
-    assert shown(capsys) == ("", f"❌ {api.url}/api/agent: $.agentId: names no enabled agent\n")
+    assert shown(capsys) == ("", "❌ $.agentId: names no enabled agent\n")
 
 
 def test_without_a_gateway_that_is_said(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -210,7 +210,7 @@ def test_a_run_that_the_gateway_no_longer_knows_is_told(home: Path, capsys: pyte
         assert agent("hi", as_json=True) == 1
     told = json.loads(shown(capsys)[0])
     assert told["runId"] == RUN
-    assert told["error"].endswith("/api/agent/resume: The script has ended.")
+    assert told["error"] == "The script has ended."
 
 
 def test_ctrl_c_stops_the_run_and_ends_with_130(home: Path) -> None:

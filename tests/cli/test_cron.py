@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from tests.fakes.scripted_api import Json, serving
-from xopc.cli.cron import add, disable, edit, enable, history, list_jobs, remove, run, show
+from xopc.cli.cron import add, delete, disable, edit, enable, history, list_jobs, run, show
 from xopc.cli.options import Duration
-from xopc.client.http import RefusedError
 from xopc.contracts.convert import unstructure
 from xopc.contracts.errors import XopcError
 from xopc.server.api import cron_examples
@@ -48,13 +47,13 @@ def test_no_jobs_are_told_and_how_to_make_one(home: Path, capsys: pytest.Capture
 
 def test_one_job_is_shown_with_its_last_error(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     state = {**JOB["state"], "lastStatus": "failed", "lastError": "The model is gone."}
-    with serving(Json({"job": {**JOB, "state": state, "scheduleError": "no such zone"}})) as api:
+    with serving(Json({"job": {**JOB, "state": state, "model": "box/large", "scheduleError": "no such zone"}})) as api:
         assert show("5f0c1a2b") == 0
     told = lines(capsys)
     assert told[0] == "5f0c1a2b  Morning news"
     assert "   Text: What is new today?" in told
     assert "   To: telegram, chat 123456, announce" in told
-    assert told[-2:] == ["   Error: The model is gone.", "   Schedule error: no such zone"]
+    assert told[-3:] == ["   Model: box/large", "   Error: The model is gone.", "   Schedule error: no such zone"]
     assert api.asked[0].path == "/api/cron/5f0c1a2b"
 
 
@@ -105,11 +104,16 @@ def test_all_that_a_job_may_have_can_be_said(home: Path, capsys: pytest.CaptureF
     }
 
 
-def test_a_direct_job_needs_its_chat_and_the_gateway_says_so(home: Path) -> None:
-    refused = Json({"error": {"code": "INVALID_REQUEST", "message": "$.delivery.channel: is missing"}}, 400)
-    with serving(refused) as api, pytest.raises(RefusedError, match="is missing"):
-        add("0 9 * * *", "Hello", direct=True)
-    assert api.asked[0].body["delivery"] == {"mode": "direct", "channel": None, "to": None}
+def test_a_direct_job_needs_its_chat_and_a_chat_its_channel(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert add("0 9 * * *", "Hello", direct=True) == 2
+    assert "--direct needs to know where to: --channel and --chat.\nSee: " in capsys.readouterr().err
+    assert add("0 9 * * *", "Hello", chat="7") == add("0 9 * * *", "Hello", channel="telegram") == 2
+    assert capsys.readouterr().err.count("--channel and --chat belong together") == 2
+
+
+def test_a_change_of_nothing_is_a_usage_error(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert edit("5f0c1a2b") == 2
+    assert "say what to change" in capsys.readouterr().err
 
 
 def test_a_schedule_that_is_no_span_of_time_is_a_usage_error(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,7 +127,7 @@ def test_a_job_is_changed_in_what_is_given(home: Path, capsys: pytest.CaptureFix
     changed = Json({"job": JOB, "status": "ok"})
     with serving(changed) as api:
         assert edit("5f0c1a2b", schedule="0 10 * * *", name="") == 0
-    assert lines(capsys)[0] == "✅ Job changed: 5f0c1a2b"
+    assert lines(capsys)[:2] == ["✅ Job changed: 5f0c1a2b", "5f0c1a2b  Morning news"]
     assert (api.asked[0].method, api.asked[0].path) == ("PATCH", "/api/cron/5f0c1a2b")
     assert api.asked[0].body == {"schedule": "0 10 * * *", "name": ""}
 
@@ -138,10 +142,10 @@ def test_another_text_or_chat_goes_with_what_the_job_has(home: Path, capsys: pyt
     }
 
 
-def test_jobs_are_enabled_disabled_run_and_removed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_jobs_are_enabled_disabled_run_and_deleted(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     toggled = Json({"toggled": True, "enabled": True})
     with serving(toggled, toggled, Json({"status": "ok", "runId": "1"}), Json({"removed": True})) as api:
-        assert enable("5f") == disable("5f") == run("5f") == remove("5f", as_json=True) == 0
+        assert enable("5f") == disable("5f") == run("5f") == delete("5f", as_json=True) == 0
     assert [(asked.method, asked.path) for asked in api.asked] == [
         ("POST", "/api/cron/5f/toggle"),
         ("POST", "/api/cron/5f/toggle"),
@@ -151,7 +155,7 @@ def test_jobs_are_enabled_disabled_run_and_removed(home: Path, capsys: pytest.Ca
     assert [asked.body for asked in api.asked[:2]] == [{"enabled": True}, {"enabled": False}]
     told = capsys.readouterr().out
     assert told.startswith(
-        "✅ Job enabled: 5f\n✅ Job disabled: 5f\n✅ Job runs: 5f. See how it went: xopc cron history"
+        "✅ Job enabled: 5f\n✅ Job disabled: 5f\n✅ Job runs: 5f\n💡 See how it went: xopc cron history 5f\n"
     )
     assert '"removed": true' in told
 
@@ -167,7 +171,7 @@ def test_the_history_tells_how_runs_went(home: Path, capsys: pytest.CaptureFixtu
     assert first.endswith("The model is gone.")
     assert "success" in second
     assert "Nothing much: it rains." in second
-    assert none == "No runs yet"
+    assert none == "No runs"
     assert [asked.path for asked in api.asked] == [
         "/api/cron/runs/history?limit=50",
         "/api/cron/5f0c1a2b/history?limit=5",

@@ -42,7 +42,7 @@ def test_schedules_are_told_in_a_few_words() -> None:
 
 def test_the_next_run_is_told_as_a_span_and_a_time() -> None:
     then = NOW + timedelta(hours=3, minutes=2)
-    assert told_next(then.isoformat(), NOW) == f"in 3 h, {then.astimezone():%Y-%m-%d %H:%M:%S}"
+    assert told_next(then.isoformat(), NOW) == f"in 3 h, {then.astimezone():%Y-%m-%d %H:%M:%S %Z}"
     assert told_next(NOW.isoformat(), NOW).startswith("now, ")
     for nothing in (None, "soon", 5):
         assert told_next(nothing, NOW) == "-"

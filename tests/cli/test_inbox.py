@@ -63,11 +63,11 @@ def test_parked_messages_are_listed_with_their_errors(home: Path, capsys: pytest
 
 
 def test_those_of_another_state_are_listed_with_what_is_known(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    waiting = message(state="waiting", attempts=1, lastError=None, threadId="42", parkedAt=None)
+    waiting = message(state="waiting", attempts=0, lastError=None, threadId="42", parkedAt=None)
     with serving(page(waiting, more=True)) as api:
         assert list_messages(state=InboxState.WAITING, limit=1) == 0
     assert lines(capsys) == [
-        "run-1  2 h ago, 1 attempt",
+        "run-1  2 h ago",
         "   From: telegram, account default, chat -100123, thread 42",
         "   Session: main:main:default:dm:main",
         "   Text: Lunch at noon?",

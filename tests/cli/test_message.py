@@ -73,7 +73,7 @@ def test_a_refused_message_is_told_and_not_repeated(home: Path, capsys: pytest.C
     with serving(refused) as api:
         assert send("Lunch?", channel="fax", chat="1") == 1
         assert len(api.asked) == 1
-    assert capsys.readouterr().err == f"❌ {api.url}/api/message: There is no such channel.\n"
+    assert capsys.readouterr().err == "❌ There is no such channel.\n"
 
 
 def test_when_nobody_answers_the_key_is_told(
@@ -83,7 +83,7 @@ def test_when_nobody_answers_the_key_is_told(
     with serving(*[STOPPING] * 10):
         assert send("Lunch?", channel="telegram", chat="1", idempotency_key="lunch-4711") == 1
         error = capsys.readouterr().err
-        assert error.startswith("❌ http://127.0.0.1:")
+        assert error.startswith("❌ ")
         assert error.endswith("💡 Ask again without sending it twice: --idempotency-key lunch-4711\n")
         assert send("Lunch?", channel="telegram", chat="1", idempotency_key="lunch-4711", as_json=True) == 1
     assert json.loads(capsys.readouterr().out)["idempotencyKey"] == "lunch-4711"

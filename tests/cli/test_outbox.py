@@ -201,15 +201,31 @@ def test_a_dead_letter_is_not_cancelled_and_what_waits_is_not_deleted(
 def test_all_dead_letters_or_a_selection_are_decided_about(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with serving(Json({"retried": 12}), Json({"deleted": 3}), Json({"deleted": 3})) as api:
         assert retry(every=True, channel="telegram") == 0
-        assert delete(every=True, error_class=ErrorClass.PERMANENT) == 0
+        assert delete(every=True, error_class=ErrorClass.PERMANENT, yes=True) == 0
         assert lines(capsys) == ["✅ Messages that are sent again: 12", "✅ Messages deleted: 3"]
-        assert delete(every=True, as_json=True) == 0
+        assert delete(every=True, yes=True, as_json=True) == 0
     assert json.loads(capsys.readouterr().out) == {"ok": True, "deleted": 3}
     assert [(asked.path, asked.body) for asked in api.asked] == [
         ("/api/dead-letters/retry", {"channel": "telegram"}),
         ("/api/dead-letters/delete", {"errorClass": "permanent"}),
         ("/api/dead-letters/delete", {}),
     ]
+
+
+def test_without_yes_all_dead_letters_are_only_counted(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(page(letter()), page(*[letter()] * 500, before=7), page(), page()) as api:
+        assert delete(every=True, channel="telegram") == 0
+        assert delete(every=True) == 0
+        assert delete(every=True) == 0
+        assert lines(capsys) == [
+            "1 dead letter would be deleted. To do it, add --yes.",
+            "500 or more dead letters would be deleted. To do it, add --yes.",
+            "0 dead letters would be deleted.",
+        ]
+        assert delete(every=True, as_json=True) == 0
+    assert json.loads(capsys.readouterr().out) == {"ok": True, "dryRun": True, "count": 0, "hasMore": False}
+    assert api.asked[0].path == "/api/outbound?state=dead&channel=telegram&limit=500"
+    assert {asked.method for asked in api.asked} == {"GET"}
 
 
 @pytest.mark.parametrize("command", [retry, delete])

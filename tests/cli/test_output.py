@@ -13,6 +13,7 @@ from xopc.cli.output import (
     ago,
     duration,
     fail,
+    in_commands,
     one_line,
     preview,
     print_json,
@@ -133,3 +134,20 @@ def test_a_text_in_one_line_is_cut_where_it_is_too_long() -> None:
     assert one_line("a\n  b\x1b", 10) == "a b�"
     assert one_line("12345", 5) == "12345"
     assert one_line("123456", 5) == "1234…"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("There is no job. GET /api/cron lists them.", "There is no job. `xopc cron list` lists them."),
+        ("GET /api/outbound?state=dead lists them.", "`xopc outbox list` lists them."),
+        ("$.person: names nobody", "$.person: names nobody"),
+    ],
+)
+def test_where_to_look_is_told_in_the_words_of_commands(said: str, told: str) -> None:
+    assert in_commands(said) == told
+
+
+def test_columns_stand_below_each_other_where_signs_are_wide(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("NAME", "AT"), [("日本語", "1"), ("cafe\u0301s", "2"), ("plain", "3")])
+    assert capsys.readouterr().out.splitlines() == ["NAME    AT", "日本語  1", "cafe\u0301s   2", "plain   3"]

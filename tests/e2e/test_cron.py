@@ -198,7 +198,7 @@ def test_the_command_line_keeps_jobs(talking: Gateway, world: Outside) -> None:
     assert talking.xopc("cron", "run", job_id).returncode == 0
     assert world.until_sent(1) == ["Good morning"]
     assert "success" in talking.xopc("cron", "history", job_id).stdout
-    assert talking.xopc("cron", "remove", job_id).returncode == 0
+    assert talking.xopc("cron", "delete", job_id).returncode == 0
     assert jobs(talking) == {}
 
 

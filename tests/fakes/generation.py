@@ -29,7 +29,7 @@ from xopc.contracts.api import (
 from xopc.contracts.api_config import Reloaded
 from xopc.contracts.auth import AuthMode
 from xopc.contracts.settings import Settings
-from xopc.core.log_level import LevelSwitch
+from xopc.core.logs.level import LevelSwitch
 from xopc.server.door import Door
 from xopc.server.services import Logs, Services
 from xopc.server.slots import Slots

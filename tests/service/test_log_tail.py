@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from xopc.core.log_files import BLOCK_BYTES
+from xopc.core.logs.files import BLOCK_BYTES
 from xopc.service.log_tail import Follower, last_lines
 
 Follow = Callable[[Path], Follower]

@@ -177,6 +177,14 @@ def test_the_chats_that_somebody_wrote_from_are_listed_the_last_first(connection
     assert select_chats(connection, "webchat", 9) == []
 
 
+def test_jobs_and_beats_in_sessions_of_their_own_write_from_no_chat(connection: sqlite3.Connection) -> None:
+    places = [("heartbeat:main", "telegram", "7"), ("cron:5f0c1a2b", "cron", "5f0c1a2b")]
+    for now, (key, channel, chat) in enumerate(places):
+        message = Inbound(Address(channel, "default", chat), PeerKind.DIRECT, "heartbeat", "x", key)
+        accept(connection, [Acceptance(message, key, f"run-{now}")], None, "opening", now)
+    assert select_chats(connection, None, 10) == []
+
+
 def test_a_prune_finds_what_is_unused_but_never_what_people_keep_or_what_waits(connection: sqlite3.Connection) -> None:
     create(connection, A, B, C, KEY)
     say(connection, C, 50)

@@ -20,7 +20,7 @@ def explain(ref: str, error: ProviderError) -> str:
             return f"{ref} does not answer right now ({error.message}). Try again in a moment."
         case ErrorKind.AUTH:
             what = f"{provider} does not serve this key ({error.message})."
-            return f"{what} Look after {variable_of(provider)} or providers.{provider}, then restart the gateway."
+            return f"{what} Mend providers.{provider}; or {variable_of(provider)}, and restart the gateway."
         case ErrorKind.CONTEXT_OVERFLOW:
             return f"This conversation has become too long for {ref}. Start a new one with /new."
         case ErrorKind.BAD_REQUEST:

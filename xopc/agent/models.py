@@ -122,7 +122,8 @@ class Models:
             why = f"there is no key for {provider_id}: set {variable_of(provider_id)}"
         else:
             why = f'no provider "{provider_id}" is configured{closest(provider_id, [*self._providers, *KNOWN])}'
-        return f'There is no model "{ref}": {why}. There is: {", ".join(self.listed())}.'
+        end = "" if why.endswith("?") else "."
+        return f'There is no model "{ref}": {why}{end} There is: {", ".join(self.listed())}.'
 
 
 def load_models(path: Path, settings: Settings, environ: Mapping[str, str]) -> Models:

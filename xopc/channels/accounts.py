@@ -199,7 +199,7 @@ async def _keep_running(channel: Channel, account: str, run: _Run) -> None:
         except ChannelError as cause:
             run.fail(TaskState.FAILED, str(cause))
             log.error(
-                "A channel's account is left alone until the next restart.",
+                "A channel's account is left alone until its configuration changes, or the gateway restarts.",
                 channel=channel.id,
                 account=account,
                 error=str(cause),

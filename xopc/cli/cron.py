@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from urllib.parse import quote
@@ -13,7 +14,7 @@ from xopc.cli.cron_schedule import read_schedule, told_next, told_schedule, told
 from xopc.cli.gateway.target import find_target
 from xopc.cli.message_text import TextArgument, read_text
 from xopc.cli.options import ConfigOption, DurationOption, JsonOption, LimitOption
-from xopc.cli.output import ago, duration, fail, one_line, print_json, print_table
+from xopc.cli.output import ago, duration, one_line, print_json, print_table
 from xopc_supervisor.contract import EXIT_OK, EXIT_USAGE
 
 if TYPE_CHECKING:
@@ -114,7 +115,11 @@ def add(
     try:
         when = read_schedule(schedule, datetime.now(UTC))
     except ValueError as error:
-        return _explain_usage("add", error)
+        return _explain_usage("add", str(error))
+    if (channel is None) != (chat is None):
+        return _explain_usage("add", "--channel and --chat belong together")
+    if direct and chat is None:
+        return _explain_usage("add", "--direct needs to know where to: --channel and --chat")
     body: dict[str, Any] = {
         "schedule": when,
         "payload": _payload(read_text(text), is_turn=isolated),
@@ -153,13 +158,15 @@ def edit(
     config: ConfigOption = None,
 ) -> int:
     """Change a job. What is not given stays."""
-    client = _client(config)
     body = _common(name, timezone, model, retries, timeout)
+    if not body and schedule is text is channel is chat is None:
+        return _explain_usage("edit", "say what to change, such as --schedule or --text")
+    client = _client(config)
     if schedule is not None:
         try:
             body["schedule"] = read_schedule(schedule, datetime.now(UTC))
         except ValueError as error:
-            return _explain_usage("edit", error)
+            return _explain_usage("edit", str(error))
     if text is not None or channel is not None or chat is not None:
         known = _known(client, job)
         if text is not None:
@@ -173,15 +180,15 @@ def edit(
     from xopc.contracts.api_cron import CronJobChanged
 
     print(f"✅ Job changed: {job}")
-    print("\n".join(_description(read_answer(answer, CronJobChanged).job)[1:]))
+    print("\n".join(_description(read_answer(answer, CronJobChanged).job)))
     return EXIT_OK
 
 
 @app.command
-def remove(job: JobArgument, /, *, as_json: JsonOption = False, config: ConfigOption = None) -> int:
+def delete(job: JobArgument, /, *, as_json: JsonOption = False, config: ConfigOption = None) -> int:
     """Forget a job and its history."""
     body = _client(config).delete(_path(job))
-    return _told(body, f"✅ Job removed: {job}", as_json=as_json)
+    return _told(body, f"✅ Job deleted: {job}", as_json=as_json)
 
 
 @app.command
@@ -202,7 +209,7 @@ def disable(job: JobArgument, /, *, as_json: JsonOption = False, config: ConfigO
 def run(job: JobArgument, /, *, as_json: JsonOption = False, config: ConfigOption = None) -> int:
     """Run a job now, also one that is disabled. Its schedule stays."""
     body = _client(config).post(f"{_path(job)}/run", {})
-    return _told(body, f"✅ Job runs: {job}. See how it went: xopc cron history {job}", as_json=as_json)
+    return _told(body, f"✅ Job runs: {job}\n💡 See how it went: xopc cron history {job}", as_json=as_json)
 
 
 @app.command
@@ -224,7 +231,7 @@ def history(
 
     runs = read_answer(body, CronHistory).history
     if not runs:
-        print("No runs yet")
+        print("No runs")
         return EXIT_OK
     print_table(("JOB", "STARTED", "STATUS", "TOOK", "RESULT"), [_row(each) for each in runs])
     return EXIT_OK
@@ -263,8 +270,8 @@ def _told(body: JsonObject, text: str, *, as_json: bool) -> int:
     return EXIT_OK
 
 
-def _explain_usage(command: str, error: ValueError) -> int:
-    fail(f"xopc cron {command}: {error}", as_json=False)
+def _explain_usage(command: str, what: str) -> int:
+    print(f"xopc cron {command}: {what}.\nSee: xopc cron {command} --help", file=sys.stderr)
     return EXIT_USAGE
 
 
@@ -319,6 +326,8 @@ def _description(job: CronJob) -> list[str]:
     if delivery is not None and delivery.channel:
         place = f"{delivery.channel}, chat {delivery.to}, {delivery.mode.value}"
         lines.append(f"   To: {one_line(place, MAX_TEXT_CHARS)}")
+    if job.model:
+        lines.append(f"   Model: {one_line(job.model, MAX_TEXT_CHARS)}")
     for label, problem in (("Error", job.state.last_error), ("Schedule error", job.schedule_error)):
         if problem:
             lines.append(f"   {label}: {one_line(problem, MAX_TEXT_CHARS)}")

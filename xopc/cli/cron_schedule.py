@@ -45,15 +45,15 @@ def told_schedule(schedule: object, timezone: object) -> str:
 
 
 def told_time(timestamp: str) -> str:
-    """An ISO 8601 time on this machine's clock: `2026-12-24 18:00:00`."""
+    """An ISO 8601 time on this machine's clock: `2026-12-24 18:00:00 CET`."""
     try:
-        return datetime.fromisoformat(timestamp).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        return datetime.fromisoformat(timestamp).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
     except (ValueError, OverflowError):
         return "-"
 
 
 def told_next(next_run: object, now: datetime) -> str:
-    """When a job runs next: `in 3 h, 2026-12-24 18:00:00`."""
+    """When a job runs next: `in 3 h, 2026-12-24 18:00:00 CET`."""
     if not isinstance(next_run, str):
         return "-"
     try:

@@ -83,8 +83,8 @@ def _path(run: str) -> str:
 
 
 def _description(message: InboxMessage) -> list[str]:
-    attempts = f"{message.attempts} attempt{'' if message.attempts == 1 else 's'}"
-    lines = [f"{message.run_id}  {ago(message.accepted_at)}, {attempts}"]
+    attempts = f", {message.attempts} attempt{'' if message.attempts == 1 else 's'}" if message.attempts else ""
+    lines = [f"{message.run_id}  {ago(message.accepted_at)}{attempts}"]
     if message.channel is not None:
         place = f"{message.channel}, account {message.account_id}, chat {message.chat_id}"
         thread = f", thread {message.thread_id}" if message.thread_id is not None else ""

@@ -39,7 +39,7 @@ def _run(arguments: list[str]) -> int:
         return 0
     from cyclopts import CycloptsError
 
-    from xopc.cli.output import fail, sentence
+    from xopc.cli.output import fail, in_commands, sentence
     from xopc.contracts.errors import XopcError
 
     as_json = "--json" in arguments
@@ -51,7 +51,7 @@ def _run(arguments: list[str]) -> int:
     except CycloptsError as error:
         return _explain_usage(error)
     except XopcError as error:
-        return fail(error.message, as_json=as_json)
+        return fail(in_commands(error.message), as_json=as_json)
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from xopc.cli.answer import read_answer
 from xopc.cli.gateway.target import find_target
-from xopc.cli.options import ConfigOption, JsonOption, LimitOption
+from xopc.cli.options import MAX_LIMIT, ConfigOption, JsonOption, LimitOption
 from xopc.cli.outbox_text import describe, summary
 from xopc.cli.output import fail, print_json
 from xopc.contracts.messages import ErrorClass, OutboxState
@@ -32,6 +32,9 @@ AllOption: TypeAlias = Annotated[bool, Parameter(name="--all", negative=(), help
 ChannelOption: TypeAlias = Annotated[str | None, Parameter(help="Only those of this channel.")]
 AccountOption: TypeAlias = Annotated[str | None, Parameter(help="Only those of this account.")]
 ChatOption: TypeAlias = Annotated[str | None, Parameter(help="Only those to this chat.")]
+YesOption: TypeAlias = Annotated[
+    bool, Parameter(name="--yes", negative=(), help="With --all: do it. Without, only tell what would be done.")
+]
 ErrorClassOption: TypeAlias = Annotated[
     ErrorClass | None, Parameter(help="Only those whose last error was of this kind.")
 ]
@@ -136,6 +139,7 @@ def delete(
     account: AccountOption = None,
     chat: ChatOption = None,
     error_class: ErrorClassOption = None,
+    yes: YesOption = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
@@ -144,6 +148,8 @@ def delete(
     if every == (message is not None) or (selection and not every):
         return fail(ONE_OR_ALL, as_json=as_json)
     client = find_target(config).client(TIMEOUT_SECONDS)
+    if message is None and not yes:
+        return _tell_dead(client, selection, as_json=as_json)
     if message is None:
         body = client.post(f"{DEAD_LETTERS_PATH}/delete", selection)
         if as_json:
@@ -164,6 +170,19 @@ def _remove(client: Client, message: str, *, as_json: bool) -> int:
         print_json({"ok": True, **body})
     else:
         print(f"✅ {'Message deleted' if body.get('deleted') else 'Message is not sent'}: {message}")
+    return EXIT_OK
+
+
+def _tell_dead(client: Client, selection: dict[str, str], *, as_json: bool) -> int:
+    """Tell how many dead letters there are, and that nothing was done."""
+    body = _pages(client, {"state": OutboxState.DEAD.value, **selection}, MAX_LIMIT)
+    count, more = len(body["items"]), body.get("nextBefore") is not None
+    if as_json:
+        print_json({"ok": True, "dryRun": True, "count": count, "hasMore": more})
+        return EXIT_OK
+    wish = " To do it, add --yes." if count else ""
+    things = "dead letter" if count == 1 and not more else "dead letters"
+    print(f"{count}{' or more' if more else ''} {things} would be deleted.{wish}")
     return EXIT_OK
 
 

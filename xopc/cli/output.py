@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from unicodedata import combining, east_asian_width
 
 from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK
 
@@ -15,6 +16,14 @@ _CONTROLS: Mapping[int, str | None] = {
     ord("\t"): "\t",
     ord("\r"): None,
 }
+
+_COMMANDS = {
+    "GET /api/sessions": "xopc sessions list",
+    "GET /api/cron": "xopc cron list",
+    "GET /api/inbox?state=parked": "xopc inbox list",
+    "GET /api/outbound?state=dead": "xopc outbox list",
+}
+"""What lists the things that a request lists."""
 
 
 def print_json(value: Mapping[str, object]) -> None:
@@ -31,6 +40,13 @@ def fail(message: str, *, as_json: bool, hints: Iterable[str] = (), **more: obje
         for hint in hints:
             print(f"💡 {hint}", file=sys.stderr)
     return EXIT_FAILURE
+
+
+def in_commands(message: str) -> str:
+    """What the gateway says to clients of its API, in the words of commands."""
+    for request, command in _COMMANDS.items():
+        message = message.replace(f"{request} lists them", f"`{command}` lists them")
+    return message
 
 
 def tell_not_running(*, as_json: bool) -> int:
@@ -56,9 +72,15 @@ def preview(secret: str) -> str:
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows below a head, in columns as wide as what is in them; the last one ends where its texts end."""
     lines = [list(head), *(list(row) for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
     for line in lines:
-        print("  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
+        cells = zip(line, widths, strict=True)
+        print("  ".join(cell + " " * (width - _width(cell)) for cell, width in cells).rstrip())
+
+
+def _width(text: str) -> int:
+    """How many columns of a terminal a text takes: two for each wide sign, none for an accent of its own."""
+    return sum(0 if combining(sign) else 1 + (east_asian_width(sign) in "WF") for sign in text)
 
 
 def without_controls(text: str) -> str:

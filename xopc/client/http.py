@@ -37,14 +37,14 @@ class NoAnswerError(XopcError):
 
 
 class RefusedError(XopcError):
-    """The gateway answered with an error."""
+    """The gateway answered with an error, in its own words; without any, the URL and the status are told."""
 
     def __init__(self, url: str, status: int, body: JsonObject | None) -> None:
         """`body` is the answer, where it was a JSON object."""
         raw: object = (body or {}).get("error")
         detail: JsonObject = cast("JsonObject", raw) if isinstance(raw, dict) else {}
         code, message = detail.get("code"), detail.get("message")
-        super().__init__(_failure(status, code), f"{url}: {message if isinstance(message, str) else f'HTTP {status}'}")
+        super().__init__(_failure(status, code), message if isinstance(message, str) else f"{url}: HTTP {status}")
         self.status = status
         self.body = body
 

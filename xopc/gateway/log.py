@@ -23,7 +23,7 @@ from typing import cast
 
 import structlog
 
-from xopc.core.log_level import LEVELS, LevelSwitch
+from xopc.core.logs.level import LEVELS, LevelSwitch
 from xopc.core.redact import Plain, redact_value
 from xopc.gateway.log_console import Console
 from xopc.gateway.log_file import LogFile

@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from xopc.core.log_files import log_files
+from xopc.core.logs.files import log_files
 from xopc.core.redact import Plain
 from xopc.gateway.log_line import encode
 

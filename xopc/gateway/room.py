@@ -11,7 +11,7 @@ import trio
 from attrs import frozen
 
 from xopc.contracts.api_storage import StorageUse
-from xopc.core.log_files import log_files
+from xopc.core.logs.files import log_files
 from xopc.gateway.problems import DISK, Problems
 from xopc.storage.base import StorageError
 from xopc.storage.figures import measure

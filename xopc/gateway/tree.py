@@ -37,7 +37,7 @@ from xopc.contracts.api import (
 )
 from xopc.contracts.errors import ConfigError, Failure, XopcError
 from xopc.core.hub import Hub
-from xopc.core.log_level import LevelSwitch
+from xopc.core.logs.level import LevelSwitch
 from xopc.core.runs import Runs
 from xopc.core.tasks import Branch, Node, open_branch, utc_now
 from xopc.gateway import problems

@@ -18,7 +18,7 @@ from xopc.core.cron.scheduler import Scheduler
 from xopc.core.heartbeat.heart import Heartbeat
 from xopc.core.hub import Hub
 from xopc.core.inbox import Inbox
-from xopc.core.log_level import LevelSwitch
+from xopc.core.logs.level import LevelSwitch
 from xopc.core.outbox import Outbox
 from xopc.core.runs import Runs
 from xopc.core.sessions import Sessions

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from xopc.core.log_files import lines_back, log_files
+from xopc.core.logs.files import lines_back, log_files
 from xopc.service.poll import attempts
 
 FOLLOW_SECONDS = 0.25

@@ -94,8 +94,16 @@ def test_a_degraded_gateway_says_by_which_problems_and_not_twice(home: Path) -> 
     degraded = {"status": "degraded", "version": "0.1.0", "problems": ["storage", "log"]}
     (issue,) = find_issues(target, Answer(1, degraded), elsewhere=True)
     assert (issue.code, issue.message) == ("degraded", "The gateway is degraded: storage, log.")
+    assert issue.hint == "See: xopc gateway logs"
     told = {"code": "storage", "message": "The disk is full", "since": "2026-01-01T00:00:00.000Z"}
     (issue,) = find_issues(target, Answer(1, degraded, {"problems": [told]}), elsewhere=True)
     assert (issue.code, issue.message) == ("storage", "The disk is full.")
     assert issue.detail.startswith("For ")
     assert issue.hint
+
+
+def test_a_gateway_with_a_channel_that_failed_says_where_to_look(home: Path) -> None:
+    degraded = {"status": "degraded", "version": "0.1.0", "problems": []}
+    (issue,) = find_issues(a_target(home), Answer(1, degraded), elsewhere=True)
+    assert (issue.code, issue.message) == ("degraded", "The gateway is degraded.")
+    assert issue.hint == "See what has failed, and why: xopc gateway tree"

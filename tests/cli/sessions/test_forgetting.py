@@ -48,6 +48,14 @@ def test_a_prune_without_yes_only_tells(home: Path, capsys: pytest.CaptureFixtur
     assert api.asked[0].body == {"unusedForMs": 129_600_000, "channel": "telegram", "dryRun": True}
 
 
+def test_where_there_is_nothing_to_prune_nothing_is_to_be_said_yes_to(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(Json({"dryRun": True, "count": 0, "keys": []})):
+        assert prune(unused_days=30) == 0
+    assert lines(capsys) == ["0 sessions would be forgotten."]
+
+
 def test_a_prune_with_yes_forgets(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answer = {"dryRun": False, "count": 1, "keys": ["k"]}
     with serving(Json(answer), Json(answer)) as api:
@@ -74,10 +82,25 @@ def test_what_a_person_has_left_is_told_first(home: Path, capsys: pytest.Capture
         "      main:telegram:default:dm:1",
         "  6 messages redacted in 1 session that others share",
         "      main:telegram:default:group:-5",
-        "  1 message that wait or were answered within a day, 2 messages to be sent or sent within a day",
+        "  1 message of the inbox",
+        "  2 messages of the outbox",
+        "  9 keys by which a message that comes again is known",
         "Nothing was changed. To forget all of it: xopc sessions forget robin --yes",
     ]
     assert api.asked[0].body == {"person": "robin", "dryRun": True}
+
+
+def test_of_somebody_who_has_left_nothing_that_is_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    counts = ("messages", "redactedMessages", "inbox", "outbox", "dedupeKeys")
+    nothing: dict[str, Any] = {
+        **traces(dry_run=False),
+        "sessions": [],
+        "sharedSessions": [],
+        **dict.fromkeys(counts, 0),
+    }
+    with serving(Json(nothing)):
+        assert forget("telegram:1", yes=True) == 0
+    assert lines(capsys) == ["Nothing of telegram:1 was found"]
 
 
 def test_a_person_is_forgotten(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""`xopc sessions list`, `show` and `stats`."""
+"""`xopc sessions list`, `show`, `stats` and `chats`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.cli.sessions.bodies import KEY, detail, message, session
+from tests.cli.sessions.bodies import KEY, detail, message, session, then
 from tests.fakes.gateway import TOKEN
 from tests.fakes.scripted_api import Json, serving
-from xopc.cli.sessions.reading import list_sessions, show, stats
+from xopc.cli.sessions.reading import chats, list_sessions, show, stats
 from xopc.client.http import RefusedError
 from xopc.contracts.api_sessions import SessionStatus
 from xopc.contracts.errors import Failure, XopcError
@@ -57,7 +57,7 @@ def test_a_list_that_is_not_all_says_so(home: Path, capsys: pytest.CaptureFixtur
 def test_no_sessions_are_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with serving(page()):
         assert list_sessions() == 0
-    assert lines(capsys) == ["No sessions found"]
+    assert lines(capsys) == ["No sessions"]
 
 
 def test_as_json_it_is_what_the_gateway_said(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,3 +139,25 @@ def test_a_session_that_is_not_there_is_told(home: Path) -> None:
 def test_without_a_gateway_that_is_said(home: Path) -> None:
     with pytest.raises(XopcError, match="Gateway is not running"):
         list_sessions()
+
+
+def test_chats_are_listed_with_their_ids(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chat = {
+        "channel": "telegram",
+        "chatId": "123456",
+        "accountId": "default",
+        "peerKind": "dm",
+        "peerId": "123456",
+        "lastActive": then(7300),
+    }
+    with serving(Json({"chatIds": [chat]}), Json({"chatIds": []}), Json({"chatIds": []})) as api:
+        assert chats(channel="telegram", limit=5) == 0
+        assert lines(capsys) == [
+            "CHANNEL   ACCOUNT  CHAT    KIND  LAST USED",
+            "telegram  default  123456  dm    2 h ago",
+        ]
+        assert chats() == 0
+        assert lines(capsys) == ["No chats"]
+        assert chats(as_json=True) == 0
+    assert json.loads(capsys.readouterr().out) == {"chatIds": []}
+    assert api.asked[0].path == "/api/sessions/chat-ids?channel=telegram&limit=5"

@@ -15,7 +15,7 @@ from tests.fakes.door import open_door
 from tests.fakes.generation import BEARER, TOKEN, Generation
 from xopc.contracts.settings import GatewaySettings, Settings
 from xopc.core.hub import Hub
-from xopc.core.log_level import LevelSwitch
+from xopc.core.logs.level import LevelSwitch
 from xopc.server.app import build_app
 from xopc.server.gate import Gate
 from xopc.server.services import Logs, Services

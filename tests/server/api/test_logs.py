@@ -13,7 +13,7 @@ from tests.fakes.asgi import ask
 from tests.fakes.clock import Clock
 from tests.fakes.door import open_door
 from tests.fakes.generation import BEARER, Generation
-from xopc.core.log_level import LevelSwitch
+from xopc.core.logs.level import LevelSwitch
 from xopc.server.app import build_app
 from xopc.server.gate import Gate
 from xopc.server.services import Logs

@@ -126,7 +126,7 @@ def _explained(error: ApiError | UnreachableError) -> str:
 
 def _give_up_if_refused(error: ApiError | UnreachableError, codes: tuple[int, ...]) -> None:
     if isinstance(error, ApiError) and error.code in codes:
-        cure = "set botToken to the one that @BotFather shows (and look at apiRoot), then restart"
+        cure = "set botToken to the one that @BotFather shows (and look at apiRoot)"
         raise ChannelError(f"{error}. Telegram does not know the bot's token: {cure}.") from None
 
 

@@ -21,6 +21,7 @@ LOCALHOST = "localhost"
 """Code of the issue that `localhost` may lead to another program."""
 _ELSEWHERE = "The configuration's token is not shown to another URL"
 LOGS = "See: xopc gateway logs"
+TREE = "See what has failed, and why: xopc gateway tree"
 _NOT_ANSWERING = {
     "starting": ("starting", "is starting and does not answer yet"),
     "restarting": ("restarting", "is being replaced by a new process"),
@@ -199,7 +200,9 @@ def _of_answer(answer: Answer, why_unasked: str) -> list[Issue]:
     problems = _problems(answer)
     condition = answer.health.get("status")
     if condition != "healthy" and not (condition == "degraded" and problems):
-        issues.append(Issue(str(condition), f"The gateway is {condition}{_codes(answer.health)}.", LOGS))
+        told = _codes(answer.health)
+        cure = TREE if condition == "degraded" and not told else LOGS
+        issues.append(Issue(str(condition), f"The gateway is {condition}{told}.", cure))
     issues += [*problems, *_blocked(answer)]
     version = answer.health.get("version")
     if version != xopc.__version__:

@@ -8,6 +8,7 @@ app = App(name="sessions", help="Look at conversations, keep them, and forget th
 app.command("xopc.cli.sessions.reading:list_sessions", name="list")
 app.command("xopc.cli.sessions.reading:show", name="show")
 app.command("xopc.cli.sessions.reading:stats", name="stats")
+app.command("xopc.cli.sessions.reading:chats", name="chats")
 app.command("xopc.cli.sessions.changing:rename", name="rename")
 app.command("xopc.cli.sessions.changing:archive", name="archive")
 app.command("xopc.cli.sessions.changing:unarchive", name="unarchive")

@@ -83,7 +83,8 @@ def prune(
     pruned = read_answer(body, SessionsPruned)
     _list(pruned.keys, pruned.count)
     if pruned.dry_run:
-        print(f"{_count(pruned.count, 'session')} would be forgotten. To do it, add --yes.")
+        wish = " To do it, add --yes." if pruned.count else ""
+        print(f"{_count(pruned.count, 'session')} would be forgotten.{wish}")
     else:
         print(f"✅ {_count(pruned.count, 'session')} forgotten")
     return EXIT_OK
@@ -114,18 +115,22 @@ def forget(
 
 def _tell(person: str, gone: Forgotten) -> None:
     who = one_line(", ".join(gone.people) or person, MAX_SHOWN_CHARS)
+    if not (gone.sessions or gone.shared_sessions or gone.inbox or gone.outbox or gone.dedupe_keys):
+        print(f"Nothing of {who} was found")
+        return
     print(f"{who} has left this:" if gone.dry_run else f"Of {who} this was forgotten:")
-    print(f"  {_count(len(gone.sessions), 'session')} as a whole, with {_count(gone.messages, 'message')}")
-    _list(gone.sessions, len(gone.sessions))
-    print(
-        f"  {_count(gone.redacted_messages, 'message')} redacted in {_count(len(gone.shared_sessions), 'session')}"
-        " that others share"
-    )
-    _list(gone.shared_sessions, len(gone.shared_sessions))
-    print(
-        f"  {_count(gone.inbox, 'message')} that wait or were answered within a day,"
-        f" {_count(gone.outbox, 'message')} to be sent or sent within a day"
-    )
+    if gone.sessions:
+        print(f"  {_count(len(gone.sessions), 'session')} as a whole, with {_count(gone.messages, 'message')}")
+        _list(gone.sessions, len(gone.sessions))
+    if gone.shared_sessions:
+        shared = _count(len(gone.shared_sessions), "session")
+        print(f"  {_count(gone.redacted_messages, 'message')} redacted in {shared} that others share")
+        _list(gone.shared_sessions, len(gone.shared_sessions))
+    for number, place in ((gone.inbox, "inbox"), (gone.outbox, "outbox")):
+        if number:
+            print(f"  {_count(number, 'message')} of the {place}")
+    if gone.dedupe_keys:
+        print(f"  {_count(gone.dedupe_keys, 'key')} by which a message that comes again is known")
     if gone.dry_run:
         print(f"Nothing was changed. To forget all of it: xopc sessions forget {person} --yes")
     else:

@@ -1,4 +1,4 @@
-"""`xopc sessions list`, `show` and `stats`."""
+"""`xopc sessions list`, `show`, `stats` and `chats`."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def list_sessions(
 
     page = read_answer(body, SessionPage)
     if not page.items:
-        print("No sessions found")
+        print("No sessions")
         return EXIT_OK
     rows = [
         (
@@ -117,6 +117,33 @@ def stats(*, as_json: JsonOption = False, config: ConfigOption = None) -> int:
         print()
         rows = [(one.channel, one.agent_id, str(one.sessions), str(one.messages)) for one in all_.by_channel]
         print_table(("CHANNEL", "AGENT", "SESSIONS", "MESSAGES"), rows)
+    return EXIT_OK
+
+
+def chats(
+    *,
+    channel: Annotated[str | None, Parameter(help="Only those of this channel.")] = None,
+    limit: LimitOption = 50,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> int:
+    """List the chats that somebody has written from, the last used one first: messages can be sent there."""
+    query = {"channel": channel, "limit": limit}
+    body = find_target(config).client(TIMEOUT_SECONDS).get(f"{SESSIONS_PATH}/chat-ids", query)
+    if as_json:
+        print_json(body)
+        return EXIT_OK
+    from xopc.contracts.api_session_actions import ChatIds
+
+    found = read_answer(body, ChatIds).chat_ids
+    if not found:
+        print("No chats")
+        return EXIT_OK
+    rows = [
+        (one.channel, one.account_id, one_line(one.chat_id, MAX_NAME_CHARS), one.peer_kind, ago(one.last_active))
+        for one in found
+    ]
+    print_table(("CHANNEL", "ACCOUNT", "CHAT", "KIND", "LAST USED"), rows)
     return EXIT_OK
 
 

@@ -19,8 +19,8 @@ from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure
 from xopc.contracts.frames import Frame
 from xopc.core.hub import RESYNC, Subscription
-from xopc.core.log_follow import LogFollower
-from xopc.core.log_scan import in_thread
+from xopc.core.logs.follow import LogFollower
+from xopc.core.logs.scan import in_thread
 from xopc.server.api import examples
 from xopc.server.api.events import HEARTBEAT
 from xopc.server.query import read_query

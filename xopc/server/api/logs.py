@@ -20,10 +20,10 @@ from xopc.contracts.api_logs import (
     LogStats,
 )
 from xopc.contracts.auth import Scope
-from xopc.core.log_level import LevelSwitch
-from xopc.core.log_query import search
-from xopc.core.log_scan import in_steps, in_thread
-from xopc.core.log_stats import count, list_files, modules_in
+from xopc.core.logs.level import LevelSwitch
+from xopc.core.logs.query import search
+from xopc.core.logs.scan import in_steps, in_thread
+from xopc.core.logs.stats import count, list_files, modules_in
 from xopc.server.api.times import iso_utc
 from xopc.server.query import read_query
 from xopc.server.routes import Call, Route

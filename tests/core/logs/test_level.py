@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.fakes.clock import Clock
-from xopc.core.log_level import LEVELS, LevelSwitch
+from xopc.core.logs.level import LEVELS, LevelSwitch
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 import trio
 
 from xopc.contracts.errors import Failure, XopcError
-from xopc.core.log_files import log_files
-from xopc.core.log_scan import MAX_THREADS, Place, Scan, in_steps, in_thread
+from xopc.core.logs.files import log_files
+from xopc.core.logs.scan import MAX_THREADS, Place, Scan, in_steps, in_thread
 
 
 def write(directory: Path, day: int, text: str) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from xopc.contracts.api_logs import LogFilter, LogLevel
-from xopc.core.log_files import STEP_BYTES
-from xopc.core.log_follow import LogFollower
-from xopc.core.log_query import Cursor
+from xopc.core.logs.files import STEP_BYTES
+from xopc.core.logs.follow import LogFollower
+from xopc.core.logs.query import Cursor
 
 
 def write(directory: Path, day: int, *texts: str, level: str = "info") -> Path:

@@ -5,9 +5,9 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from xopc.core.log_files import STEP_BYTES
-from xopc.core.log_scan import BUDGET_BYTES, in_steps
-from xopc.core.log_stats import MAX_MODULES, count, list_files, modules_in
+from xopc.core.logs.files import STEP_BYTES
+from xopc.core.logs.scan import BUDGET_BYTES, in_steps
+from xopc.core.logs.stats import MAX_MODULES, count, list_files, modules_in
 
 NOW = datetime(2026, 1, 3, 12, tzinfo=UTC)
 

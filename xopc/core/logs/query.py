@@ -17,9 +17,9 @@ from attrs import frozen
 from xopc.contracts.api_logs import LogPage, LogQuery
 from xopc.contracts.api_sessions import Direction
 from xopc.contracts.errors import InvalidValueError, Problem
-from xopc.core.log_entry import Entry, Wanted, shown
-from xopc.core.log_files import DayFile, log_files
-from xopc.core.log_scan import BUDGET_BYTES, Place, Scan
+from xopc.core.logs.entry import Entry, Wanted, shown
+from xopc.core.logs.files import DayFile, log_files
+from xopc.core.logs.scan import BUDGET_BYTES, Place, Scan
 
 MAX_PAGE_BYTES = 4 * 1024 * 1024
 """Of lines, as they stand in the file: a page ends with the line that comes to it."""

@@ -12,10 +12,10 @@ from attrs import frozen
 
 from xopc.contracts.api_logs import LogFilter
 from xopc.contracts.api_sessions import Direction
-from xopc.core.log_entry import Entry, Wanted, shown
-from xopc.core.log_files import STEP_BYTES, DayFile, log_files
-from xopc.core.log_query import Cursor
-from xopc.core.log_scan import Place, Scan
+from xopc.core.logs.entry import Entry, Wanted, shown
+from xopc.core.logs.files import STEP_BYTES, DayFile, log_files
+from xopc.core.logs.query import Cursor
+from xopc.core.logs.scan import Place, Scan
 
 
 @frozen

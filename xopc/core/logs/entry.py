@@ -16,7 +16,7 @@ from attrs import frozen
 
 from xopc.contracts.api_logs import LogFilter, LogLevel, instant
 from xopc.contracts.convert import JsonObject
-from xopc.core.log_level import LEVELS
+from xopc.core.logs.level import LEVELS
 from xopc.core.redact import Plain, redact_value
 
 Entry: TypeAlias = JsonObject

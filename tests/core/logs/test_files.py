@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from xopc.core import log_files as module
-from xopc.core.log_files import (
+from xopc.core.logs import files as module
+from xopc.core.logs.files import (
     BLOCK_BYTES,
     MAX_LINE_BYTES,
     DayFile,

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from xopc.contracts.api_logs import LogFileInfo, LogFiles, LogModules, LogStats
-from xopc.core.log_entry import Entry, moment_of, parse
-from xopc.core.log_files import DayFile, log_files
-from xopc.core.log_level import LEVELS
-from xopc.core.log_scan import Scan
+from xopc.core.logs.entry import Entry, moment_of, parse
+from xopc.core.logs.files import DayFile, log_files
+from xopc.core.logs.level import LEVELS
+from xopc.core.logs.scan import Scan
 
 MAX_MODULES = 100
 """Of those that are named; they are ours and libraries', so there are a few dozen."""

@@ -15,7 +15,7 @@ import trio
 from attrs import frozen
 
 from xopc.contracts.errors import Failure, XopcError
-from xopc.core.log_files import STEP_BYTES, DayFile, Line, open_back, open_forth
+from xopc.core.logs.files import STEP_BYTES, DayFile, Line, open_back, open_forth
 
 T = TypeVar("T")
 

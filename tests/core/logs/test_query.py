@@ -16,8 +16,8 @@ import pytest
 from xopc.contracts.api_logs import LogLevel, LogPage, LogQuery
 from xopc.contracts.api_sessions import Direction
 from xopc.contracts.errors import InvalidValueError
-from xopc.core.log_query import MASKING_BYTES, MAX_PAGE_BYTES, Cursor, search
-from xopc.core.log_scan import BUDGET_BYTES
+from xopc.core.logs.query import MASKING_BYTES, MAX_PAGE_BYTES, Cursor, search
+from xopc.core.logs.scan import BUDGET_BYTES
 
 ASCENDING = LogQuery(order=Direction.ASCENDING)
 
