@@ -50,6 +50,8 @@ class Row:
     """As a possible duplicate, by the API."""
     is_told: bool = False
     """As a possible duplicate, in the log."""
+    error: str | None = None
+    """The kind of its last error, as the API spells it."""
 
 
 @frozen
