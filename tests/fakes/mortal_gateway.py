@@ -6,7 +6,7 @@ dies, with SIGKILL, when it comes there for the `count`th time since it was told
 nobody knows.
 
 It has one tool more, which must not be run twice: `ring_bell` writes its argument `text` into the file `CRASH_BELL`.
-And a job that has failed is tried again after a second: nobody waits for half a minute here.
+And a job that has failed is tried again in a moment: nobody waits for half a minute here.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ STEPS: Mapping[str, Step] = {
 }
 """In the order of the path: the start of a process, a message in, its turn, its answer out, a job, the end."""
 
-RETRY_SECONDS = 1.0
+RETRY_SECONDS = 0.3
 """Before a job that has failed is tried again."""
 
 ACKNOWLEDGED = (b'"message_id":"msg_', b'"status":"accepted"')

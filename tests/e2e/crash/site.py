@@ -68,8 +68,9 @@ class Site:
     gateway: Gateway
     order: Path
     bell: Path
+    boot: str = ""
     well_since: float = 0.0
-    """Of the running process, on the monotonic clock."""
+    """Of the process that was last seen well; on the monotonic clock."""
     refusals: int = 0
     """How many messages the platform was told to refuse."""
 
@@ -137,8 +138,9 @@ class Site:
         """The boot of the process that is well, once it is another than `but`."""
         health = until(lambda: self._health(but), "the gateway is well", WELL_SECONDS)
         assert health is not None
-        self.well_since = time.monotonic()
-        return health["bootId"]
+        if health["bootId"] != self.boot:
+            self.boot, self.well_since = health["bootId"], time.monotonic()
+        return self.boot
 
     def until_steady(self) -> None:
         time.sleep(max(0.0, self.well_since + STEADY_SECONDS - time.monotonic()))

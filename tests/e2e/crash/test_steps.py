@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.crash.callers import Asker, Caller, Poster, Ringer, Streamer
 from tests.e2e.crash.ledger import Lane
 from tests.e2e.crash.site import FAULTS, Site, is_dead, kill, site
-from tests.e2e.crash.timers import Timer, soon, timers
+from tests.e2e.crash.timers import Errand, Timer, soon, timers
 from tests.e2e.crash.verdict import settle
 from tests.e2e.harness import until
 from tests.fakes.mortal_gateway import AFTER, BEFORE, STEPS, Fate
@@ -22,7 +22,12 @@ from tests.fakes.mortal_gateway import AFTER, BEFORE, STEPS, Fate
 PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "message-path.md"
 AT_THE_START = ("boot", "recover", "recover outbox", "prune", "ready")
 AT_THE_END = ("drain", "release", "hand over")
-OF_A_JOB = ("begin run", "put off run", "resume run", "end run")
+OF_A_JOB = {
+    "begin run": (Errand.REMINDER, Errand.QUESTION),
+    "put off run": (Errand.FAILURE,),
+    "resume run": (Errand.FAILURE,),
+    "end run": (Errand.QUESTION, Errand.FAILURE),
+}
 ON_THE_WAY_OUT = ("enqueue", "begin", "send", "part", "settle", "put off", "give up")
 SECONDS = 40
 """For a process to come somewhere, on a machine that is busy."""
@@ -45,7 +50,8 @@ def test_a_kill_at_a_step_loses_nothing_and_repeats_only_what_it_says(here: Site
     boot = here.until_served()
     here.until_steady()
     callers = _callers(here, step)
-    jobs = timers(2_000_000 + 10 * next(_numbers), here.gateway.port, here.world) if step in OF_A_JOB else ()
+    first_job = 2_000_000 + 10 * next(_numbers)
+    jobs = timers(first_job, here.gateway.port, here.world, OF_A_JOB.get(step, ()))
     with ThreadPoolExecutor() as threads:
         if step in AT_THE_START:
             damage = _kill_the_next(here, step, when, callers, threads)
@@ -125,7 +131,7 @@ def _kill_the_clock(here: Site, step: str, when: str, jobs: Sequence[Timer]) -> 
     with here.alone():
         here.arm(step, when)
         for job in jobs:
-            job.start(soon())
+            job.start(soon)
         died = here.until_dead(pid, SECONDS)
         damage = here.damage_left()
     assert died, f"no process came to {step!r}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -18,6 +18,7 @@ from xopc.contracts.cron import RunStatus
 SOON_SECONDS = 1.0
 """Until a job is due that is due once."""
 AGAIN_SECONDS = 0.1
+MOST_TRIES = 10
 
 
 class Errand(Enum):
@@ -62,16 +63,25 @@ class Timer:
     def text(self) -> str:
         return "fail:400" if self.errand is Errand.FAILURE else f"the {self.name}"
 
-    def start(self, schedule: dict[str, object]) -> None:
+    def start(self, schedule: Callable[[], dict[str, object]]) -> None:
         """Make the job, once, however often that is cut."""
         is_sent = self.errand is Errand.REMINDER
-        delivery = {"mode": "direct" if is_sent else "announce", "channel": "telegram", "to": self.chat}
-        said = {"kind": "systemEvent", "text": self.text} if is_sent else {"kind": "agentTurn", "message": self.text}
-        retries = {"maxRetries": RETRIES[self.errand]} if self.errand in RETRIES else {}
-        target = "main" if is_sent else "isolated"
-        body = {"name": self.name, "schedule": schedule, "payload": said, "sessionTarget": target, "delivery": delivery}
-        while self._id() is None:
-            self._ask("POST", "/api/cron/create", body | retries)
+        body: dict[str, object] = {
+            "name": self.name,
+            "payload": {"kind": "systemEvent", "text": self.text}
+            if is_sent
+            else {"kind": "agentTurn", "message": self.text},
+            "sessionTarget": "main" if is_sent else "isolated",
+            "delivery": {"mode": "direct" if is_sent else "announce", "channel": "telegram", "to": self.chat},
+        }
+        if self.errand in RETRIES:
+            body["maxRetries"] = RETRIES[self.errand]
+        detail = ""
+        for _ in range(MOST_TRIES):
+            detail = self._ask("POST", "/api/cron/create", {**body, "schedule": schedule()}).detail
+            if self._id() is not None:
+                return
+        raise AssertionError(f"{self.name} cannot be made: {detail}")
 
     def finish(self) -> None:
         """Disable it."""
@@ -91,9 +101,9 @@ class Timer:
             return ask(connection, method, path, body, CREDENTIAL)
 
 
-def every(seconds: int) -> dict[str, object]:
+def every(seconds: int) -> Callable[[], dict[str, object]]:
     """A schedule that comes again and again."""
-    return {"kind": "every", "everyMs": seconds * 1000}
+    return lambda: {"kind": "every", "everyMs": seconds * 1000}
 
 
 def soon() -> dict[str, object]:
@@ -101,6 +111,6 @@ def soon() -> dict[str, object]:
     return {"kind": "at", "at": (datetime.now(UTC) + timedelta(seconds=SOON_SECONDS)).isoformat()}
 
 
-def timers(first: int, port: int, world: Outside) -> Sequence[Timer]:
-    """One for each errand, with chats of these numbers."""
-    return [Timer(errand, number, port, world) for number, errand in enumerate(Errand, first)]
+def timers(first: int, port: int, world: Outside, errands: Iterable[Errand] = Errand) -> Sequence[Timer]:
+    """One for each errand; `first` is the number of the first one's chat."""
+    return [Timer(errand, number, port, world) for number, errand in enumerate(errands, first)]
