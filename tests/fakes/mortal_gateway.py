@@ -6,6 +6,7 @@ dies, with SIGKILL, when it comes there for the `count`th time since it was told
 nobody knows.
 
 It has one tool more, which must not be run twice: `ring_bell` writes its argument `text` into the file `CRASH_BELL`.
+And a job that has failed is tried again in a moment: nobody waits for half a minute here.
 """
 
 from __future__ import annotations
@@ -29,16 +30,18 @@ from xopc.agent.tools.base import TOOL_SECONDS, ToolContext
 from xopc.agent.tools.registry import TOOLS
 from xopc.channels.telegram.api import Api
 from xopc.channels.telegram.channel import Telegram
+from xopc.contracts.cron import JobRun, RunStatus
 from xopc.contracts.events import Token
 from xopc.contracts.messages import OutboxState
 from xopc.contracts.transcript import Message, Role
+from xopc.core.cron import policy
 from xopc.core.runs import Runs
 from xopc.gateway.departure import Departure
 from xopc.gateway.generation import Generation
 from xopc.gateway.line import Line
 from xopc.gateway.main import main
 from xopc.server.transport import Plain
-from xopc.storage import boots, inbox, migrate, outbox, runs, sqlite, sqlite_path
+from xopc.storage import boots, cron, inbox, migrate, outbox, runs, sqlite, sqlite_path
 from xopc.storage.engine import Engine
 from xopc.storage.path_outbox import Attempt
 from xopc_supervisor import contract
@@ -95,6 +98,14 @@ def _ends_in(state: OutboxState) -> Callable[..., bool]:
     return is_it
 
 
+def _has_come(run: object, *_: object) -> bool:
+    return run is not None
+
+
+def _has_begun(run: JobRun | None, *_: object) -> bool:
+    return run is not None and run.status is not RunStatus.SKIPPED
+
+
 STEPS: Mapping[str, Step] = {
     "migrate": Step(),
     "boot": Step(transaction=boots.insert_boot),
@@ -120,11 +131,18 @@ STEPS: Mapping[str, Step] = {
     "settle": Step(Fate.MARKED, Fate.ONCE, outbox.settle, _ends_in(OutboxState.SENT)),
     "put off": Step(Fate.MARKED, Fate.ONCE, outbox.settle, _ends_in(OutboxState.PENDING)),
     "give up": Step(Fate.MARKED, Fate.DEAD, outbox.settle, _ends_in(OutboxState.DEAD)),
+    "begin run": Step(transaction=cron.claim, is_it=_has_begun),
+    "put off run": Step(transaction=cron.put_off, is_it=_has_come),
+    "resume run": Step(transaction=cron.resume, is_it=_has_come),
+    "end run": Step(transaction=cron.settle, is_it=_has_come),
     "drain": Step(),
     "release": Step(transaction=inbox.release),
     "hand over": Step(),
 }
-"""In the order of the path: the start of a process, a message in, its turn, its answer out, the end."""
+"""In the order of the path: the start of a process, a message in, its turn, its answer out, a job, the end."""
+
+RETRY_SECONDS = 0.3
+"""Before a job that has failed is tried again."""
 
 ACKNOWLEDGED = (b'"message_id":"msg_', b'"status":"accepted"')
 """What callers of the API are told."""
@@ -291,4 +309,5 @@ def hook_calls() -> None:
 if __name__ == "__main__":
     hook_commits()
     hook_calls()
+    policy.BACKOFF_SECONDS = (RETRY_SECONDS,)
     sys.exit(main())

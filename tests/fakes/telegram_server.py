@@ -24,6 +24,7 @@ import html
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -92,6 +93,8 @@ class BotApi:
     calls: list[Call] = field(factory=list[Call])
     sent: list[JsonObject] = field(factory=list[JsonObject])
     """The messages that the bot sent: `chat`, `text` (visible), `html` (as sent), and the rest as given."""
+    counts: Counter[int] = field(factory=Counter[int])
+    """How many, by chat."""
     chats: set[int] = field(factory=set[int])
     """Those that the bot may write to."""
     blocked: set[int] = field(factory=set[int])
@@ -245,6 +248,7 @@ class BotApi:
             "text": visible,
         }
         self.sent.append({**parameters, **message, "chat": chat, "html": text})
+        self.counts[chat] += 1
         return message
 
     def _chat(self, parameters: JsonObject) -> int:
@@ -299,7 +303,7 @@ class BotApi:
             case "updates":
                 return self.updates
             case "count":
-                return sum(message["chat"] == body["chat"] for message in self.sent)
+                return self.counts[body["chat"]]
             case "sent":
                 return self.sent
             case "calls":

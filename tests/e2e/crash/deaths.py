@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from enum import Enum
 
-from tests.e2e.crash.site import Site, kill
+from tests.e2e.crash.site import FAULTS, Site, kill
 from tests.fakes.mortal_gateway import AFTER, BEFORE, STEPS
 
 REACH_SECONDS = 15
@@ -45,10 +45,12 @@ def _at_an_instant(here: Site, dice: random.Random) -> Death:
 
 
 def _at_a_step(here: Site, dice: random.Random) -> Death:
-    step, when = dice.choice(AT_WORK), dice.choice([BEFORE, AFTER])
+    step, when, times = dice.choice(AT_WORK), dice.choice([BEFORE, AFTER]), dice.randint(1, MOST_TIMES)
     with here.alone():
         pid = here.gateway.child_pid
-        here.arm(step, when, dice.randint(1, MOST_TIMES))
+        here.arm(step, when, times)
+        if step in FAULTS:
+            here.fault(status=FAULTS[step], times=times)
         if not here.until_dead(pid, REACH_SECONDS) and here.disarm():
             return _at_an_instant(here, dice)
         here.until_dead(pid)

@@ -50,6 +50,8 @@ class Row:
     """As a possible duplicate, by the API."""
     is_told: bool = False
     """As a possible duplicate, in the log."""
+    error: str | None = None
+    """The kind of its last error, as the API spells it."""
 
 
 @frozen
@@ -114,7 +116,12 @@ def misdelivered(lane: Lane) -> Iterator[str]:
 
 def repeats(lanes: Sequence[Lane]) -> int:
     """How many messages came again."""
-    return sum(len(lane.delivered) - len(set(lane.delivered)) for lane in lanes)
+    return sum((Counter(lane.delivered) - Counter(_parts(lane))).total() for lane in lanes)
+
+
+def _parts(lane: Lane) -> Iterator[str]:
+    """All that were to be sent, each once."""
+    yield from (text for row in lane.rows for text in row.parts)
 
 
 def _shares(rows: Sequence[Row], times: int) -> list[int]:

@@ -18,7 +18,11 @@ from tests.e2e.crash.callers import Caller, crowd
 from tests.e2e.crash.deaths import WAYS, Kind
 from tests.e2e.crash.ledger import Lane, repeats
 from tests.e2e.crash.site import Site, site
-from tests.e2e.crash.verdict import settle
+from tests.e2e.crash.timers import every, timers
+from tests.e2e.crash.timetable import passed_over
+from tests.e2e.crash.verdict import Jobs, settle
+from xopc.contracts.cron import JobRun, StoredJob
+from xopc.contracts.messages import ErrorClass
 
 DESCRIPTOR_SLACK = 4
 """Of the child: connections that are kept for the next use, and sockets of callers that have just left."""
@@ -27,6 +31,11 @@ PSS_RATIO = 1.5
 SUPERVISOR_RATIO = 1.1
 TROUBLE = 0.3
 """How probable each kind of it is between two kills."""
+FIRST_JOB = 2_000_000
+"""The number of the chat of the first one."""
+PERIOD_SECONDS = 5
+"""Of a job, where there are fewer kills than `MANY_KILLS`; a history holds only so many runs."""
+MANY_KILLS = 200
 LONG: Mapping[Kind, int] = {
     Kind.INSTANT: 6,
     Kind.STEP: 9,
@@ -59,6 +68,9 @@ class Run:
     kills: list[Kill] = field(factory=list[Kill])
     complaints: list[str] = field(factory=list[str])
     lanes: Sequence[Lane] = ()
+    jobs: Jobs = field(factory=dict[str, tuple[StoredJob, Sequence[JobRun]]])
+    refusals: int = 0
+    """How many messages the platform was told to refuse."""
     said: int = 0
     acknowledged: int = 0
     seconds: float = 0.0
@@ -77,12 +89,18 @@ def run(seed: int, kinds: Sequence[Kind], callers: int, pause: tuple[float, floa
         talkers[0].act()  # whatever opens something that stays open has done so
         here.renew()
         began, before = time.monotonic(), _sizes(here)
+        jobs = timers(FIRST_JOB, here.gateway.port, here.world)
+        for job in jobs:
+            job.start(every(PERIOD_SECONDS * (1 + len(kinds) // MANY_KILLS)))
         for caller in talkers:
             caller.start()
         _kill_again_and_again(here, done, kinds, dice, output)
         done.complaints += _finish(talkers)
-        complaints, done.lanes = settle(here, talkers)
-        done.complaints += complaints
+        for job in jobs:
+            job.finish()
+        found = settle(here, talkers, jobs)
+        done.lanes, done.jobs, done.refusals = found.lanes, found.jobs, here.refusals
+        done.complaints += [*found.complaints, *_undeserved(done)]
         said = [one for caller in talkers for said in caller.said.values() for one in said]
         done.said, done.acknowledged = len(said), sum(one.acknowledged for one in said)
         here.renew()
@@ -104,9 +122,11 @@ def figures(done: Run) -> dict[str, Any]:
             "acknowledged": done.acknowledged,
             "delivered": sum(len(lane.delivered) for lane in done.lanes),
             "delivered_again": repeats(done.lanes),
-            "dead_letters": sum(row.state == "dead" for lane in done.lanes for row in lane.rows),
+            "dead_letters": _dead_letters(done.lanes),
+            "refused_on_purpose": done.refusals,
             "marked": sum(row.is_marked for lane in done.lanes for row in lane.rows),
         },
+        "jobs": {name: _punctuality(*job) for name, job in done.jobs.items()},
         "recovery_seconds": _spread([kill.recovery_seconds for kill in done.kills if kill.kind is not Kind.TWICE]),
         "recovery_seconds_of_two_in_a_row": _spread(
             [kill.recovery_seconds for kill in done.kills if kill.kind is Kind.TWICE]
@@ -145,9 +165,33 @@ def _kill_again_and_again(here: Site, done: Run, kinds: Sequence[Kind], dice: ra
 
 def _trouble(here: Site, dice: random.Random) -> None:
     """Now and then the platform is not well: it fails, refuses, or takes a message and does not say so."""
-    for what in ({"status": 500}, {"status": 400}, {"cut": "before"}, {"cut": "after"}):
+    for status, cut in ((500, None), (400, None), (None, "before"), (None, "after")):
         if dice.random() < TROUBLE:
-            here.world.fault(method="sendMessage", **what)
+            here.fault(status=status, cut=cut)
+
+
+def _undeserved(done: Run) -> Iterator[str]:
+    """Dead letters that nothing explains: the platform has refused each, or it was in flight twice when something
+    broke, which marks it."""
+    found = _dead_letters(done.lanes)
+    if found.get(ErrorClass.PERMANENT.value, 0) > done.refusals:
+        yield f"the platform was to refuse {done.refusals} messages, and the dead letters are {found}"
+    if set(found) - {ErrorClass.PERMANENT.value, ErrorClass.UNKNOWN.value}:
+        yield f"something else makes dead letters: {found}"
+
+
+def _dead_letters(lanes: Sequence[Lane]) -> Mapping[str, int]:
+    """By the kind of their error."""
+    return dict(Counter(str(row.error) for lane in lanes for row in lane.rows if row.state == "dead"))
+
+
+def _punctuality(stored: StoredJob, runs: Sequence[JobRun]) -> dict[str, Any]:
+    """How often a job ran, how many times it made up for with another one's run, and how late it was."""
+    return {
+        **Counter(run.status.value for run in runs),
+        "passed_over": passed_over(stored.job, runs),
+        "late_seconds": _spread([run.started_at - run.scheduled_at for run in runs if run.scheduled_at is not None]),
+    }
 
 
 def _finish(callers: Sequence[Caller]) -> Iterator[str]:

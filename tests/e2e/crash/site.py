@@ -22,6 +22,7 @@ from tests.e2e.crash.ledger import Row, Run
 from tests.e2e.harness import Gateway, until
 from tests.e2e.outside import Outside, outside
 from xopc.channels.telegram.format import plain, render
+from xopc.contracts.cron import JobRun, StoredJob
 from xopc.contracts.messages import OutboxState
 from xopc.contracts.transcript import Entry, Role, RunState
 from xopc.core.parking import APOLOGY
@@ -33,6 +34,9 @@ from xopc_supervisor.contract import RESPAWN, RestartIntent
 CHILD = Path(__file__).parents[2] / "fakes" / "mortal_gateway.py"
 CHUNK_UNITS = 200
 """Of one message on the platform: what is longer goes out in parts."""
+REFUSED = 400
+FAULTS = {"put off": 500, "give up": REFUSED}
+"""What the platform has to say for a process to come to these steps."""
 WELL_SECONDS = 60
 STEADY_SECONDS = 1.2
 """A crash of a process that was ready for a second is the first one in a row, and costs no pause."""
@@ -51,6 +55,8 @@ class Records:
     """By chat, in the order of the outbox."""
     runs: dict[tuple[str, str], list[Run]]
     """By channel and peer: the turns of its session, in their order."""
+    jobs: dict[str, tuple[StoredJob, list[JobRun]]]
+    """By name: a job, and its runs from the first to the last."""
 
 
 @define(eq=False)
@@ -62,8 +68,11 @@ class Site:
     gateway: Gateway
     order: Path
     bell: Path
+    boot: str = ""
     well_since: float = 0.0
-    """Of the running process, on the monotonic clock."""
+    """Of the process that was last seen well; on the monotonic clock."""
+    refusals: int = 0
+    """How many messages the platform was told to refuse."""
 
     @property
     def database(self) -> Path:
@@ -129,8 +138,9 @@ class Site:
         """The boot of the process that is well, once it is another than `but`."""
         health = until(lambda: self._health(but), "the gateway is well", WELL_SECONDS)
         assert health is not None
-        self.well_since = time.monotonic()
-        return health["bootId"]
+        if health["bootId"] != self.boot:
+            self.boot, self.well_since = health["bootId"], time.monotonic()
+        return self.boot
 
     def until_steady(self) -> None:
         time.sleep(max(0.0, self.well_since + STEADY_SECONDS - time.monotonic()))
@@ -141,6 +151,11 @@ class Site:
         except (OSError, http.client.HTTPException, ValueError):
             return None
         return health if health["status"] == "healthy" and health["bootId"] != but else None
+
+    def fault(self, *, status: int | None = None, cut: str | None = None, times: int = 1) -> None:
+        """The platform is not well when it is told to send the next message, or so many."""
+        self.refusals += times if status == REFUSED else 0
+        self.world.fault(method="sendMessage", status=status, cut=cut, times=times)
 
     # ------------------------------------------------------------- looking
 
@@ -161,12 +176,14 @@ class Site:
             Path(f"{copy}{suffix}").unlink(missing_ok=True)
         return found
 
-    def under_way(self) -> tuple[int, int]:
-        """How many messages have no answer yet, and how many are not sent."""
+    def under_way(self) -> tuple[int, int, int]:
+        """How many messages have no answer yet, how many are not sent, and how many jobs run or are yet to run."""
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, isolation_level=None)) as connection:
             ((unfinished,),) = connection.execute("SELECT count(*) FROM inbox WHERE finished_at IS NULL")
             ((unsent,),) = connection.execute("SELECT count(*) FROM outbox WHERE settled_at IS NULL")
-        return unfinished, unsent
+            ((running,),) = connection.execute("SELECT count(*) FROM cron_runs WHERE ended_at IS NULL")
+            ((planned,),) = connection.execute("SELECT count(*) FROM cron_jobs WHERE next_run_at IS NOT NULL")
+        return unfinished, unsent, running + planned
 
     def records(self) -> Records:
         """All of it, of one moment."""
@@ -178,7 +195,7 @@ class Site:
             closing(sqlite3.connect(copy)) as target,
         ):
             source.backup(target)
-        return Records(*trio.run(_read, copy, self._marked(), self._told()))
+        return trio.run(_read, copy, self._marked(), self._told())
 
     def rings(self) -> list[str]:
         """What the tool was run with."""
@@ -255,22 +272,24 @@ def _damage(connection: sqlite3.Connection) -> Iterator[str]:
         yield f"foreign_key_check: row {row} of {table}"
 
 
-async def _read(
-    path: Path, marked: set[str], told: set[str]
-) -> tuple[dict[str, list[Row]], dict[tuple[str, str], list[Run]]]:
+async def _read(path: Path, marked: set[str], told: set[str]) -> Records:
     rows: dict[str, list[Row]] = {}
     runs: dict[tuple[str, str], list[Run]] = {}
+    jobs: dict[str, tuple[StoredJob, list[JobRun]]] = {}
     async with open_storage(path) as storage:
         page = await storage.outbox(OutboxQuery(tuple(OutboxState), MANY))
         for row in reversed(page.rows):
             parts = tuple(plain(part).strip() for part in render(row.outbound.text, CHUNK_UNITS))
-            seen = Row(parts, row.state.value, row.id in marked, row.id in told)
+            error = row.error_class and row.error_class.value
+            seen = Row(parts, row.state.value, row.id in marked, row.id in told, error)
             rows.setdefault(row.outbound.address.chat, []).append(seen)
         sessions, _ = await storage.sessions(SessionQuery(limit=MANY))
         for session in sessions:
             entries = await storage.messages(session.key, MANY)
             runs[session.source, session.peer_id] = [await _run(storage, group) for group in _groups(entries)]
-    return rows, runs
+        for job in await storage.jobs():
+            jobs[job.job.name or ""] = job, (await storage.job_runs(job.job.id, MANY))[::-1]
+    return Records(rows, runs, jobs)
 
 
 def _groups(entries: list[Entry]) -> Iterator[list[Entry]]:

@@ -104,3 +104,4 @@ def test_what_nobody_sent_is_told() -> None:
 def test_rows_that_say_the_same_are_counted_together(delivered: str, complaints: int) -> None:
     rows = [Row(("a",)), Row(("a",), is_marked=True, is_told=True)]
     assert len(list(misdelivered(Lane("a chat", rows, delivered.split())))) == complaints
+    assert repeats([Lane("a chat", rows, delivered.split())]) == max(0, len(delivered.split()) - len(rows))

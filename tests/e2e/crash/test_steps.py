@@ -13,7 +13,8 @@ import pytest
 
 from tests.e2e.crash.callers import Asker, Caller, Poster, Ringer, Streamer
 from tests.e2e.crash.ledger import Lane
-from tests.e2e.crash.site import Site, is_dead, kill, site
+from tests.e2e.crash.site import FAULTS, Site, is_dead, kill, site
+from tests.e2e.crash.timers import Errand, Timer, soon, timers
 from tests.e2e.crash.verdict import settle
 from tests.e2e.harness import until
 from tests.fakes.mortal_gateway import AFTER, BEFORE, STEPS, Fate
@@ -21,6 +22,12 @@ from tests.fakes.mortal_gateway import AFTER, BEFORE, STEPS, Fate
 PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "message-path.md"
 AT_THE_START = ("boot", "recover", "recover outbox", "prune", "ready")
 AT_THE_END = ("drain", "release", "hand over")
+OF_A_JOB = {
+    "begin run": (Errand.REMINDER, Errand.QUESTION),
+    "put off run": (Errand.FAILURE,),
+    "resume run": (Errand.FAILURE,),
+    "end run": (Errand.QUESTION, Errand.FAILURE),
+}
 ON_THE_WAY_OUT = ("enqueue", "begin", "send", "part", "settle", "put off", "give up")
 SECONDS = 40
 """For a process to come somewhere, on a machine that is busy."""
@@ -43,18 +50,22 @@ def test_a_kill_at_a_step_loses_nothing_and_repeats_only_what_it_says(here: Site
     boot = here.until_served()
     here.until_steady()
     callers = _callers(here, step)
-    with ThreadPoolExecutor(len(callers)) as threads:
+    first_job = 2_000_000 + 10 * next(_numbers)
+    jobs = timers(first_job, here.gateway.port, here.world, OF_A_JOB.get(step, ()))
+    with ThreadPoolExecutor() as threads:
         if step in AT_THE_START:
             damage = _kill_the_next(here, step, when, callers, threads)
         elif step in AT_THE_END:
             damage = _kill_the_leaving(here, step, when, callers, threads)
+        elif step in OF_A_JOB:
+            damage = _kill_the_clock(here, step, when, jobs)
         else:
             damage = _kill_at_work(here, step, when, callers, threads)
         here.until_served(boot)
-    complaints, lanes = settle(here, callers)
-    assert [*damage, *complaints] == []
+    found = settle(here, callers, jobs)
+    assert [*damage, *found.complaints] == []
     if step in ON_THE_WAY_OUT:
-        (lane,) = lanes
+        (lane,) = found.lanes
         assert _fate(lane) is getattr(STEPS[step], when)
 
 
@@ -69,8 +80,9 @@ def test_what_was_being_sent_when_two_processes_died_is_not_sent_a_third_time(he
     here.arm("send", AFTER)
     assert here.until_obeyed(SECONDS), "the next process did not send it again"
     here.until_served(boot)
-    complaints, (lane,) = settle(here, [poster])
-    assert complaints == []
+    found = settle(here, [poster])
+    assert found.complaints == []
+    (lane,) = found.lanes
     (row,) = lane.rows
     assert (row.state, row.is_marked, list(lane.delivered)) == ("dead", True, [row.parts[0]] * 2)
 
@@ -83,8 +95,8 @@ def test_a_kill_while_the_database_is_made_leaves_one_that_can_be_used(tmp_path:
         callers = _callers(here, "migrate")
         for caller in callers:
             caller.act()
-        complaints, _ = settle(here, callers)
-    assert complaints == []
+        found = settle(here, callers)
+    assert found.complaints == []
 
 
 def test_the_page_on_the_path_tells_what_a_kill_at_each_step_means() -> None:
@@ -97,9 +109,8 @@ def _kill_at_work(
 ) -> list[str]:
     """The damage that a process left which died of what its callers had it do."""
     pid = here.gateway.child_pid
-    faults = {"put off": 500, "give up": 400}
-    if status := faults.get(step):
-        here.world.fault(method="sendMessage", status=status)
+    if step in FAULTS:
+        here.fault(status=FAULTS[step])
     with here.alone():
         here.arm(step, when)
         told = [threads.submit(caller.act) for caller in callers]
@@ -111,6 +122,19 @@ def _kill_at_work(
     assert died, f"no process came to {step!r}"
     for one in told:
         one.result(SECONDS)
+    return damage
+
+
+def _kill_the_clock(here: Site, step: str, when: str, jobs: Sequence[Timer]) -> list[str]:
+    """The same of one that died of what it was to do at a time."""
+    pid = here.gateway.child_pid
+    with here.alone():
+        here.arm(step, when)
+        for job in jobs:
+            job.start(soon)
+        died = here.until_dead(pid, SECONDS)
+        damage = here.damage_left()
+    assert died, f"no process came to {step!r}"
     return damage
 
 
@@ -155,7 +179,9 @@ def _fate(lane: Lane) -> Fate:
 def _callers(here: Site, step: str) -> Sequence[Caller]:
     """A few, of whom one comes to the step."""
     kinds: Sequence[type[Caller]] = (Ringer, Poster, Asker, Streamer)
-    if step in ON_THE_WAY_OUT:
+    if step in OF_A_JOB:
+        kinds = ()
+    elif step in ON_THE_WAY_OUT:
         kinds = (Poster,)  # alone, so that what arrives is his
     elif step == "accept":
         kinds = (Ringer, Poster, Asker)  # with a key, so that he asks again
