@@ -16,6 +16,8 @@ PLATFORM_SECONDS = 7 * 24 * 3600
 REQUEST_SECONDS = 24 * 3600
 """How long a caller's key is known after the end of the work."""
 
+_INSERT_NEW = "INSERT INTO dedupe_keys (key, run_id) VALUES (?, ?) ON CONFLICT DO NOTHING"
+
 
 def select_known(connection: sqlite3.Connection, key: str, request: str | None, now: float) -> str | None:
     """The run that a key names; None where it names none any more. `request` is the hash of what a caller asks for.
@@ -35,13 +37,19 @@ def select_known(connection: sqlite3.Connection, key: str, request: str | None, 
     return None
 
 
-def insert_key(connection: sqlite3.Connection, key: str, run_id: str, request: str | None) -> None:
-    """A key names this run from now on."""
-    connection.execute(
-        "INSERT INTO dedupe_keys (key, run_id, request) VALUES (?, ?, ?)"
-        " ON CONFLICT (key) DO UPDATE SET run_id = excluded.run_id, request = excluded.request, done_at = NULL",
-        (key, run_id, request),
-    )
+def take_key(connection: sqlite3.Connection, key: str, run_id: str, request: str | None, now: float) -> str | None:
+    """Let a key name this run from now on; where it names one already, that one, and nothing is changed.
+
+    Raises:
+        XopcError: CONFLICT: see `select_known`.
+    """
+    # The key of a platform's message is nearly always new, and then one statement finds that out and stores it.
+    if request is None and connection.execute(_INSERT_NEW, (key, run_id)).rowcount:
+        return None
+    known = select_known(connection, key, request, now)
+    if known is None:
+        _replace_key(connection, key, run_id, request)
+    return known
 
 
 def update_done(connection: sqlite3.Connection, key: str, run_id: str, done_at: float | None) -> None:
@@ -73,6 +81,14 @@ def key_conflict(key: str) -> XopcError:
     shown = key.removeprefix(API_KEY)
     message = f'The idempotency key "{shown}" was used for another message within 24 hours. Use a new key for each.'
     return XopcError(Failure.CONFLICT, message)
+
+
+def _replace_key(connection: sqlite3.Connection, key: str, run_id: str, request: str | None) -> None:
+    connection.execute(
+        "INSERT INTO dedupe_keys (key, run_id, request) VALUES (?, ?, ?)"
+        " ON CONFLICT (key) DO UPDATE SET run_id = excluded.run_id, request = excluded.request, done_at = NULL",
+        (key, run_id, request),
+    )
 
 
 def _is_of_an_outbound(connection: sqlite3.Connection, key: str, now: float) -> bool:

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from xopc.contracts.messages import Address, PeerKind
 from xopc.contracts.transcript import RunState
 from xopc.storage.columns import storable, to_json
-from xopc.storage.dedupe import delete_key, insert_key, prune_keys, select_known
+from xopc.storage.dedupe import delete_key, prune_keys, take_key
 from xopc.storage.path import Acceptance, Accepted, Cursor, TurnEnd
-from xopc.storage.people import note_person
+from xopc.storage.people import find_noted, note_person
 from xopc.storage.runs import end_run
 from xopc.storage.sessions import ensure_session
 
@@ -134,13 +134,15 @@ def prune_inbox(connection: sqlite3.Connection, now: float) -> None:
 
 def _accept_one(connection: sqlite3.Connection, item: Acceptance, opening: str, now: float) -> Accepted:
     inbound = item.inbound
-    known = select_known(connection, inbound.dedupe_key, item.request, now)
+    known = take_key(connection, inbound.dedupe_key, item.run_id, item.request, now)
     if known is not None:
         return Accepted(known, duplicate=True)
-    insert_key(connection, inbound.dedupe_key, item.run_id, item.request)
-    peer = inbound.sender if inbound.peer_kind is PeerKind.DM else inbound.address.chat
-    session_id = ensure_session(connection, item.session_key, peer, now, inbound.address)
-    note_person(connection, session_id, inbound, now)
+    session_id, is_noted = find_noted(connection, item.session_key, inbound, now)
+    if session_id is None:
+        peer = inbound.sender if inbound.peer_kind is PeerKind.DM else inbound.address.chat
+        session_id = ensure_session(connection, item.session_key, peer, now, inbound.address)
+    if not is_noted:
+        note_person(connection, session_id, inbound, now)
     connection.execute(
         "INSERT INTO inbox"
         " (run_id, session_id, dedupe_key, inbound, bound, deliver, model, opening, accepted_at, place)"
