@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 
 from xopc.contracts.errors import Failure, XopcError
+from xopc.storage.batches import BATCH, delete_some
 from xopc.storage.path import API_KEY
 
 PLATFORM_SECONDS = 7 * 24 * 3600
@@ -16,6 +17,10 @@ PLATFORM_SECONDS = 7 * 24 * 3600
 REQUEST_SECONDS = 24 * 3600
 """How long a caller's key is known after the end of the work."""
 
+_FORGET = (
+    "DELETE FROM dedupe_keys WHERE key IN"
+    " (SELECT key FROM dedupe_keys WHERE (request IS NULL) = ? AND done_at < ? ORDER BY done_at LIMIT ?)"
+)
 _INSERT_NEW = "INSERT INTO dedupe_keys (key, run_id) VALUES (?, ?) ON CONFLICT DO NOTHING"
 
 
@@ -68,11 +73,13 @@ def is_of_a_run(connection: sqlite3.Connection, idempotency_key: str, now: float
     return row is not None and (row[0] is None or row[0] > now - REQUEST_SECONDS)
 
 
-def prune_keys(connection: sqlite3.Connection, now: float) -> None:
-    """Forget keys that have been done with for long."""
-    connection.execute(
-        "DELETE FROM dedupe_keys WHERE done_at < CASE WHEN request IS NULL THEN ? ELSE ? END",
-        (now - PLATFORM_SECONDS, now - REQUEST_SECONDS),
+def prune_keys(connection: sqlite3.Connection, now: float, most: int = BATCH) -> int:
+    """Forget keys that have been done with for long, so many at most. How many it was."""
+    return delete_some(
+        connection,
+        most,
+        (_FORGET, (True, now - PLATFORM_SECONDS)),
+        (_FORGET, (False, now - REQUEST_SECONDS)),
     )
 
 

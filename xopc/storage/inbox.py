@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from xopc.contracts.messages import Address, PeerKind
 from xopc.contracts.transcript import RunState
+from xopc.storage.batches import BATCH, delete_some
 from xopc.storage.columns import storable, to_json
 from xopc.storage.dedupe import delete_key, prune_keys, take_key
 from xopc.storage.path import Acceptance, Accepted, Cursor, TurnEnd
@@ -120,16 +121,28 @@ def release(connection: sqlite3.Connection, boot_id: str, now: float) -> None:
     )
 
 
-def prune_inbox(connection: sqlite3.Connection, now: float) -> None:
-    """Forget what was answered long ago, and parked messages that are too old or too many."""
-    connection.execute("DELETE FROM inbox WHERE finished_at < ? AND parked_at IS NULL", (now - KEPT_SECONDS,))
-    connection.execute("DELETE FROM inbox WHERE parked_at < ?", (now - PARKED_SECONDS,))
-    connection.execute(
-        "DELETE FROM inbox WHERE id IN"
-        " (SELECT id FROM inbox WHERE parked_at IS NOT NULL ORDER BY parked_at DESC, id DESC LIMIT -1 OFFSET ?)",
-        (MAX_PARKED,),
+def prune_inbox(connection: sqlite3.Connection, now: float, most: int = BATCH) -> int:
+    """Forget what was answered long ago, and parked messages that are too old or too many; so many rows at most. How
+    many it was."""
+    gone = delete_some(
+        connection,
+        most,
+        (
+            "DELETE FROM inbox WHERE id IN"
+            " (SELECT id FROM inbox WHERE finished_at < ? AND parked_at IS NULL ORDER BY finished_at LIMIT ?)",
+            (now - KEPT_SECONDS,),
+        ),
+        (
+            "DELETE FROM inbox WHERE id IN (SELECT id FROM inbox WHERE parked_at < ? ORDER BY parked_at LIMIT ?)",
+            (now - PARKED_SECONDS,),
+        ),
+        (
+            "DELETE FROM inbox WHERE id IN (SELECT id FROM inbox WHERE parked_at IS NOT NULL"
+            " ORDER BY parked_at DESC, id DESC LIMIT ?2 OFFSET ?1)",
+            (MAX_PARKED,),
+        ),
     )
-    prune_keys(connection, now)
+    return gone + prune_keys(connection, now, most - gone)
 
 
 def _accept_one(connection: sqlite3.Connection, item: Acceptance, opening: str, now: float) -> Accepted:

@@ -210,5 +210,6 @@ class PathStorage(
 
     async def prune(self, now: float) -> None:
         """Forget what was sent or cancelled a day ago, dead letters and parked messages beyond 30 days and 10,000, and
-        other done inbox rows after a day (the dedupe keys of platforms stay 7 days)."""
+        other done inbox rows after a day (the dedupe keys of platforms stay 7 days). A few rows in each commit: nobody
+        waits for all of them."""
         ...

@@ -23,6 +23,7 @@ from xopc.storage import (
     told,
     transcripts,
 )
+from xopc.storage.batches import BATCH, in_batches
 from xopc.storage.engine import Engine
 from xopc.storage.ids import TimeOrderedIds
 from xopc.storage.path import Acceptance, Accepted, Cursor, FailedAttempt, Head, Turn, TurnEnd
@@ -220,14 +221,15 @@ class SqlitePath(SqliteCron):
     # ------------------------------------------------------------------- room
 
     async def prune(self, now: float) -> None:
-        await self._engine.write(_prune, now)
+        await in_batches(self._engine, _prune, now)
 
     def _next_id(self, now: float) -> str:
         return f"msg_{self._ids.next(now)}"
 
 
-def _prune(connection: sqlite3.Connection, now: float) -> None:
-    inbox.prune_inbox(connection, now)
-    outbox.prune_outbox(connection, now)
-    told.prune_told(connection, now)
-    heartbeat.prune_beats(connection, now)
+def _prune(connection: sqlite3.Connection, now: float) -> int:
+    """Forget `BATCH` rows at most that are old. How many it was."""
+    gone = 0
+    for prune in (inbox.prune_inbox, outbox.prune_outbox, told.prune_told, heartbeat.prune_beats):
+        gone += prune(connection, now, BATCH - gone)
+    return gone
