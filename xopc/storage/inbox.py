@@ -13,7 +13,7 @@ from xopc.contracts.transcript import RunState
 from xopc.storage.batches import BATCH, delete_some
 from xopc.storage.columns import storable, to_json
 from xopc.storage.dedupe import delete_key, prune_keys, take_key
-from xopc.storage.path import Acceptance, Accepted, Cursor, TurnEnd
+from xopc.storage.path import Acceptance, Accepted, Cursor, TurnEnd, Unclaimed
 from xopc.storage.people import find_noted, note_person
 from xopc.storage.runs import end_run
 from xopc.storage.sessions import ensure_session
@@ -97,13 +97,14 @@ def recover(connection: sqlite3.Connection, boot_id: str, opening: str, now: flo
     return [key for (key,) in keys]
 
 
-def select_unclaimed(connection: sqlite3.Connection) -> list[tuple[str, str, bool]]:
-    """What waits: session, run, and whether it is bound, oldest first."""
+def select_unclaimed(connection: sqlite3.Connection, after: int, limit: int) -> list[Unclaimed]:
+    """So many of what waits, oldest first, behind this place."""
     rows = connection.execute(
-        "SELECT s.key, i.run_id, i.bound FROM inbox i JOIN sessions s ON s.id = i.session_id"
-        " WHERE i.finished_at IS NULL AND (i.boot_id IS NULL) = 1 ORDER BY i.id"
+        "SELECT i.id, s.key, i.run_id, i.bound FROM inbox i JOIN sessions s ON s.id = i.session_id"
+        " WHERE i.finished_at IS NULL AND (i.boot_id IS NULL) = 1 AND i.id > ? ORDER BY i.id LIMIT ?",
+        (after, limit),
     )
-    return [(session_key, run_id, bool(bound)) for session_key, run_id, bound in rows]
+    return [Unclaimed(place, session_key, run_id, bool(bound)) for place, session_key, run_id, bound in rows]
 
 
 def release(connection: sqlite3.Connection, boot_id: str, now: float) -> None:

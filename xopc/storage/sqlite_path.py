@@ -26,7 +26,7 @@ from xopc.storage import (
 from xopc.storage.batches import BATCH, in_batches
 from xopc.storage.engine import Engine
 from xopc.storage.ids import TimeOrderedIds
-from xopc.storage.path import Acceptance, Accepted, Cursor, FailedAttempt, Head, Turn, TurnEnd
+from xopc.storage.path import Acceptance, Accepted, Cursor, FailedAttempt, Head, Turn, TurnEnd, Unclaimed
 from xopc.storage.path_forget import Person, Traces
 from xopc.storage.path_heartbeat import Beat
 from xopc.storage.path_outbox import Attempt, LaneHead, OutboxPage, OutboxQuery, Pause, Removal, Selection
@@ -64,8 +64,8 @@ class SqlitePath(SqliteCron):
     async def recover(self, boot_id: str) -> list[str]:
         return await self._engine.write(inbox.recover, boot_id, self._opening, self._clock())
 
-    async def unclaimed(self) -> list[tuple[str, str, bool]]:
-        return await self._engine.read(inbox.select_unclaimed)
+    async def unclaimed(self, after: int, limit: int) -> list[Unclaimed]:
+        return await self._engine.read(inbox.select_unclaimed, after, limit)
 
     async def release(self, boot_id: str) -> None:
         await self._engine.write(inbox.release, boot_id, self._clock())
