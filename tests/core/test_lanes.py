@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 import trio
@@ -8,7 +10,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.fakes.outbox import HOUR, Carrier, World, lanes, running
 from tests.fakes.path_storage import InlineEngine, InlinePath
-from xopc.contracts.messages import Address, ErrorClass, Outbound, OutboxState, Retry
+from xopc.contracts.messages import Address, ErrorClass, Outbound, OutboxRow, OutboxState, Retry
 from xopc.core import lanes as module
 from xopc.core.lanes import LOOK_SECONDS, MAX_LANES, SHARE, Lane
 from xopc.storage.path_outbox import lane_of
@@ -132,3 +134,46 @@ async def test_a_lane_hurries_unless_the_platform_asked_for_its_pause(autojump_c
         lane.hurry()
         assert (lane.pause() > 0) == is_asked
         assert lane.woken.is_set()
+
+
+class Watched(InlinePath):
+    """Tells when the first message of a lane is read."""
+
+    looks = 0
+    when_there_is_none: Callable[[], Awaitable[object]] | None = None
+    """Runs once, before whoever looked knows it."""
+
+    async def outbox_head(self, lane: str) -> OutboxRow | None:
+        self.looks += 1
+        row = await super().outbox_head(lane)
+        if row is None and self.when_there_is_none is not None:
+            happen, self.when_there_is_none = self.when_there_is_none, None
+            await happen()
+        return row
+
+
+async def test_a_lane_that_waits_does_not_look_again_for_each_new_message_and_sends_all_in_the_end(
+    disk: InlineEngine, autojump_clock: MockClock
+) -> None:
+    storage = Watched(disk)
+    world = World(storage, Carrier(script={"hello": deque([Retry("flood", HOUR)])}))
+    async with running(world):
+        await world.send("hello")
+        await trio.sleep(1)
+        looks = storage.looks
+        rows = [await world.send(f"more {number}") for number in range(10)]
+        await wait_all_tasks_blocked()
+        assert storage.looks == looks
+        assert (await world.settled(rows[-1])).state is OutboxState.SENT
+    assert [text for _, text in world.carrier.sent] == ["hello", *(f"more {number}" for number in range(10))]
+
+
+async def test_what_comes_as_a_lane_finds_nothing_more_is_sent(disk: InlineEngine, autojump_clock: MockClock) -> None:
+    storage = Watched(disk)
+    world = World(storage, Carrier())
+    storage.when_there_is_none = partial(world.send, "late")
+    async with running(world):
+        await world.send("hello")
+        await trio.sleep(1)
+    assert [text for _, text in world.carrier.sent] == ["hello", "late"]
+    assert autojump_clock.current_time() == 1

@@ -11,7 +11,7 @@ from xopc.contracts.messages import Address, Inbound, PeerKind
 from xopc.contracts.transcript import Message, Role, RunState
 from xopc.core.hub import Hub
 from xopc.core.runs import Runs
-from xopc.core.sessions import MAX_TURNS, Sessions
+from xopc.core.sessions import MAX_TURNS, READ_AT_ONCE, Sessions
 from xopc.core.takeup import MAX_TAKEN_UP, TakeUp
 from xopc.storage.path import Acceptance, Turn, TurnEnd
 
@@ -149,3 +149,24 @@ async def test_a_new_message_does_not_wait_for_all_that_was_left_behind(
         nursery.cancel_scope.cancel()
     assert world.begun.index(f"r{count - 1}") < world.begun.index("newer")
     assert world.begun.index("newer") < 3 * MAX_TAKEN_UP, "both of its session waited behind those taken up alone"
+
+
+async def test_others_go_on_while_very_much_that_was_left_behind_is_read(storage: InlinePath) -> None:
+    pages = 3
+    world = World(storage)
+    for number in range(pages * READ_AT_ONCE):
+        await world.accept(7, f"r{number}")
+    turns = 0
+
+    async def go_on() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(go_on)
+        await nursery.start(world.sessions.run)
+        assert turns >= pages
+        assert world.sessions.waiting("main:telegram:default:dm:7") == pages * READ_AT_ONCE
+        nursery.cancel_scope.cancel()

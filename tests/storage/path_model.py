@@ -136,7 +136,8 @@ class Path:
                 if run.id == run_id and run.parked:
                     session.runs.remove(run)
                     order = self._next_order()
-                    session.runs.append(Run(run_id, run.dedupe_key, False, opening=self.process, order=order))
+                    again = Run(run_id, run.dedupe_key, False, opening=self.process, order=order, is_beat=run.is_beat)
+                    session.runs.append(again)
                     return key
         return None
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json.encoder
 import sqlite3
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
@@ -9,7 +12,7 @@ from tests.storage.values import inbound, outbound, said
 from xopc.contracts.errors import InvalidValueError
 from xopc.contracts.messages import Inbound, Outbound
 from xopc.contracts.transcript import Message
-from xopc.storage.columns import from_json, storable, to_json
+from xopc.storage.columns import compact_encoder, from_json, storable, to_json
 
 
 @pytest.mark.parametrize("value", [inbound(), outbound("hi"), said("It is noon.", "call-1")])
@@ -52,3 +55,20 @@ def test_keys_of_another_version_are_left_out() -> None:
 def test_what_lacks_something_is_refused_with_its_path() -> None:
     with pytest.raises(InvalidValueError, match=r"\$\.address: is missing"):
         from_json('{"peerKind":"dm","sender":"1","text":"hi","dedupeKey":"k"}', Inbound)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+def test_the_encoder_that_is_made_once_writes_what_the_other_does(value: object) -> None:
+    quick, slow = compact_encoder(getattr(json.encoder, "c_make_encoder", None)), compact_encoder(None)
+    assert quick(value) == slow(value)
+
+
+@pytest.mark.parametrize("make", [getattr(json.encoder, "c_make_encoder", None), None])
+def test_what_is_no_json_is_not_encoded(make: Callable[..., Any] | None) -> None:
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        compact_encoder(make)({"a": object()})

@@ -8,7 +8,7 @@ from attrs import evolve
 from tests.storage.values import DAY_SECONDS, KEY, acceptance, done, outbound, requested
 from xopc.contracts.errors import Failure, XopcError
 from xopc.contracts.messages import OutboxState
-from xopc.storage.dedupe import select_known
+from xopc.storage.dedupe import select_known, take_key
 from xopc.storage.inbox import accept, prune_inbox
 from xopc.storage.outbox import enqueue, settle
 from xopc.storage.path import API_KEY, Acceptance, Accepted
@@ -93,3 +93,18 @@ def test_either_is_free_for_the_other_a_day_after_its_work(connection: sqlite3.C
     later = 100 + DAY_SECONDS
     assert enqueue(connection, "msg_2", outbound("hi"), "a", later) == ("msg_2", False)
     assert take(connection, requested("run-2", "b"), later) == Accepted("run-2", duplicate=False)
+
+
+def test_a_key_is_taken_once_and_then_names_its_run(connection: sqlite3.Connection) -> None:
+    for request in (None, "hash"):
+        key = f"key of {request}"
+        assert take_key(connection, key, "run-1", request, 100) is None
+        changes = connection.total_changes
+        assert take_key(connection, key, "run-2", request, 100) == "run-1"
+        assert connection.total_changes == changes
+
+
+def test_a_platforms_message_under_the_key_of_a_request_is_refused(connection: sqlite3.Connection) -> None:
+    take_key(connection, "key", "run-1", "hash", 100)
+    with pytest.raises(XopcError, match="was used for another message"):
+        take_key(connection, "key", "run-2", None, 100)

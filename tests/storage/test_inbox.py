@@ -10,7 +10,7 @@ from tests.storage.values import CHAT, DAY_SECONDS, KEY, OTHER_KEY, acceptance, 
 from xopc.contracts.errors import XopcError
 from xopc.contracts.transcript import RunResult, RunState
 from xopc.storage.inbox import accept, keep, prune_inbox, recover, release, select_cursor, select_unclaimed, withdraw
-from xopc.storage.path import Acceptance, Accepted, Cursor, Head
+from xopc.storage.path import Acceptance, Accepted, Cursor, Head, Unclaimed
 from xopc.storage.runs import claim, finish, select_head, select_result, step
 from xopc.storage.sessions import select_session
 from xopc.storage.transcripts import select_messages
@@ -212,4 +212,7 @@ def test_what_nobody_has_claimed_is_told_oldest_first(connection: sqlite3.Connec
     take(connection, acceptance("run-2"))
     claimed(connection)
     finish(connection, "run-1", done("aborted"), [], 300)
-    assert select_unclaimed(connection) == [(OTHER_KEY, "run-5", True), (KEY, "run-2", False)]
+    five, two = Unclaimed(3, OTHER_KEY, "run-5", bound=True), Unclaimed(4, KEY, "run-2", bound=False)
+    assert select_unclaimed(connection, 0, 9) == [five, two]
+    assert select_unclaimed(connection, 0, 1) == [five]
+    assert select_unclaimed(connection, five.place, 9) == [two]

@@ -59,7 +59,7 @@ async def test_a_request_has_one_run_and_a_run_one_end_however_often_the_process
 
     async with open_storage(path) as storage:
         await storage.recover("last")
-        unclaimed = {run_id for _, run_id, _ in await storage.unclaimed()}
+        unclaimed = {waiting.run_id for waiting in await storage.unclaimed(0, MANY)}
         parked = {row.run_id: row for row in await storage.inbox(InboxState.PARKED, MANY)}
         assert all(row.attempts >= MAX_ATTEMPTS for row in parked.values())
         # Of some, whoever accepted them did not come to say so.

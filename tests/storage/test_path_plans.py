@@ -82,7 +82,7 @@ def one_page(connection: sqlite3.Connection) -> None:
         parked.select_inbox(connection, state, 50, 0)
     parked.retry_parked(connection, "run-1", "now")
     parked.delete_parked(connection, "run-1")
-    inbox.select_unclaimed(connection)
+    inbox.select_unclaimed(connection, 7, 50)
     inbox.release(connection, "boot", 1)
     sessions.create_session(connection, KEY, "4711", 1)
     sessions.select_session(connection, KEY)

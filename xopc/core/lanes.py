@@ -32,6 +32,8 @@ class Lane:
 
     name: str
     woken: trio.Event = field(factory=trio.Event)
+    has_grown: bool = False
+    """There is something new at its end."""
     gives_way: bool = False
     """Others need its task more."""
     _planned: tuple[str, float] = ("", 0.0)
@@ -117,14 +119,20 @@ class Lanes:
                     await self._missed.wait()
 
     def wake(self, names: Iterable[str]) -> None:
-        """There may be something to send in these lanes. Before `run` nothing happens: it begins with what there is."""
+        """What these lanes begin with may be another message. Before `run` nothing happens: it takes what there is."""
         for name in names:
             if lane := self._lanes.get(name):
                 lane.woken.set()
-            elif not self._is_crowded and len(self._lanes) < MAX_LANES:
-                self._start(name)
             else:
-                self._missed.set()
+                self._give_task(name)
+
+    def grow(self, names: Iterable[str]) -> None:
+        """There is something new at the end of these lanes: what their first messages wait for has not come with it."""
+        for name in names:
+            if lane := self._lanes.get(name):
+                lane.has_grown = True
+            else:
+                self._give_task(name)
 
     def hurry(self, channel: str, account: str | None) -> None:
         """What the messages of a channel, or of one of its accounts, wait for may have come."""
@@ -152,6 +160,12 @@ class Lanes:
     def has_had_its_share(self, served: int) -> bool:
         """Whether a lane that has sent so many messages is to give way."""
         return self._is_crowded and served >= SHARE
+
+    def _give_task(self, name: str) -> None:
+        if not self._is_crowded and len(self._lanes) < MAX_LANES:
+            self._start(name)
+        else:
+            self._missed.set()
 
     def _start(self, name: str) -> None:
         if self._nursery is not None and not self._is_stopped:

@@ -113,7 +113,7 @@ class Outbox:
         revived = await self._storage.retry_dead(row_id)
         row = await self._storage.outbox_row(row_id) if revived else None
         if row is not None:
-            self.wake([_lane_of(row.outbound.address)])
+            self._lanes.wake([_lane_of(row.outbound.address)])
         return revived
 
     async def retry_all_dead(self, selection: Selection) -> int:
@@ -123,7 +123,7 @@ class Outbox:
             StorageError: nothing was changed.
         """
         count, lanes = await self._storage.retry_all_dead(selection)
-        self.wake(sorted(lanes))
+        self._lanes.wake(sorted(lanes))
         return count
 
     async def remove(self, row_id: str) -> Removal | None:
@@ -135,12 +135,12 @@ class Outbox:
         row = await self._storage.outbox_row(row_id)
         removal = await self._storage.remove(row_id)
         if row is not None and removal is Removal.CANCELLED:
-            self.wake([_lane_of(row.outbound.address)])
+            self._lanes.wake([_lane_of(row.outbound.address)])
         return removal
 
     def wake(self, lanes: Sequence[str]) -> None:
-        """There may be something to send in these lanes (`lane_of` their addresses)."""
-        self._lanes.wake(lanes)
+        """There is something new to send in these lanes (`lane_of` their addresses)."""
+        self._lanes.grow(lanes)
 
     def refresh(self, channel: str, account: str | None = None) -> None:
         """A channel has other settings or, with `account`, one of its accounts is connected: try what waited for it."""
@@ -171,11 +171,11 @@ class Outbox:
         """Send what is in a lane, until there is nothing left, or others need its task more."""
         failures = served = 0
         while not self._draining.is_set() and not lane.gives_way:
-            lane.woken = trio.Event()
+            lane.woken, lane.has_grown = trio.Event(), False
             try:
                 row = await self._storage.outbox_head(lane.name)
                 if row is None:
-                    if lane.woken.is_set():
+                    if lane.woken.is_set() or lane.has_grown:
                         continue
                     return
                 served += await self._advance(lane, row)

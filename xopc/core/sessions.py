@@ -34,6 +34,8 @@ IDLE_SECONDS = 60.0
 HELD_SECONDS = 0.5
 """How long it waits before it looks again whether another session has answered what its chat has said before. That is
 rare: the configuration has moved the chat to another session while messages waited."""
+READ_AT_ONCE = 200
+"""Messages that an earlier process left: nobody waits for the event loop while a hundred thousand are read."""
 RELEASE_SECONDS = 1.0
 """At the end of a generation: longer than any commit takes on a disk that works."""
 
@@ -232,8 +234,11 @@ class Sessions:
     async def _take_up(self) -> list[str]:
         """The sessions with work; what waits in them counts, and can be stopped, as what comes from now on."""
         keys = await self._storage.recover(self._boot_id)
-        for session_key, run_id, is_bound in await self._storage.unclaimed():
-            self._pending.add(session_key, run_id, bound=is_bound)
+        place = 0
+        while page := await self._storage.unclaimed(place, READ_AT_ONCE):
+            for waiting in page:
+                self._pending.add(waiting.session_key, waiting.run_id, bound=waiting.bound)
+            place = page[-1].place
         return keys
 
     async def _recover(self) -> list[str]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TypeVar
+from collections.abc import Callable
+from json import encoder
+from typing import Any, TypeVar
 
 from xopc.contracts.convert import restore, unstructure
 
 T = TypeVar("T")
-
-# json.dumps would make an encoder for each value. What is made of frozen values has no circles.
-_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
 
 def to_json(value: object) -> str:
@@ -37,3 +36,21 @@ def storable(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
+
+
+def compact_encoder(make: Callable[..., Any] | None) -> Callable[[object], str]:
+    """What `JSONEncoder.encode` does, with an inner encoder that is made once: it makes one for each value, which takes
+    longer than to encode a message.
+
+    Args:
+        make: the inner encoder of CPython, which has no other name; None on another Python.
+    """
+    outer = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
+    if make is None:
+        return outer.encode
+    # Without a search for circles: what is made of frozen values has none.
+    inner = make(None, outer.default, encoder.encode_basestring, None, ":", ",", False, False, True)
+    return lambda value: "".join(inner(value, 0))
+
+
+_encode = compact_encoder(getattr(encoder, "c_make_encoder", None))

@@ -10,6 +10,7 @@ from attrs import evolve
 from xopc.contracts.cron import Job, JobRun, JobState, RunStatus, ScheduleKind, StoredJob
 from xopc.contracts.errors import Failure, XopcError
 from xopc.storage import inbox, outbox
+from xopc.storage.batches import BATCH, delete_some
 from xopc.storage.columns import from_json, storable, to_json
 from xopc.storage.path import Acceptance
 from xopc.storage.path_cron import MAX_JOBS, MAX_RUNS, OVERLAP, CronTotals, JobClaim, JobRunEnd
@@ -201,9 +202,10 @@ def select_totals(connection: sqlite3.Connection) -> CronTotals:
     return CronTotals(*map(int, row))
 
 
-def prune_runs(connection: sqlite3.Connection, before: float) -> None:
-    """Forget runs that ended before this moment."""
-    connection.execute("DELETE FROM cron_runs WHERE ended_at < ?", (before,))
+def prune_runs(connection: sqlite3.Connection, before: float) -> int:
+    """Forget runs that ended before this moment, `BATCH` at most. How many it was."""
+    old = "DELETE FROM cron_runs WHERE seq IN (SELECT seq FROM cron_runs WHERE ended_at < ? LIMIT ?)"
+    return delete_some(connection, BATCH, (old, (before,)))
 
 
 # ------------------------------------------------------------------ helpers

@@ -9,12 +9,19 @@ from __future__ import annotations
 import sqlite3
 
 from xopc.contracts.errors import Failure, XopcError
+from xopc.storage.batches import BATCH, delete_some
 from xopc.storage.path import API_KEY
 
 PLATFORM_SECONDS = 7 * 24 * 3600
 """How long the key of a platform's message is known after its run. No platform delivers one again after so long."""
 REQUEST_SECONDS = 24 * 3600
 """How long a caller's key is known after the end of the work."""
+
+_FORGET = (
+    "DELETE FROM dedupe_keys WHERE key IN"
+    " (SELECT key FROM dedupe_keys WHERE (request IS NULL) = ? AND done_at < ? ORDER BY done_at LIMIT ?)"
+)
+_INSERT_NEW = "INSERT INTO dedupe_keys (key, run_id) VALUES (?, ?) ON CONFLICT DO NOTHING"
 
 
 def select_known(connection: sqlite3.Connection, key: str, request: str | None, now: float) -> str | None:
@@ -35,13 +42,19 @@ def select_known(connection: sqlite3.Connection, key: str, request: str | None, 
     return None
 
 
-def insert_key(connection: sqlite3.Connection, key: str, run_id: str, request: str | None) -> None:
-    """A key names this run from now on."""
-    connection.execute(
-        "INSERT INTO dedupe_keys (key, run_id, request) VALUES (?, ?, ?)"
-        " ON CONFLICT (key) DO UPDATE SET run_id = excluded.run_id, request = excluded.request, done_at = NULL",
-        (key, run_id, request),
-    )
+def take_key(connection: sqlite3.Connection, key: str, run_id: str, request: str | None, now: float) -> str | None:
+    """Let a key name this run from now on; where it names one already, that one, and nothing is changed.
+
+    Raises:
+        XopcError: CONFLICT: see `select_known`.
+    """
+    # The key of a platform's message is nearly always new, and then one statement finds that out and stores it.
+    if request is None and connection.execute(_INSERT_NEW, (key, run_id)).rowcount:
+        return None
+    known = select_known(connection, key, request, now)
+    if known is None:
+        _replace_key(connection, key, run_id, request)
+    return known
 
 
 def update_done(connection: sqlite3.Connection, key: str, run_id: str, done_at: float | None) -> None:
@@ -60,11 +73,13 @@ def is_of_a_run(connection: sqlite3.Connection, idempotency_key: str, now: float
     return row is not None and (row[0] is None or row[0] > now - REQUEST_SECONDS)
 
 
-def prune_keys(connection: sqlite3.Connection, now: float) -> None:
-    """Forget keys that have been done with for long."""
-    connection.execute(
-        "DELETE FROM dedupe_keys WHERE done_at < CASE WHEN request IS NULL THEN ? ELSE ? END",
-        (now - PLATFORM_SECONDS, now - REQUEST_SECONDS),
+def prune_keys(connection: sqlite3.Connection, now: float, most: int = BATCH) -> int:
+    """Forget keys that have been done with for long, so many at most. How many it was."""
+    return delete_some(
+        connection,
+        most,
+        (_FORGET, (True, now - PLATFORM_SECONDS)),
+        (_FORGET, (False, now - REQUEST_SECONDS)),
     )
 
 
@@ -73,6 +88,14 @@ def key_conflict(key: str) -> XopcError:
     shown = key.removeprefix(API_KEY)
     message = f'The idempotency key "{shown}" was used for another message within 24 hours. Use a new key for each.'
     return XopcError(Failure.CONFLICT, message)
+
+
+def _replace_key(connection: sqlite3.Connection, key: str, run_id: str, request: str | None) -> None:
+    connection.execute(
+        "INSERT INTO dedupe_keys (key, run_id, request) VALUES (?, ?, ?)"
+        " ON CONFLICT (key) DO UPDATE SET run_id = excluded.run_id, request = excluded.request, done_at = NULL",
+        (key, run_id, request),
+    )
 
 
 def _is_of_an_outbound(connection: sqlite3.Connection, key: str, now: float) -> bool:

@@ -6,6 +6,7 @@ import sqlite3
 
 from xopc.contracts.keys import heartbeat_key
 from xopc.contracts.transcript import RunResult, RunState
+from xopc.storage.batches import BATCH, delete_some
 from xopc.storage.columns import from_json
 from xopc.storage.inbox import accept
 from xopc.storage.path import Acceptance
@@ -50,15 +51,20 @@ def select_last_beat(connection: sqlite3.Connection) -> Beat | None:
     return Beat(run_id, session_key, reason, begun_at, None if known is None else ended)
 
 
-def prune_beats(connection: sqlite3.Connection, now: float) -> None:
-    """Forget the sessions of single beats after a week, and of the one of all beats what lies far behind."""
-    connection.execute(
-        "DELETE FROM sessions WHERE key >= ? AND key < ? AND updated_at < ? AND id NOT IN"
-        " (SELECT session_id FROM inbox WHERE session_id = sessions.id AND finished_at IS NULL)",
-        (_ISOLATED, _AFTER_ISOLATED, now - ISOLATED_SECONDS),
-    )
-    connection.execute(
-        "DELETE FROM messages WHERE session_id = (SELECT id FROM sessions WHERE key = ?)"
-        " AND seq <= (SELECT message_count FROM sessions WHERE key = ?) - ?",
-        (MAIN_KEY, MAIN_KEY, KEPT_MESSAGES),
+def prune_beats(connection: sqlite3.Connection, now: float, most: int = BATCH) -> int:
+    """Forget the sessions of single beats after a week, and of the one of all beats what lies far behind; so many rows
+    at most. How many it was."""
+    return delete_some(
+        connection,
+        most,
+        (
+            "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions s WHERE key >= ? AND key < ? AND updated_at < ?"
+            " AND NOT EXISTS (SELECT 1 FROM inbox WHERE session_id = s.id AND finished_at IS NULL) LIMIT ?)",
+            (_ISOLATED, _AFTER_ISOLATED, now - ISOLATED_SECONDS),
+        ),
+        (
+            "DELETE FROM messages WHERE rowid IN (SELECT m.rowid FROM sessions s JOIN messages m ON m.session_id = s.id"
+            " WHERE s.key = ? AND m.seq <= s.message_count - ? LIMIT ?)",
+            (MAIN_KEY, KEPT_MESSAGES),
+        ),
     )

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 
 from xopc.contracts.messages import Address, PeerKind
 from xopc.contracts.transcript import RunState
+from xopc.storage.batches import BATCH, delete_some
 from xopc.storage.columns import storable, to_json
-from xopc.storage.dedupe import delete_key, insert_key, prune_keys, select_known
-from xopc.storage.path import Acceptance, Accepted, Cursor, TurnEnd
-from xopc.storage.people import note_person
+from xopc.storage.dedupe import delete_key, prune_keys, take_key
+from xopc.storage.path import Acceptance, Accepted, Cursor, TurnEnd, Unclaimed
+from xopc.storage.people import find_noted, note_person
 from xopc.storage.runs import end_run
 from xopc.storage.sessions import ensure_session
 
@@ -96,13 +97,14 @@ def recover(connection: sqlite3.Connection, boot_id: str, opening: str, now: flo
     return [key for (key,) in keys]
 
 
-def select_unclaimed(connection: sqlite3.Connection) -> list[tuple[str, str, bool]]:
-    """What waits: session, run, and whether it is bound, oldest first."""
+def select_unclaimed(connection: sqlite3.Connection, after: int, limit: int) -> list[Unclaimed]:
+    """So many of what waits, oldest first, behind this place."""
     rows = connection.execute(
-        "SELECT s.key, i.run_id, i.bound FROM inbox i JOIN sessions s ON s.id = i.session_id"
-        " WHERE i.finished_at IS NULL AND (i.boot_id IS NULL) = 1 ORDER BY i.id"
+        "SELECT i.id, s.key, i.run_id, i.bound FROM inbox i JOIN sessions s ON s.id = i.session_id"
+        " WHERE i.finished_at IS NULL AND (i.boot_id IS NULL) = 1 AND i.id > ? ORDER BY i.id LIMIT ?",
+        (after, limit),
     )
-    return [(session_key, run_id, bool(bound)) for session_key, run_id, bound in rows]
+    return [Unclaimed(place, session_key, run_id, bool(bound)) for place, session_key, run_id, bound in rows]
 
 
 def release(connection: sqlite3.Connection, boot_id: str, now: float) -> None:
@@ -120,27 +122,41 @@ def release(connection: sqlite3.Connection, boot_id: str, now: float) -> None:
     )
 
 
-def prune_inbox(connection: sqlite3.Connection, now: float) -> None:
-    """Forget what was answered long ago, and parked messages that are too old or too many."""
-    connection.execute("DELETE FROM inbox WHERE finished_at < ? AND parked_at IS NULL", (now - KEPT_SECONDS,))
-    connection.execute("DELETE FROM inbox WHERE parked_at < ?", (now - PARKED_SECONDS,))
-    connection.execute(
-        "DELETE FROM inbox WHERE id IN"
-        " (SELECT id FROM inbox WHERE parked_at IS NOT NULL ORDER BY parked_at DESC, id DESC LIMIT -1 OFFSET ?)",
-        (MAX_PARKED,),
+def prune_inbox(connection: sqlite3.Connection, now: float, most: int = BATCH) -> int:
+    """Forget what was answered long ago, and parked messages that are too old or too many; so many rows at most. How
+    many it was."""
+    gone = delete_some(
+        connection,
+        most,
+        (
+            "DELETE FROM inbox WHERE id IN"
+            " (SELECT id FROM inbox WHERE finished_at < ? AND parked_at IS NULL ORDER BY finished_at LIMIT ?)",
+            (now - KEPT_SECONDS,),
+        ),
+        (
+            "DELETE FROM inbox WHERE id IN (SELECT id FROM inbox WHERE parked_at < ? ORDER BY parked_at LIMIT ?)",
+            (now - PARKED_SECONDS,),
+        ),
+        (
+            "DELETE FROM inbox WHERE id IN (SELECT id FROM inbox WHERE parked_at IS NOT NULL"
+            " ORDER BY parked_at DESC, id DESC LIMIT ?2 OFFSET ?1)",
+            (MAX_PARKED,),
+        ),
     )
-    prune_keys(connection, now)
+    return gone + prune_keys(connection, now, most - gone)
 
 
 def _accept_one(connection: sqlite3.Connection, item: Acceptance, opening: str, now: float) -> Accepted:
     inbound = item.inbound
-    known = select_known(connection, inbound.dedupe_key, item.request, now)
+    known = take_key(connection, inbound.dedupe_key, item.run_id, item.request, now)
     if known is not None:
         return Accepted(known, duplicate=True)
-    insert_key(connection, inbound.dedupe_key, item.run_id, item.request)
-    peer = inbound.sender if inbound.peer_kind is PeerKind.DM else inbound.address.chat
-    session_id = ensure_session(connection, item.session_key, peer, now, inbound.address)
-    note_person(connection, session_id, inbound, now)
+    session_id, is_noted = find_noted(connection, item.session_key, inbound, now)
+    if session_id is None:
+        peer = inbound.sender if inbound.peer_kind is PeerKind.DM else inbound.address.chat
+        session_id = ensure_session(connection, item.session_key, peer, now, inbound.address)
+    if not is_noted:
+        note_person(connection, session_id, inbound, now)
     connection.execute(
         "INSERT INTO inbox"
         " (run_id, session_id, dedupe_key, inbound, bound, deliver, model, opening, accepted_at, place)"

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from xopc.contracts.messages import Outbound, OutboxState
+from xopc.storage.batches import BATCH, delete_some
 from xopc.storage.columns import from_json, storable, to_json
 from xopc.storage.dedupe import REQUEST_SECONDS, is_of_a_run, key_conflict
 from xopc.storage.outbox_select import condition
@@ -16,6 +17,10 @@ KEPT_SECONDS = 24 * 3600
 DEAD_SECONDS = 30 * 24 * 3600
 MAX_DEAD = 10_000
 
+_FORGET_OLD = (
+    "DELETE FROM outbox WHERE seq IN"
+    " (SELECT seq FROM outbox WHERE state = ? AND settled_at < ? ORDER BY settled_at LIMIT ?)"
+)
 _REVIVE = (
     "UPDATE outbox SET state = 'pending', attempts = 0, next_attempt_at = 0, pause = 0, unclear = 0, settled_at = NULL,"
     " retried_at = ? WHERE state = 'dead'"
@@ -164,18 +169,22 @@ def delete_all_dead(connection: sqlite3.Connection, selection: Selection) -> int
     return connection.execute(f"DELETE FROM outbox WHERE state = 'dead'{wanted}", values).rowcount  # noqa: S608  names of columns
 
 
-def prune_outbox(connection: sqlite3.Connection, now: float) -> None:
-    """Forget what was sent or cancelled long ago, dead messages that are too old or too many, and pauses that are
-    over."""
-    for state in ("sent", "cancelled"):
-        connection.execute("DELETE FROM outbox WHERE state = ? AND settled_at < ?", (state, now - KEPT_SECONDS))
-    connection.execute("DELETE FROM outbox WHERE state = 'dead' AND settled_at < ?", (now - DEAD_SECONDS,))
-    connection.execute(
-        "DELETE FROM outbox WHERE state = 'dead' AND seq <="
-        " (SELECT seq FROM outbox WHERE state = 'dead' ORDER BY seq DESC LIMIT 1 OFFSET ?)",
-        (MAX_DEAD,),
-    )
+def prune_outbox(connection: sqlite3.Connection, now: float, most: int = BATCH) -> int:
+    """Forget what was sent or cancelled long ago, and dead messages that are too old or too many, so many rows at most;
+    and pauses that are over. How many rows it was."""
     connection.execute("DELETE FROM outbox_pauses WHERE until < ?", (now,))
+    return delete_some(
+        connection,
+        most,
+        (_FORGET_OLD, ("sent", now - KEPT_SECONDS)),
+        (_FORGET_OLD, ("cancelled", now - KEPT_SECONDS)),
+        (_FORGET_OLD, ("dead", now - DEAD_SECONDS)),
+        (
+            "DELETE FROM outbox WHERE seq IN"
+            " (SELECT seq FROM outbox WHERE state = 'dead' ORDER BY seq DESC LIMIT ?2 OFFSET ?1)",
+            (MAX_DEAD,),
+        ),
+    )
 
 
 def _pause(connection: sqlite3.Connection, pause: Pause) -> None:

@@ -107,6 +107,17 @@ class Head:
 
 
 @frozen
+class Unclaimed:
+    """A message that has no end, and that nobody has claimed."""
+
+    place: int
+    """Among all messages; the first has a higher one than 0."""
+    session_key: str
+    run_id: str
+    bound: bool
+
+
+@frozen
 class FailedAttempt:
     """What became of a message when an attempt at its turn had failed."""
 
@@ -156,9 +167,8 @@ class InboxStorage(Protocol):
         left as it is."""
         ...
 
-    async def unclaimed(self) -> list[tuple[str, str, bool]]:
-        """All messages that have no end and that nobody has claimed, oldest first: their sessions, their runs, and
-        whether they are bound."""
+    async def unclaimed(self, after: int, limit: int) -> list[Unclaimed]:
+        """So many of the messages that have no end and that nobody has claimed, oldest first, behind this place."""
         ...
 
     async def release(self, boot_id: str) -> None:
@@ -210,5 +220,6 @@ class PathStorage(
 
     async def prune(self, now: float) -> None:
         """Forget what was sent or cancelled a day ago, dead letters and parked messages beyond 30 days and 10,000, and
-        other done inbox rows after a day (the dedupe keys of platforms stay 7 days)."""
+        other done inbox rows after a day (the dedupe keys of platforms stay 7 days). A few rows in each commit: nobody
+        waits for all of them."""
         ...

@@ -124,7 +124,7 @@ class Chat:
     chat: str
     peer_kind: str
     last_at: float
-    """Seconds since the epoch."""
+    """Seconds since the epoch; noted once in ten."""
 
 
 @frozen

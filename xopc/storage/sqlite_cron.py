@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from xopc.contracts.cron import Job, JobRun, StoredJob
 from xopc.storage import cron
+from xopc.storage.batches import in_batches
 from xopc.storage.engine import Engine
 from xopc.storage.path import Acceptance
 from xopc.storage.path_cron import CronTotals, JobClaim, JobRunEnd
@@ -79,4 +80,4 @@ class SqliteCron:
         return await self._engine.read(cron.select_totals)
 
     async def prune_runs(self, before: float) -> None:
-        await self._engine.write(cron.prune_runs, before)
+        await in_batches(self._engine, cron.prune_runs, before)

@@ -23,9 +23,10 @@ from xopc.storage import (
     told,
     transcripts,
 )
+from xopc.storage.batches import BATCH, in_batches
 from xopc.storage.engine import Engine
 from xopc.storage.ids import TimeOrderedIds
-from xopc.storage.path import Acceptance, Accepted, Cursor, FailedAttempt, Head, Turn, TurnEnd
+from xopc.storage.path import Acceptance, Accepted, Cursor, FailedAttempt, Head, Turn, TurnEnd, Unclaimed
 from xopc.storage.path_forget import Person, Traces
 from xopc.storage.path_heartbeat import Beat
 from xopc.storage.path_outbox import Attempt, LaneHead, OutboxPage, OutboxQuery, Pause, Removal, Selection
@@ -63,8 +64,8 @@ class SqlitePath(SqliteCron):
     async def recover(self, boot_id: str) -> list[str]:
         return await self._engine.write(inbox.recover, boot_id, self._opening, self._clock())
 
-    async def unclaimed(self) -> list[tuple[str, str, bool]]:
-        return await self._engine.read(inbox.select_unclaimed)
+    async def unclaimed(self, after: int, limit: int) -> list[Unclaimed]:
+        return await self._engine.read(inbox.select_unclaimed, after, limit)
 
     async def release(self, boot_id: str) -> None:
         await self._engine.write(inbox.release, boot_id, self._clock())
@@ -220,14 +221,15 @@ class SqlitePath(SqliteCron):
     # ------------------------------------------------------------------- room
 
     async def prune(self, now: float) -> None:
-        await self._engine.write(_prune, now)
+        await in_batches(self._engine, _prune, now)
 
     def _next_id(self, now: float) -> str:
         return f"msg_{self._ids.next(now)}"
 
 
-def _prune(connection: sqlite3.Connection, now: float) -> None:
-    inbox.prune_inbox(connection, now)
-    outbox.prune_outbox(connection, now)
-    told.prune_told(connection, now)
-    heartbeat.prune_beats(connection, now)
+def _prune(connection: sqlite3.Connection, now: float) -> int:
+    """Forget `BATCH` rows at most that are old. How many it was."""
+    gone = 0
+    for prune in (inbox.prune_inbox, outbox.prune_outbox, told.prune_told, heartbeat.prune_beats):
+        gone += prune(connection, now, BATCH - gone)
+    return gone

@@ -6,6 +6,7 @@ import sqlite3
 from hashlib import sha256
 
 from xopc.contracts.messages import Outbound
+from xopc.storage.batches import BATCH, delete_some
 
 TOLD_SECONDS = 24 * 3600
 """How long the same text is not sent to the same place again."""
@@ -21,9 +22,10 @@ def is_told_first(connection: sqlite3.Connection, outbound: Outbound, now: float
     return True
 
 
-def prune_told(connection: sqlite3.Connection, now: float) -> None:
-    """Forget what was told more than a day ago."""
-    connection.execute("DELETE FROM told WHERE abs(told_at - ?) >= ?", (now, TOLD_SECONDS))
+def prune_told(connection: sqlite3.Connection, now: float, most: int = BATCH) -> int:
+    """Forget what was told more than a day ago, so many texts at most. How many it was."""
+    old = "DELETE FROM told WHERE digest IN (SELECT digest FROM told WHERE abs(told_at - ?) >= ? LIMIT ?)"
+    return delete_some(connection, most, (old, (now, TOLD_SECONDS)))
 
 
 def _digest(outbound: Outbound) -> str:
