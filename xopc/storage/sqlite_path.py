@@ -149,8 +149,8 @@ class SqlitePath(SqliteCron):
     async def messages(self, session_key: str, limit: int, before: int | None = None) -> list[Entry]:
         return await self._engine.read(transcripts.select_messages, session_key, limit, before)
 
-    async def all_messages(self, session_key: str, limit: int) -> list[Entry]:
-        return await self._engine.read_apart(transcripts.select_messages, session_key, limit, None)
+    async def all_messages(self, session_key: str, limit: int, most_chars: int) -> list[Entry]:
+        return await self._engine.read_apart(transcripts.select_messages, session_key, limit, None, most_chars)
 
     async def history(self, session_key: str, limit: int) -> list[Entry]:
         return await self._engine.read(transcripts.select_history, session_key, limit)
