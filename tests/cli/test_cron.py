@@ -21,7 +21,7 @@ from xopc.server.api import cron_examples
 
 JOB: dict[str, Any] = unstructure(cron_examples.JOB)
 RUN: dict[str, Any] = unstructure(cron_examples.HISTORY)["history"][0]
-SOON = (datetime.now(UTC) + timedelta(hours=3, minutes=1)).isoformat()
+SOON = (datetime.now(UTC) + timedelta(hours=3, minutes=30)).isoformat()
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:

@@ -193,7 +193,9 @@ def test_the_tree_is_the_running_one(gateway: Gateway) -> None:
     assert tree["name"] == "gateway"
     assert {child["name"] for child in tree["children"]} == {
         "storage",
+        "room",
         "orders",
+        "events",
         "addresses",
         "tls",
         "server",

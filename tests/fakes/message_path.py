@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 import trio
 from attrs import define, field
@@ -14,7 +15,7 @@ from xopc.channels.base import AccountStatus, Channel, Context, default_account
 from xopc.channels.webchat import Webchat
 from xopc.contracts.events import AgentEvent, MessageEnd, Progress, Token, ToolStart
 from xopc.contracts.keys import SessionKey
-from xopc.contracts.messages import Address, Delivery, Failed, Inbound, Outbound, OutboxState, Sent
+from xopc.contracts.messages import Address, Delivery, Failed, Inbound, Outbound, OutboxState, PeerKind, Sent
 from xopc.contracts.settings import Settings
 from xopc.contracts.transcript import Message, Role, RunState, Usage
 from xopc.core.cron.placing import place
@@ -23,12 +24,13 @@ from xopc.core.heartbeat.heart import Body, Heartbeat
 from xopc.core.hub import Hub
 from xopc.core.inbox import Inbox
 from xopc.core.outbox import Outbox
+from xopc.core.parking import parked_untold
 from xopc.core.router import Routing, main_session, route
 from xopc.core.runs import Runs
 from xopc.core.sessions import Sessions
 from xopc.core.upkeep import Upkeep
 from xopc.server.api.targets import peer_kind
-from xopc.storage.path import Turn, TurnEnd
+from xopc.storage.path import Acceptance, Turn, TurnEnd
 from xopc.storage.sqlite import SqliteStorage, open_storage
 
 BOOT = "b00t"
@@ -146,6 +148,14 @@ class MessagePath:
         message_id, _ = await self.outbox.enqueue(Outbound(NOWHERE, "Is anybody there?"))
         await self.until(message_id, OutboxState.DEAD)
         return message_id
+
+    async def parked(self) -> str:
+        """The run id of a message that was given up."""
+        run_id = str(uuid4())
+        inbound = Inbound(NOWHERE, PeerKind.DM, "1", "Is anybody there?", f"test:{run_id}")
+        await self.storage.accept([Acceptance(inbound, str(self.route(inbound)), run_id, deliver=False)])
+        await self.storage.finish(run_id, parked_untold(run_id, "Nobody is."))
+        return run_id
 
     async def until_tried(self, message_id: str) -> None:
         """Wait until something went wrong with a message."""

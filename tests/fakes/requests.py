@@ -48,6 +48,8 @@ async def ask_well(app: QuartTrio, path: MessagePath, route: Route, *headers: tu
             body = {"job_id": await _job(path)}
         case _ if target.startswith("/api/cron/{id}"):
             target = target.replace("{id}", await _job(path))
+        case _ if target.startswith("/api/inbox/{id}"):
+            target = target.replace("{id}", await path.parked())
         case _ if "{id}" in target:
             target = target.replace("{id}", await path.dead_letter())
         case _:

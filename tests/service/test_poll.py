@@ -6,6 +6,8 @@ import itertools
 import math
 import time
 
+import pytest
+
 from xopc.service.poll import attempts
 
 
@@ -19,12 +21,17 @@ def test_the_first_look_is_at_once_and_the_last_at_the_deadline() -> None:
     assert len(left) >= 4
 
 
-def test_pauses_grow_up_to_the_longest() -> None:
-    moments = [time.monotonic() for _ in attempts(0.3, first=0.02, longest=0.08)]
-    pauses = [later - earlier for earlier, later in itertools.pairwise(moments)]
-    assert pauses[0] < 0.04
-    assert max(pauses) >= 0.08
-    assert len(moments) <= 7
+def test_pauses_grow_up_to_the_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, slept = [100.0], list[float]()
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        clock[0] += seconds
+
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("time.sleep", sleep)
+    assert len(list(attempts(0.3, first=0.02, longest=0.08))) == 6
+    assert slept == pytest.approx([0.02, 0.04, 0.08, 0.08, 0.08])
 
 
 def test_without_time_there_is_one_look() -> None:

@@ -64,16 +64,18 @@ async def test_a_session_has_the_name_that_it_is_given(talking: QuartTrio, path:
     await say(talking, "Hello")
     async with path.hub.subscribe(types=("session.updated",)) as events:
         assert (await send(talking, "POST", f"{PLACE}/rename", {"name": " Über uns "})).json == {"renamed": True}
-        assert [event.data for event in await events.receive()] == [{"key": NOTES}]
+        assert [event.data for event in await events.receive()] == [{"key": NOTES, "name": "Über uns"}]
     assert (await session(talking))["name"] == "Über uns"
     assert (await send(talking, "GET", "/api/sessions?search=%C3%9CBER")).json["total"] == 1
     await send(talking, "POST", f"{PLACE}/rename", {"name": ""})
     assert (await session(talking))["name"] is None
 
 
-async def test_tags_and_data_of_clients_are_kept(talking: QuartTrio) -> None:
+async def test_tags_and_data_of_clients_are_kept(talking: QuartTrio, path: MessagePath) -> None:
     await say(talking, "Hello")
-    changed = await send(talking, "PATCH", PLACE, {"tags": ["work", "a b"], "customData": {"a": {"b": [1, None]}}})
+    async with path.hub.subscribe(types=("session.updated",)) as events:
+        changed = await send(talking, "PATCH", PLACE, {"tags": ["work", "a b"], "customData": {"a": {"b": [1, None]}}})
+        assert [event.data for event in await events.receive()] == [{"key": NOTES, "tags": ["a b", "work"]}]
     assert (changed.status, changed.json["session"]["tags"]) == (200, ["a b", "work"])
     await send(talking, "PATCH", PLACE, {"name": "Notes"})
     now = await session(talking)

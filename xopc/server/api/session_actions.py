@@ -112,7 +112,12 @@ async def _change(call: Call[Any], change: SessionChange) -> SessionInfo:
     changed = await call.services.storage.change_session(found.key, change)
     if changed is None:
         raise unknown_session()
-    call.services.hub.publish("session.updated", {"key": changed.key})
+    news: dict[str, object] = {"key": changed.key}
+    if change.name is not None:
+        news["name"] = changed.name
+    if change.tags is not None:
+        news["tags"] = list(changed.tags)
+    call.services.hub.publish("session.updated", news)
     return changed
 
 
