@@ -226,9 +226,9 @@ class PruneSessions:
     keep_newest: int | None = field(default=None, validator=optional(and_(ge(0), le(MAX_WHOLE))))
     """All but so many, the last used."""
     channel: str | None = field(default=None, validator=NAME)
-    """Only those of this channel."""
+    """Only those of this channel; none has the empty name."""
     agent_id: str | None = field(default=None, validator=NAME)
-    """Only those of this agent."""
+    """Only those of this agent, likewise."""
     dry_run: bool = True
     """Only tell which they are; with false they go."""
 
