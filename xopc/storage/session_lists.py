@@ -23,6 +23,8 @@ from xopc.storage.sessions import SELECT, delete_session, info
 
 QUICK_OFFSET = 1000
 """As far into a list as the event loop goes."""
+QUICK_LIMIT = 100
+"""So many rows it reads: each may have 64 KiB of data of clients."""
 
 _ORDERS = {
     "updatedAt": "updated_at",
@@ -41,7 +43,7 @@ _PRUNABLE = (
 
 def is_quick(query: SessionQuery) -> bool:
     """Whether `select_sessions` reads few rows for it, however many sessions there are."""
-    return not query.narrows and query.offset <= QUICK_OFFSET
+    return not query.narrows and query.offset <= QUICK_OFFSET and query.limit <= QUICK_LIMIT
 
 
 def select_sessions(connection: sqlite3.Connection, query: SessionQuery, now: float) -> tuple[list[SessionInfo], int]:
