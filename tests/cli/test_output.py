@@ -130,6 +130,10 @@ def test_a_text_of_somebody_else_cannot_move_the_cursor() -> None:
     assert without_controls("\x1b[2Ja\rb\x7f\x9b\n\t文\u3000👩\u200d💻") == "�[2Jab��\n\t文\u3000👩\u200d💻"
 
 
+def test_a_text_of_somebody_else_cannot_turn_the_line() -> None:
+    assert without_controls("a\u202egpj.exe\u2066 שלום") == "a�gpj.exe� שלום"
+
+
 def test_a_text_in_one_line_is_cut_where_it_is_too_long() -> None:
     assert one_line("a\n  b\x1b", 10) == "a b�"
     assert one_line("12345", 5) == "12345"

@@ -24,7 +24,7 @@ async def body(response: TrioResponse) -> Any:  # noqa: ANN401 - JSON is of any 
 
 
 async def test_a_value_goes_out_as_compact_json_in_utf_8() -> None:
-    response = answered(HTTPStatus.ACCEPTED, ErrorDetail("CODE", "你好 \x00"))
+    response = await answered(HTTPStatus.ACCEPTED, ErrorDetail("CODE", "你好 \x00"))
     data = await response.get_data(as_text=False)
     assert data == '{"code":"CODE","message":"你好 \\u0000"}'.encode()
     assert response.status_code == 202
@@ -38,7 +38,10 @@ async def test_a_text_goes_out_as_it_is_under_its_own_type() -> None:
 
 
 async def test_half_a_surrogate_pair_goes_out_as_its_escape() -> None:
-    assert await body(answered(HTTPStatus.OK, ErrorDetail("CODE", "a\ud83d"))) == {"code": "CODE", "message": "a\ud83d"}
+    assert await body(await answered(HTTPStatus.OK, ErrorDetail("CODE", "a\ud83d"))) == {
+        "code": "CODE",
+        "message": "a\ud83d",
+    }
 
 
 @pytest.mark.parametrize("failure", Failure)

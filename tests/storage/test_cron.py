@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import sqlite3
 
 import pytest
@@ -90,7 +91,12 @@ def test_due_are_those_whose_time_has_come(made: sqlite3.Connection) -> None:
     cron.insert_job(made, evolve(JOB, id="earlier"), 5.0)
     cron.insert_job(made, evolve(JOB, id="later"), 30.0)
     cron.insert_job(made, evolve(JOB, id="off", enabled=False), 1.0)
-    assert [due.job.id for due in cron.select_due(made, 10.0)] == ["earlier", JOB.id]
+    cron.insert_job(made, evolve(JOB, id="too"), 10.0)
+    first, *others = cron.select_due(made, 10.0, (-math.inf, 0), 5)
+    assert [due.job.id for _, due in (first, *others)] == ["earlier", JOB.id, "too"]
+    assert cron.select_due(made, 10.0, (5.0, first[0]), 5) == others
+    assert cron.select_due(made, 10.0, (10.0, others[0][0]), 5) == others[1:]
+    assert cron.select_due(made, 10.0, (-math.inf, 0), 1) == [first]
     assert cron.select_next(made, 10.0) == 30.0
     assert cron.select_next(made, 30.0) is None
 

@@ -108,7 +108,7 @@ def one_run(connection: sqlite3.Connection) -> None:
     connection.execute(
         "INSERT INTO cron_jobs (id, job, enabled, next_run_at) VALUES (?, ?, 1, 1)", ("job", to_json(job))
     )
-    cron.select_due(connection, 2)
+    cron.select_due(connection, 2, (1, 0), 50)
     cron.select_next(connection, 2)
     cron.claim(connection, JobClaim(run, "key", acceptance("turn"), None, 1, 1, 10), "msg_1", "now", 2)
     cron.put_off(connection, "r-1", 3, "no")

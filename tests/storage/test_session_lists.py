@@ -8,6 +8,7 @@ from tests.storage.values import KEY, OTHER_KEY, acceptance, done, inbound
 from xopc.contracts.errors import XopcError
 from xopc.contracts.messages import Address, Inbound, PeerKind
 from xopc.contracts.transcript import Message, Role
+from xopc.storage.apart import QUICK_ROWS
 from xopc.storage.inbox import accept
 from xopc.storage.path import Acceptance
 from xopc.storage.path_sessions import (
@@ -126,8 +127,9 @@ def test_sessions_are_found_by_how_they_are_kept_and_whether_they_are_idle(conne
     ("query", "quick"),
     [
         (SessionQuery(), True),
-        (SessionQuery(sort_by="messageCount", descending=False, limit=500, offset=QUICK_OFFSET), True),
+        (SessionQuery(sort_by="messageCount", descending=False, limit=QUICK_ROWS, offset=QUICK_OFFSET), True),
         (SessionQuery(offset=QUICK_OFFSET + 1), False),
+        (SessionQuery(limit=QUICK_ROWS + 1), False),
         (SessionQuery(channel="telegram"), False),
         (SessionQuery(search="a"), False),
         (SessionQuery(tags=("a",)), False),

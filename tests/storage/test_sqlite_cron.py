@@ -46,5 +46,6 @@ async def test_all_jobs_are_read_however_many_there_are(path: Path) -> None:
     async with open_storage(path) as storage:
         ids = [f"{number:08}" for number in range(2 * PAGE_JOBS + 1)]
         for job_id in ids:
-            await storage.add_job(evolve(JOB, id=job_id), None)
+            await storage.add_job(evolve(JOB, id=job_id), 5.0)
         assert [stored.job.id for stored in await storage.jobs()] == ids
+        assert [stored.job.id for stored in await storage.due_jobs(6.0)] == ids

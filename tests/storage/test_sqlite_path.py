@@ -11,8 +11,9 @@ from attrs import evolve
 
 from tests.storage.values import CHAT, DAY_SECONDS, KEY, OTHER_KEY, acceptance, done, outbound, said, tool_result
 from xopc.contracts.errors import Failure, XopcError
-from xopc.contracts.messages import OutboxState
+from xopc.contracts.messages import InboxState, OutboxState
 from xopc.contracts.transcript import RunState
+from xopc.storage.apart import QUICK_ROWS
 from xopc.storage.base import Storage, StorageError
 from xopc.storage.path import Accepted, Cursor, PathStorage
 from xopc.storage.path_outbox import Attempt, OutboxQuery, Pause, Removal, Selection, lane_of
@@ -172,6 +173,17 @@ async def test_ids_of_the_outbox_sort_as_they_were_stored(path: Path) -> None:
         assert all(row_id.startswith("msg_") and UUID(row_id[4:]).version == 7 for row_id in row_ids)
         page = await storage.outbox(OutboxQuery((OutboxState.PENDING,), 100))
         assert [row.id for row in page.rows] == row_ids[::-1]
+
+
+@pytest.mark.parametrize("limit", [QUICK_ROWS - 1, QUICK_ROWS, 5 * QUICK_ROWS])
+async def test_a_long_page_is_read_apart_and_is_the_same(path: Path, limit: int) -> None:
+    async with open_storage(path) as storage:
+        await storage.accept([acceptance(f"run-{number}") for number in range(3)])
+        await storage.enqueue(outbound("hi"))
+        assert len(await storage.inbox(InboxState.WAITING, limit)) == 3
+        assert len(await storage.inbox(InboxState.WAITING, limit, 1)) == 2
+        assert len((await storage.outbox(OutboxQuery((OutboxState.PENDING,), limit))).rows) == 1
+        assert len((await storage.sessions(SessionQuery(limit=limit)))[0]) == 1
 
 
 async def test_dead_messages_are_retried_and_deleted(path: Path) -> None:

@@ -42,6 +42,14 @@ def test_messages_are_counted_in_their_session(connection: sqlite3.Connection) -
     assert (session.created_at, session.updated_at) == (100, 200)
 
 
+@pytest.mark.parametrize(("most", "count"), [(0, 1), (1050, 1), (2500, 2), (4000, 3), (100_000, 4)])
+def test_very_long_messages_are_read_a_few_at_a_time(connection: sqlite3.Connection, most: int, count: int) -> None:
+    append(connection, *(user(f"{number}" * 1000) for number in range(4)))
+    page = select_messages(connection, KEY, 10, None, most)
+    assert [entry.seq for entry in page] == [1, 2, 3, 4][-count:]
+    assert select_messages(connection, KEY, 10, page[0].seq) == select_messages(connection, KEY, 10, None)[:-count]
+
+
 @pytest.mark.parametrize(
     ("message", "tokens"),
     [(user(""), 10), (user("x" * 7), 11), (user("x" * 400), 110), (said("x" * 6, "call-1"), 10 + (6 + 12 + 2) // 4)],

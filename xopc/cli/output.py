@@ -10,8 +10,10 @@ from unicodedata import combining, east_asian_width
 
 from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK
 
+_TURNING = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+"""Characters that say which way to write: one that is not taken back turns the rest of the line."""
 _CONTROLS: Mapping[int, str | None] = {
-    **dict.fromkeys([*range(32), *range(127, 160)], "\N{REPLACEMENT CHARACTER}"),
+    **dict.fromkeys([*range(32), *range(127, 160), *_TURNING], "\N{REPLACEMENT CHARACTER}"),
     ord("\n"): "\n",
     ord("\t"): "\t",
     ord("\r"): None,
@@ -84,7 +86,7 @@ def _width(text: str) -> int:
 
 
 def without_controls(text: str) -> str:
-    """A text of somebody else's without what would move the cursor, recolour or retitle the terminal."""
+    """A text of somebody else's without what would move the cursor, turn the line, recolour or retitle the terminal."""
     return text.translate(_CONTROLS)
 
 

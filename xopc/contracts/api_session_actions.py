@@ -14,6 +14,7 @@ from xopc.contracts.limits import MAX_ID_CHARS, MAX_WHOLE, NAME, Text, Texts
 MAX_NAME_CHARS = 200
 MAX_CUSTOM_BYTES = 64 * 1024
 MAX_EXPORT_MESSAGES = 10_000
+MAX_EXPORT_CHARS = 16 * 1024 * 1024
 TO_THE_AGENT = "default"
 """Instead of a choice of one's own: what the agent says holds."""
 
@@ -155,7 +156,7 @@ class SessionExport:
     """`GET /api/sessions/{key}/export`."""
 
     content: str
-    """The newest 10,000 messages, after what is known of the session."""
+    """The newest messages, 10,000 or 16 MiB of them at most, after what is known of the session."""
     format: ExportFormat
 
 
@@ -225,9 +226,9 @@ class PruneSessions:
     keep_newest: int | None = field(default=None, validator=optional(and_(ge(0), le(MAX_WHOLE))))
     """All but so many, the last used."""
     channel: str | None = field(default=None, validator=NAME)
-    """Only those of this channel."""
+    """Only those of this channel; none has the empty name."""
     agent_id: str | None = field(default=None, validator=NAME)
-    """Only those of this agent."""
+    """Only those of this agent, likewise."""
     dry_run: bool = True
     """Only tell which they are; with false they go."""
 

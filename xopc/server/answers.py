@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import cast
@@ -13,9 +12,10 @@ from structlog.typing import FilteringBoundLogger
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from xopc.contracts.api import ErrorBody, ErrorDetail, RateLimitedBody, RateLimitedDetail
-from xopc.contracts.convert import unstructure
 from xopc.contracts.errors import Failure, XopcError
+from xopc.contracts.operations import JSON
 from xopc.server.body import BODY_SECONDS, MAX_BODY_BYTES
+from xopc.server.pieces import encoded, encoded_in_pieces
 from xopc.storage.base import StorageError
 
 _log: FilteringBoundLogger = structlog.get_logger("xopc.server")
@@ -37,13 +37,9 @@ _HEADERS: Mapping[Failure, Mapping[str, str]] = {
 }
 
 
-def answered(status: HTTPStatus, value: object) -> TrioResponse:
+async def answered(status: HTTPStatus, value: object) -> TrioResponse:
     """A value of the contracts as a JSON response."""
-    text = json.dumps(unstructure(value), ensure_ascii=False, separators=(",", ":"))
-    # Half a surrogate pair has no UTF-8; the escape that stands in for it is JSON.
-    response = TrioResponse(text.encode(errors="backslashreplace"), status, content_type="application/json")
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return _response(status, await encoded_in_pieces(value))
 
 
 def written(status: HTTPStatus, text: str, media_type: str) -> TrioResponse:
@@ -74,8 +70,14 @@ def failed(error: Exception, place: str) -> TrioResponse:
         headers["Retry-After"] = str(cause.retry_after)
         if failure is Failure.RATE_LIMITED:
             body = RateLimitedBody(RateLimitedDetail(failure.code, message, cause.retry_after))
-    response = answered(failure.http, body)
+    response = _response(failure.http, encoded(body))
     response.headers.extend({**headers, **_HEADERS.get(failure, {})})
+    return response
+
+
+def _response(status: HTTPStatus, data: bytes) -> TrioResponse:
+    response = TrioResponse(data, status, content_type=JSON)
+    response.headers["Cache-Control"] = "no-store"
     return response
 
 

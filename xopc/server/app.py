@@ -82,11 +82,11 @@ def _view(gate: Gate, door: Door, route: Route) -> Callable[..., Awaitable[Respo
                 scope = cast("HTTPScope", current_request.scope)
                 return streamed(result, is_admitted, scope, has_body=current_request.method != "HEAD")
             case Answer():
-                return answered(result.status, result.value)
+                return await answered(result.status, result.value)
             case str() if route.media_type != JSON:
                 return written(route.status, result, route.media_type)
             case _:
-                return answered(route.status, result)
+                return await answered(route.status, result)
 
     return view
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container
-from typing import NoReturn, TypeVar
+import math
+from collections.abc import Collection, Container
+from typing import NoReturn, TypeVar, cast
 
 from quart import Request
 
@@ -19,6 +20,9 @@ BODY_SECONDS = 10
 
 _LONGEST_NUMBER = 1000
 """Digits. Python takes quadratic time for more, and refuses them from 4300 on."""
+_TOO_DEEP = "it is nested too deeply"
+_DEEPEST = 100
+"""Objects and lists in each other. Python reads some 900, and what it has read it cannot always write again."""
 _WITHOUT_BODY = ("GET", "HEAD")
 
 
@@ -63,9 +67,12 @@ async def read_body(request: Request, kind: type[T]) -> T:
 
 def _parse(data: bytes) -> object:
     try:
-        return json.loads(data.decode(), parse_constant=_refuse_constant, parse_int=_whole)
+        value = json.loads(data.decode(), parse_constant=_refuse_constant, parse_int=_whole, parse_float=_finite)
+        if not _is_too_deep(value):
+            return value
+        problem = _TOO_DEEP
     except RecursionError:
-        problem = "it is nested too deeply"
+        problem = _TOO_DEEP
     except UnicodeDecodeError as error:
         problem = f"it is not UTF-8 from byte {error.start} on"
     except ValueError as error:
@@ -77,6 +84,28 @@ def _whole(digits: str) -> int:
     if len(digits) > _LONGEST_NUMBER:
         raise ValueError("it holds a number of more than 1000 digits")
     return int(digits)
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError("it holds a number that is too large")  # it would go out again as Infinity, which is no JSON
+    return number
+
+
+def _is_too_deep(value: object) -> bool:
+    level: list[object] = [value]
+    for _ in range(_DEEPEST):
+        level = [inner for outer in level for inner in _members(outer)]
+        if not level:
+            return False
+    return True
+
+
+def _members(value: object) -> Collection[object]:
+    if isinstance(value, dict):
+        return cast("dict[str, object]", value).values()
+    return cast("list[object]", value) if isinstance(value, list) else ()
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -13,6 +13,8 @@ from xopc.storage.connect import connect_reader
 
 MAX_APART = 2
 """At once; others wait."""
+QUICK_ROWS = 100
+"""Rows with texts of any length that the event loop reads at once; more are read apart."""
 LOOK_EVERY = 20_000
 """Steps of sqlite's machine, a millisecond or less, between two looks whether anybody still waits."""
 

@@ -78,9 +78,16 @@ def select_jobs(connection: sqlite3.Connection, after: int, limit: int) -> list[
     return [(row[0], _job(row[1:])) for row in rows]
 
 
-def select_due(connection: sqlite3.Connection, now: float) -> list[StoredJob]:
-    """The jobs whose time has come, the longest due first."""
-    return [_job(row) for row in connection.execute(_JOB + " WHERE j.next_run_at <= ? ORDER BY j.next_run_at", (now,))]
+def select_due(
+    connection: sqlite3.Connection, now: float, after: tuple[float, int], limit: int
+) -> list[tuple[int, StoredJob]]:
+    """The first jobs whose time has come, the longest due first, behind one with this time and seq; with their seqs."""
+    rows = connection.execute(
+        _JOB.replace("SELECT", "SELECT j.seq,", 1)
+        + " WHERE j.next_run_at <= ? AND (j.next_run_at, j.seq) > (?, ?) ORDER BY j.next_run_at, j.seq LIMIT ?",
+        (now, *after, limit),
+    )
+    return [(row[0], _job(row[1:])) for row in rows]
 
 
 def select_next(connection: sqlite3.Connection, now: float) -> float | None:

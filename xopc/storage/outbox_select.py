@@ -10,7 +10,7 @@ from xopc.storage.columns import from_json
 from xopc.storage.path_outbox import LaneHead, OutboxPage, OutboxQuery, Pause, Selection
 
 MAX_LOOKED_AT = 2000
-"""Rows of one state, of which a page picks a selection: it runs on the event loop."""
+"""Rows of one state, of which a page picks a selection: it may run on the event loop."""
 
 _COLUMNS = (
     "id, outbound, state, created_at, attempts, next_attempt_at, parts_sent, last_error, platform_ids,"

@@ -204,11 +204,11 @@ class SessionStorage(Protocol):
     async def set_model(self, session_key: str, model: str | None) -> None: ...
 
     async def messages(self, session_key: str, limit: int, before: int | None = None) -> list[Entry]:
-        """The newest messages before a seq, oldest first."""
+        """The newest messages before a seq, oldest first. Fewer where they are very long, but one in any case."""
         ...
 
-    async def all_messages(self, session_key: str, limit: int) -> list[Entry]:
-        """As `messages`, without keeping the event loop, for very many."""
+    async def all_messages(self, session_key: str, limit: int, most_chars: int) -> list[Entry]:
+        """As `messages`, without keeping the event loop, for very many: as many as have so many characters of JSON."""
         ...
 
     async def history(self, session_key: str, limit: int) -> list[Entry]:

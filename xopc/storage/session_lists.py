@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 
 from xopc.contracts.errors import Failure, XopcError
+from xopc.storage.apart import QUICK_ROWS
 from xopc.storage.path_sessions import (
     IDLE_SECONDS,
     Chat,
@@ -41,7 +42,7 @@ _PRUNABLE = (
 
 def is_quick(query: SessionQuery) -> bool:
     """Whether `select_sessions` reads few rows for it, however many sessions there are."""
-    return not query.narrows and query.offset <= QUICK_OFFSET
+    return not query.narrows and query.offset <= QUICK_OFFSET and query.limit <= QUICK_ROWS
 
 
 def select_sessions(connection: sqlite3.Connection, query: SessionQuery, now: float) -> tuple[list[SessionInfo], int]:

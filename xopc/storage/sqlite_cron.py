@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from xopc.contracts.cron import Job, JobRun, StoredJob
@@ -45,7 +46,13 @@ class SqliteCron:
         return found
 
     async def due_jobs(self, now: float) -> list[StoredJob]:
-        return await self._engine.read(cron.select_due, now)
+        found: list[StoredJob] = []
+        after = (-math.inf, 0)
+        while page := await self._engine.read(cron.select_due, now, after, PAGE_JOBS):
+            found += [stored for _, stored in page]
+            seq, last = page[-1]
+            after = (last.state.next_run_at or 0.0, seq)
+        return found
 
     async def next_job_at(self, now: float) -> float | None:
         return await self._engine.read(cron.select_next, now)

@@ -23,6 +23,7 @@ from xopc.storage import (
     told,
     transcripts,
 )
+from xopc.storage.apart import QUICK_ROWS
 from xopc.storage.batches import BATCH, in_batches
 from xopc.storage.engine import Engine
 from xopc.storage.ids import TimeOrderedIds
@@ -91,7 +92,8 @@ class SqlitePath(SqliteCron):
         return await self._engine.read(runs.select_result, run_id)
 
     async def inbox(self, state: InboxState, limit: int, offset: int = 0) -> list[InboxRow]:
-        return await self._engine.read(parked.select_inbox, state, limit, offset)
+        read = self._engine.read if limit + offset <= QUICK_ROWS else self._engine.read_apart
+        return await read(parked.select_inbox, state, limit, offset)
 
     async def inbox_counts(self) -> InboxCounts:
         return await self._engine.read(parked.select_counts)
@@ -150,8 +152,8 @@ class SqlitePath(SqliteCron):
     async def messages(self, session_key: str, limit: int, before: int | None = None) -> list[Entry]:
         return await self._engine.read(transcripts.select_messages, session_key, limit, before)
 
-    async def all_messages(self, session_key: str, limit: int) -> list[Entry]:
-        return await self._engine.read_apart(transcripts.select_messages, session_key, limit, None)
+    async def all_messages(self, session_key: str, limit: int, most_chars: int) -> list[Entry]:
+        return await self._engine.read_apart(transcripts.select_messages, session_key, limit, None, most_chars)
 
     async def history(self, session_key: str, limit: int) -> list[Entry]:
         return await self._engine.read(transcripts.select_history, session_key, limit)
@@ -192,7 +194,8 @@ class SqlitePath(SqliteCron):
         return await self._engine.write(outbox.settle, row_id, attempt, self._clock())
 
     async def outbox(self, query: OutboxQuery) -> OutboxPage:
-        return await self._engine.read(outbox_select.select_page, query)
+        read = self._engine.read if query.limit <= QUICK_ROWS else self._engine.read_apart
+        return await read(outbox_select.select_page, query)
 
     async def outbox_row(self, row_id: str) -> OutboxRow | None:
         return await self._engine.read(outbox_select.select_row, row_id)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +16,8 @@ TOKENS_PER_MESSAGE = 10
 REMEMBERED = 2000
 REMEMBERED_CHARS = 2000
 """So many messages, up to this length of JSON, need not be parsed again: 4 MB at the most, 20 windows."""
+MAX_PAGE_CHARS = 4 * 1024 * 1024
+"""Of messages that are read at once: it keeps the event loop."""
 
 _AFTER_ALL = 2**63 - 1
 """More than any seq."""
@@ -48,14 +51,18 @@ def append_message(
     return Entry(seq, message, run_id, now)
 
 
-def select_messages(connection: sqlite3.Connection, session_key: str, limit: int, before: int | None) -> list[Entry]:
-    """The newest messages before a seq, oldest first; none of an unknown session."""
+def select_messages(
+    connection: sqlite3.Connection, session_key: str, limit: int, before: int | None, most_chars: int = MAX_PAGE_CHARS
+) -> list[Entry]:
+    """The newest messages before a seq, oldest first; none of an unknown session. So many at most, and so many
+    characters of JSON, but one in any case."""
     rows = connection.execute(
         "SELECT m.seq, m.message, m.run_id, m.at FROM sessions s JOIN messages m ON m.session_id = s.id"
         " WHERE s.key = ? AND m.seq < ? ORDER BY m.seq DESC LIMIT ?",
         (session_key, _AFTER_ALL if before is None else before, limit),
     )
-    return _entries(reversed(rows.fetchall()))
+    with closing(rows):
+        return _entries(reversed(list(_within(rows, most_chars))))
 
 
 def select_history(connection: sqlite3.Connection, session_key: str, limit: int) -> list[Entry]:
@@ -90,6 +97,14 @@ def _entries(rows: Iterable[tuple[Any, ...]]) -> list[Entry]:
         Entry(seq, _remembered(message) if len(message) <= REMEMBERED_CHARS else _message(message), run_id, at)
         for seq, message, run_id, at in rows
     ]
+
+
+def _within(rows: Iterable[tuple[Any, ...]], most_chars: int) -> Iterator[tuple[Any, ...]]:
+    for index, row in enumerate(rows):
+        most_chars -= len(row[1])
+        if index and most_chars < 0:
+            return
+        yield row
 
 
 def _message(text: str) -> Message:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,12 +20,37 @@ def test_what_is_written_is_read_by_its_owner_alone(tmp_path: Path) -> None:
     assert [path.name for path in workspace.iterdir()] == ["HEARTBEAT.md"]
 
 
-def test_a_link_stays_one(tmp_path: Path) -> None:
-    notes = tmp_path / "notes.md"
-    (tmp_path / "HEARTBEAT.md").symlink_to(notes)
+def test_a_link_within_the_workspace_stays_one(tmp_path: Path) -> None:
+    workspace = tmp_path / "linked"
+    workspace.symlink_to(tmp_path / "real")
+    (tmp_path / "real").mkdir()
+    notes = tmp_path / "real" / "notes.md"
+    (workspace / "HEARTBEAT.md").symlink_to(notes)
+    write_tasks(workspace, "- Call Ann")
+    assert notes.read_text() == read_tasks(workspace) == "- Call Ann"
+    assert (workspace / "HEARTBEAT.md").is_symlink()
+
+
+@pytest.mark.parametrize("target", ["../xopc.json", "/dev/zero", "/dev/stdin", "folder/HEARTBEAT.md", ".."])
+def test_a_link_out_of_the_workspace_is_neither_followed_nor_replaced(tmp_path: Path, target: str) -> None:
+    secrets, workspace = tmp_path / "xopc.json", tmp_path / "workspace"
+    secrets.write_text("a secret")
+    workspace.mkdir()
+    (workspace / "folder").symlink_to(tmp_path)
+    (workspace / "HEARTBEAT.md").symlink_to(target)
+    for act in (lambda: read_tasks(workspace), lambda: write_tasks(workspace, "mine now")):
+        with pytest.raises(TasksFileError, match="a link out of the workspace"):
+            act()
+    assert secrets.read_text() == "a secret"
+    assert not (tmp_path / "HEARTBEAT.md").exists()
+
+
+def test_links_in_a_circle_are_told_and_give_way_to_a_file(tmp_path: Path) -> None:
+    (tmp_path / "HEARTBEAT.md").symlink_to("HEARTBEAT.md")
+    with pytest.raises(TasksFileError, match="cannot be read: Too many levels of symbolic links"):
+        read_tasks(tmp_path)
     write_tasks(tmp_path, "- Call Ann")
-    assert notes.read_text() == "- Call Ann"
-    assert (tmp_path / "HEARTBEAT.md").is_symlink()
+    assert read_tasks(tmp_path) == "- Call Ann"
 
 
 def test_what_is_no_text_is_read_as_far_as_it_is(tmp_path: Path) -> None:
@@ -41,8 +67,9 @@ def test_a_file_that_is_too_long_is_refused(tmp_path: Path, size: int) -> None:
         read_tasks(tmp_path)
 
 
-def test_what_is_no_file_is_neither_waited_for_nor_replaced(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "HEARTBEAT.md")
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+def test_what_is_no_file_is_neither_waited_for_nor_replaced(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "HEARTBEAT.md")
     for act in (lambda: read_tasks(tmp_path), lambda: write_tasks(tmp_path, "")):
         with pytest.raises(TasksFileError, match=r"HEARTBEAT\.md is no file"):
             act()

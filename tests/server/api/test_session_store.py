@@ -97,6 +97,15 @@ async def test_a_prune_tells_first_and_then_forgets(talking: QuartTrio, path: Me
     assert (await send(talking, "GET", "/api/sessions")).json["total"] == 2
 
 
+@pytest.mark.parametrize("key", ["channel", "agentId"])
+async def test_a_prune_of_what_has_no_name_forgets_nothing(talking: QuartTrio, key: str) -> None:
+    """Such as of a variable that is not set."""
+    await send(talking, "POST", "/api/agent", {"message": "Hello", "session": "a"})
+    answer = await send(talking, "POST", "/api/sessions/prune", {key: "", "dryRun": False})
+    assert answer.json == {"dryRun": False, "count": 0, "keys": []}
+    assert (await send(talking, "GET", "/api/sessions")).json["total"] == 1
+
+
 @pytest.mark.parametrize("body", [{"unusedForMs": -1}, {"keepNewest": "x"}, {"everything": True}])
 async def test_a_prune_that_makes_no_sense_is_refused(talking: QuartTrio, body: dict[str, Any]) -> None:
     assert (await send(talking, "POST", "/api/sessions/prune", body)).status == 400

@@ -205,6 +205,7 @@ class Scheduler:
         for stored in await self._storage.due_jobs(now):
             if self._is_draining:
                 break
+            await trio.lowlevel.checkpoint()  # there may be many, and no room for any
             try:
                 await self._meet(stored, now)
             except ScheduleError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 from xopc.config.write import write_private
@@ -19,14 +21,10 @@ def read_tasks(workspace: Path) -> str | None:
     """The text of the file; None where there is none. What is no UTF-8 is replaced.
 
     Raises:
-        TasksFileError: it cannot be read, or is too long.
+        TasksFileError: it cannot be read, is too long, or leads out of the workspace.
     """
-    path = workspace / NAME
     try:
-        if path.exists() and not path.is_file():  # a pipe could be waited for without end
-            raise TasksFileError(f"{NAME} is no file.")
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        content = _content(_place(workspace))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -41,12 +39,39 @@ def write_tasks(workspace: Path, text: str) -> None:
     """Write the file anew, whole or not at all. A symbolic link stays one: the file that it points to is replaced.
 
     Raises:
-        TasksFileError: it cannot be written; it is as it was.
+        TasksFileError: it cannot be written, or leads out of the workspace; it is as it was.
     """
-    path = (workspace / NAME).resolve()
     try:
+        path = _place(workspace)
         if path.exists() and not path.is_file():
             raise TasksFileError(f"{NAME} is no file.")
         write_private(path, text.encode(errors="replace"))
     except OSError as error:
         raise TasksFileError(f"{NAME} cannot be written: {error.strerror}.") from error
+
+
+def _place(workspace: Path) -> Path:
+    """Where the file is in truth.
+
+    Raises:
+        TasksFileError: not in the workspace. Whoever may write there could have any file read and replaced, this
+            gateway's secrets among them.
+        OSError: the links lead nowhere.
+    """
+    root = os.path.realpath(workspace)
+    path = os.path.realpath(workspace / NAME)  # unlike `Path.resolve`, it takes links that lead in a circle
+    if not Path(path).is_relative_to(root):
+        raise TasksFileError(f"{NAME} is a link out of the workspace: put the file itself there.")
+    return Path(path)
+
+
+def _content(path: Path) -> bytes:
+    # The look at what it is comes after the opening: it may be another one by then. A pipe is not waited for.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise TasksFileError(f"{NAME} is no file.")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)

@@ -8,6 +8,7 @@ from typing import Any
 import trio
 
 from xopc.contracts.api_session_actions import (
+    MAX_EXPORT_CHARS,
     MAX_EXPORT_MESSAGES,
     TO_THE_AGENT,
     AgentConfig,
@@ -123,7 +124,7 @@ async def _change(call: Call[Any], change: SessionChange) -> SessionInfo:
 async def _export(call: Call[None]) -> SessionExport:
     how = read_query(call.query, ExportQuery).format
     session = await find_session(call)
-    entries = await call.services.storage.all_messages(session.key, MAX_EXPORT_MESSAGES)
+    entries = await call.services.storage.all_messages(session.key, MAX_EXPORT_MESSAGES, MAX_EXPORT_CHARS)
 
     def written() -> str:
         return export(shown_session(session), map(shown_message, entries), how)

@@ -53,8 +53,8 @@ async def _prune(call: Call[PruneSessions]) -> SessionsPruned:
     query = PruneQuery(
         unused_since=None if body.unused_for_ms is None else time.time() - body.unused_for_ms / 1000,
         keep_newest=body.keep_newest,
-        channel=body.channel or None,
-        agent_id=body.agent_id or None,
+        channel=body.channel,
+        agent_id=body.agent_id,
     )
     keys = await (services.storage.prunable_sessions(query) if body.dry_run else services.upkeep.prune(query))
     return SessionsPruned(body.dry_run, len(keys), tuple(keys[:MAX_PAGE]))
