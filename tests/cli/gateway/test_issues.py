@@ -103,7 +103,7 @@ def test_a_degraded_gateway_says_by_which_problems_and_not_twice(home: Path) -> 
 
 
 def test_a_gateway_with_a_channel_that_failed_says_where_to_look(home: Path) -> None:
-    degraded = {"status": "degraded", "version": "0.1.0", "problems": []}
+    degraded: dict[str, object] = {"status": "degraded", "version": "0.1.0", "problems": []}
     (issue,) = find_issues(a_target(home), Answer(1, degraded), elsewhere=True)
     assert (issue.code, issue.message) == ("degraded", "The gateway is degraded.")
     assert issue.hint == "See what has failed, and why: xopc gateway tree"
