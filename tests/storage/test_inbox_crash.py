@@ -52,7 +52,7 @@ async def test_a_request_has_one_run_and_a_run_one_end_however_often_the_process
         else:
             seen[verb].add(words[0])
     assert refused
-    assert seen.keys() == {"done", "parked", "retried", "deleted"}
+    assert {"done", "parked"} <= seen.keys() <= {"done", "parked", "retried", "deleted"}, "how far they came is chance"
     # One key, one request, one run: whatever else was asked for under it was refused.
     assert {len(each) for each in runs.values()} == {1}
     assert len({key for key, _ in runs}) == len(runs)
