@@ -289,7 +289,7 @@ def _by_text(body: Json) -> Reply:
     text = str(last.get("content") or "")
     word, _, rest = text.partition(":")
     argument = rest.strip()
-    if word == "slow" and (seconds := re.fullmatch(r"(\d+(?:\.\d+)?)(?: .*)?", argument)):
+    if word == "slow" and (seconds := re.fullmatch(r"(\d+(?:\.\d+)?)(?:\s.*)?", argument, re.DOTALL)):
         return Say(f"You said: {text}", seconds=float(seconds[1]), pieces=10)
     if word == "tool":
         name, _, arguments = argument.partition(" ")
