@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
@@ -139,8 +139,3 @@ def _explained(error: CronSimError) -> str:
     if text.startswith("Bad "):
         return f"the {text.removeprefix('Bad ')} is none, or never comes"
     return "it must have five fields (minute, hour, day of month, month, day of week), or six with the seconds first"
-
-
-def as_iso(moment: float, zone: ZoneInfo) -> str:
-    """A moment as ISO 8601 in a zone, to the second."""
-    return datetime.fromtimestamp(moment, UTC).astimezone(zone).isoformat(timespec="seconds")
