@@ -67,6 +67,21 @@ def resolve_paths(environ: Mapping[str, str]) -> Paths:
     )
 
 
+def profile_of(environ: Mapping[str, str]) -> str:
+    """The profile that an environment names; empty for the default one.
+
+    Raises:
+        ConfigError: that is no name.
+    """
+    profile = environ.get("XOPC_PROFILE", "").strip()
+    if profile.lower() in ("", "default"):
+        return ""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", profile):
+        cure = "use up to 64 letters, digits, dots, dashes and underscores, and begin with a letter or a digit"
+        raise ConfigError("environment", Problem("XOPC_PROFILE", f"is not the name of a profile: {cure}"))
+    return profile
+
+
 def from_home(path: Path) -> str:
     """A path as a person writes it: `~/.xopc/xopc.json`."""
     home = Path.home()
@@ -88,13 +103,8 @@ def _state_dir(environ: Mapping[str, str]) -> Path:
     named = _path(environ, "XOPC_STATE_DIR")
     if named is not None:
         return named
-    profile = environ.get("XOPC_PROFILE", "").strip()
-    if profile.lower() in ("", "default"):
-        return _home(environ) / ".xopc"
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", profile):
-        cure = "use up to 64 letters, digits, dots, dashes and underscores, and begin with a letter or a digit"
-        raise ConfigError("environment", Problem("XOPC_PROFILE", f"is not the name of a profile: {cure}"))
-    return _home(environ) / f".xopc-{profile}"
+    profile = profile_of(environ)
+    return _home(environ) / (f".xopc-{profile}" if profile else ".xopc")
 
 
 def _path(environ: Mapping[str, str], name: str) -> Path | None:
