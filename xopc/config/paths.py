@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from attrs import frozen
 
+from xopc.config.profile import DEFAULT, profile_of
 from xopc.contracts.errors import ConfigError, Problem
 from xopc_supervisor import contract
 
@@ -67,21 +67,6 @@ def resolve_paths(environ: Mapping[str, str]) -> Paths:
     )
 
 
-def profile_of(environ: Mapping[str, str]) -> str:
-    """The profile that an environment names; empty for the default one.
-
-    Raises:
-        ConfigError: that is no name.
-    """
-    profile = environ.get("XOPC_PROFILE", "").strip()
-    if profile.lower() in ("", "default"):
-        return ""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", profile):
-        cure = "use up to 64 letters, digits, dots, dashes and underscores, and begin with a letter or a digit"
-        raise ConfigError("environment", Problem("XOPC_PROFILE", f"is not the name of a profile: {cure}"))
-    return profile
-
-
 def from_home(path: Path) -> str:
     """A path as a person writes it: `~/.xopc/xopc.json`."""
     home = Path.home()
@@ -104,7 +89,7 @@ def _state_dir(environ: Mapping[str, str]) -> Path:
     if named is not None:
         return named
     profile = profile_of(environ)
-    return _home(environ) / (f".xopc-{profile}" if profile else ".xopc")
+    return _home(environ) / (".xopc" if profile == DEFAULT else f".xopc-{profile}")
 
 
 def _path(environ: Mapping[str, str], name: str) -> Path | None:

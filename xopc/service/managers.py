@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 
-from xopc.config.paths import profile_of
+from xopc.config.profile import profile_of
 from xopc.service.base import ServiceManager
 
 
