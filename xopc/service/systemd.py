@@ -6,7 +6,6 @@ machine without a service does not wait for anybody.
 
 from __future__ import annotations
 
-import getpass
 import os
 import pwd
 import shlex
@@ -201,7 +200,7 @@ class Systemd:
 
     def _linger(self) -> list[str]:
         """Have the service run while its user is not logged in. What deserves a warning."""
-        user = getpass.getuser()
+        user = own_name()
         if (LINGERING / user).exists():
             return []
         try:
@@ -223,7 +222,15 @@ def of_profile(environ: Mapping[str, str], profile: str, *, system: bool) -> Sys
 def account_of(environ: Mapping[str, str]) -> str:
     """Who a unit of the machine runs as: who called `sudo`, else who installs it."""
     caller = environ.get("SUDO_USER", "") if os.getuid() == 0 else ""
-    return caller or getpass.getuser()
+    return caller or own_name()
+
+
+def own_name() -> str:
+    """What the user database calls this user, whatever the environment says."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 def user_units(environ: Mapping[str, str]) -> Path:
