@@ -16,17 +16,10 @@ from pathlib import Path
 from attrs import frozen
 
 from xopc.config.write import write_private
-from xopc.service.base import (
-    SECRETS_FILE_VARIABLE,
-    Definition,
-    Installed,
-    Runtime,
-    RuntimeStatus,
-    ServiceManagerError,
-    label_of,
-)
+from xopc.service.base import Definition, Installed, Runtime, RuntimeStatus, ServiceManagerError, label_of
 from xopc.service.escape import assignment, assignments, command_line, command_words, directory, plain, specified
-from xopc.service.secrets_file import read_secrets, write_secrets
+from xopc.service.secrets_file import write_secrets
+from xopc.service.secrets_of import remove_secrets, secrets_of
 from xopc.service.template import read_template
 from xopc.service.tools import Ran, run_tool
 from xopc.service.unit_file import read_unit
@@ -108,10 +101,6 @@ class Systemd:
         environment: dict[str, str] = {}
         for value in unit.values.get("Environment", ()):
             environment |= assignments(value, home)
-        secrets: dict[str, str] = {}
-        if secrets_path := environment.get(SECRETS_FILE_VARIABLE):
-            with suppress(OSError, ValueError):
-                secrets = read_secrets(Path(secrets_path))
         working_directory = specified(unit.last("WorkingDirectory"), home)
         settings = {key: unit.last(key) for key in unit.values if key not in _LIST_KEYS and unit.last(key)}
         return Installed(
@@ -119,7 +108,7 @@ class Systemd:
             arguments=command_words(unit.last("ExecStart"), home),
             working_directory=Path(working_directory) if working_directory else None,
             environment=environment,
-            secrets=secrets,
+            secrets=secrets_of(environment),
             settings=settings,
             text=unit.text,
         )
@@ -167,10 +156,7 @@ class Systemd:
         if installed is not None:
             self.disable()
             self.source_path.unlink(missing_ok=True)
-            if secrets_path := installed.environment.get(SECRETS_FILE_VARIABLE):
-                Path(secrets_path).unlink(missing_ok=True)
-                with suppress(OSError):
-                    Path(secrets_path).parent.rmdir()  # another profile may have its own in there
+            remove_secrets(installed.environment)
         self._systemctl("daemon-reload").check()
         self._systemctl("reset-failed", self.unit)  # what it does not know has not failed
 
