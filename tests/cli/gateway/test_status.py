@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from tests.fakes.gateway import TOKEN, Behaviour, configure, running_gateway, stranger
 from tests.fakes.web_server import serving
+from xopc.cli.gateway.report import SCHEMA
 from xopc.cli.gateway.restart import restart
 from xopc.cli.gateway.run import launch
 from xopc.cli.gateway.status import status
@@ -27,9 +29,17 @@ from xopc.config.resolve import Flags, resolve
 from xopc_supervisor.contract import INHERITANCE_VARIABLE, LAUNCH_VARIABLE, Inheritance, LockInfo, start_time
 
 
+@pytest.fixture(autouse=True)
+def no_tools(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No service manager of whoever runs the tests is asked."""
+    monkeypatch.setenv("PATH", str(home / "no-such-directory"))
+
+
 def status_as_json(capsys: pytest.CaptureFixture[str], code: int = 0, **options: Any) -> Any:  # noqa: ANN401 - JSON
     assert status(as_json=True, **options) == code
-    return json.loads(capsys.readouterr().out)
+    shown = json.loads(capsys.readouterr().out)
+    jsonschema.validate(shown, json.loads(SCHEMA.read_text("utf-8")))
+    return shown
 
 
 def codes(shown: Any) -> list[str]:  # noqa: ANN401 - JSON
