@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import sys
 import threading
 import time
@@ -16,6 +17,7 @@ from tests.fakes.gateway import TOKEN, configure
 from tests.fakes.service_managers import FakeManagers
 from xopc.config.paths import resolve_paths
 from xopc.service.base import Definition, RuntimeStatus
+from xopc.service.define import search_path
 from xopc.service.managers import find_manager
 from xopc.service.survey import Service, Survey, find_service, survey
 
@@ -39,7 +41,7 @@ def definition(home: Path) -> Definition:
         home / ".xopc",
         {
             "HOME": str(home),
-            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "PATH": os.pathsep.join(search_path({"HOME": str(home)}, str(XOPC))),
             "XOPC_CONFIG_PATH": str(home / ".xopc" / "xopc.json"),
             "XOPC_SERVICE_VERSION": xopc.__version__,
             "XOPC_SERVICE_SECRETS": str(home / ".xopc" / "service" / "xopc-gateway.env"),

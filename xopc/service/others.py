@@ -128,6 +128,7 @@ def findings_of(starters: Iterable[Starter], own: Installed | None, paths: Paths
             f"The {one.kind} {one.name} starts this gateway, too.",
             one.cure if " " in one.cure and one.cure[0].isupper() else f"Run: {one.cure}",
             f"So does {first}: where both do, one of them fails, or the wrong one runs. Found in {one.source}.",
+            where=one.source,
         )
         for one in extra
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,8 +14,9 @@ from attrs import evolve, field, frozen
 from xopc.config.paths import Paths
 from xopc.contracts.errors import XopcError
 from xopc.service.audit import paths_of
-from xopc.service.audited import REINSTALL, audit_service
+from xopc.service.audited import REINSTALL, audit_service, find_program
 from xopc.service.base import VERSION_VARIABLE, Installed, Runtime, RuntimeStatus, ServiceManager, ServiceManagerError
+from xopc.service.define import search_path
 from xopc.service.finding import Finding
 from xopc.service.managers import find_manager
 from xopc.service.standing import Standing, findings_of
@@ -114,7 +115,12 @@ def survey(environ: Mapping[str, str], paths: Paths, owner_pid: int | None) -> S
     lingers = _lingers(environ) if manager.marker == "systemd" and not service.is_system else None
     standing = Standing(is_loaded, runtime, owner_pid, lingers, getpass.getuser())
     audited = audit_service(
-        manager, environ, paths, installed=service.installed, reinstall=service.reinstall, search_path=_search_path()
+        manager,
+        environ,
+        paths,
+        installed=service.installed,
+        reinstall=service.reinstall,
+        search_path=_search_path(environ, service.installed),
     )
     return evolve(
         service,
@@ -143,9 +149,10 @@ def find_service(environ: Mapping[str, str], paths: Paths) -> Service | None:
     return own
 
 
-def _search_path() -> Iterable[str]:
-    """Directories that every search path has, as far as they are there."""
-    return [directory for directory in ("/usr/local/bin", "/usr/bin", "/bin") if Path(directory).is_dir()]
+def _search_path(environ: Mapping[str, str], installed: Installed) -> tuple[str, ...]:
+    """What a service with its program would have in `PATH`; nothing where that is gone, which is told already."""
+    program = find_program(installed)
+    return search_path(environ, str(program)) if program is not None else ()
 
 
 def _lingers(environ: Mapping[str, str]) -> bool | None:
