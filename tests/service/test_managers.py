@@ -27,7 +27,14 @@ def test_a_mac_has_launchd() -> None:
     assert (manager.marker, manager.platform, manager.label) == ("launchd", "macOS (launchd)", "ai.xopc.gateway.rescue")
 
 
-@pytest.mark.parametrize("platform", ["darwin"])
+def test_windows_has_the_task_scheduler() -> None:
+    manager = find_manager({"HOME": "/home/amy", "XOPC_PROFILE": "rescue"}, platform="win32")
+    assert manager is not None
+    assert (manager.marker, manager.platform) == ("schtasks", "Windows (Task Scheduler)")
+    assert manager.label == "xopc-gateway-rescue"
+
+
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
 def test_only_systemd_has_services_of_the_machine(platform: str) -> None:
     with pytest.raises(ServiceManagerError, match="leave out --system"):
         find_manager({"HOME": "/Users/amy"}, platform=platform, system=True)

@@ -49,7 +49,7 @@ def parse_print(text: str) -> PrintedJob:
     fields: dict[str, str] = {}
     blocks: dict[str, list[str]] = {}
     inside: list[str] | None = None
-    for line in text.splitlines():
+    for line in text.split("\n"):
         if inside is not None:
             if line == "\t}":
                 inside = None

@@ -42,6 +42,13 @@ def _launchd(environ: Mapping[str, str], profile: str, system: bool) -> ServiceM
     return of_profile(environ, profile)
 
 
+def _schtasks(environ: Mapping[str, str], profile: str, system: bool) -> ServiceManager:
+    from xopc.service.schtasks import of_profile  # noqa: PLC0415 - see above
+
+    _refuse_system(system)
+    return of_profile(environ, profile)
+
+
 def _refuse_system(system: bool) -> None:
     if system:
         raise ServiceManagerError("a service of the whole machine is known for systemd alone: leave out --system")
@@ -50,4 +57,5 @@ def _refuse_system(system: bool) -> None:
 _BACK_ENDS: Mapping[str, Callable[[Mapping[str, str], str, bool], ServiceManager]] = {
     "linux": _systemd,
     "darwin": _launchd,
+    "win32": _schtasks,
 }
