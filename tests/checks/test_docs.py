@@ -148,10 +148,11 @@ def _codes_in(folder: str, functions: set[str]) -> Iterator[str]:
     for source in sources():
         if not name_of(source).startswith(f"{folder}/"):
             continue
-        for node in ast.walk(ast.parse(source.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in functions:
-                if isinstance(node.args[0], ast.Constant):
-                    yield str(node.args[0].value)
+        calls = (node for node in ast.walk(ast.parse(source.read_text("utf-8"))) if isinstance(node, ast.Call))
+        for call in calls:
+            is_one = isinstance(call.func, ast.Name) and call.func.id in functions
+            if is_one and isinstance(call.args[0], ast.Constant):
+                yield str(call.args[0].value)
 
 
 def _page(name: str) -> str:
