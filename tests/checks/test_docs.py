@@ -26,6 +26,8 @@ from xopc.core import hub
 from xopc.core.hub import RESYNC, SHUTDOWN
 from xopc.gateway import problems, reload
 from xopc.server.api import ROUTES
+from xopc.service.drift import RULES
+from xopc.service.finding import AGGRESSIVE
 
 REFERENCE = ROOT / "docs" / "reference"
 
@@ -83,7 +85,7 @@ def test_each_fault_of_the_doctor_is_documented_and_no_other_is() -> None:
     documented = dict(re.findall(r"(?m)^\| `([a-z.-]+)` (🔧 )?\|", _page("doctor.md")))
     assert set(documented) == of_doctor | of_service | deep
     fixable = {code for code in documented if is_fixable(Fault(code, Severity.WARN, "", "", "", ""))}
-    on_purpose = {"service.systemd-restart-sec"}  # one that is never more than information
+    on_purpose = {f"service.{rule.code}" for rules in RULES.values() for rule in rules if rule.level == AGGRESSIVE}
     assert {code for code, mark in documented.items() if mark} == fixable - on_purpose
 
 
