@@ -144,7 +144,9 @@ def test_a_look_that_fails_is_none() -> None:
     def look() -> Service | None:
         raise OSError(5, "the disk fails")
 
-    assert Survey(look).result() is None
+    failed = Survey(look)
+    assert failed.result() is None
+    assert failed.findings == ()
 
 
 def test_a_look_that_takes_too_long_is_not_waited_for() -> None:
@@ -158,4 +160,7 @@ def test_a_look_that_takes_too_long_is_not_waited_for() -> None:
     found = Survey(look)
     assert found.result(0.05) is None
     assert time.monotonic() - began < 5
+    assert [finding.code for finding in found.findings] == ["service-unknown"]
     let_go.set()
+    assert found.result() is None
+    assert found.findings == ()

@@ -96,6 +96,16 @@ class Survey:
         self._thread.join(seconds)
         return self._found
 
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What does not fit, as far as it is known now."""
+        if self._thread.is_alive():
+            what = "The service manager does not tell whether the service runs."
+            return (
+                Finding("service-unknown", what, "See: xopc gateway service status", "It does not answer in time."),
+            )
+        return self._found.findings if self._found else ()
+
     def _run(self) -> None:
         # The rest of the command's answer does not hang on it.
         with suppress(ServiceManagerError, XopcError, OSError):

@@ -150,7 +150,7 @@ def test_what_was_mended_is_told_to_programs(private: Path, capsys: pytest.Captu
     private.chmod(0o644)
     assert doctor(fix=True, yes=True, as_json=True) == 0
     (one,) = json.loads(capsys.readouterr().out)["mended"]
-    assert (one["checkId"], one["where"], one["error"]) == ("files.permissions", str(private), "")
+    assert (one["checkIds"], one["where"], one["error"]) == (["files.permissions"], str(private), "")
     assert doctor(fix=True, yes=True, as_json=True) == 0
     assert json.loads(capsys.readouterr().out)["mended"] == []
 

@@ -51,7 +51,8 @@ def test_rows_020_to_024_a_running_gateway(home: Path, capsys: pytest.CaptureFix
         assert status() == 0
     text = capsys.readouterr().out
     assert text.startswith(
-        f"✅ Gateway is running\n\n   Port: {gateway.port}\n   Version: 0.1.0 (pid {gateway.pid}, up 0 s)\n"
+        f"✅ Gateway is running\n\n   Port: {gateway.port}\n   Config: ~/.xopc/xopc.json\n"
+        f"   Version: 0.1.0 (pid {gateway.pid}, up 0 s)\n"
     )
     assert text.endswith(
         f"\n\n🌐 Access:\n   URL: http://localhost:{gateway.port}\n   Token: {TOKEN[:8]}...{TOKEN[-8:]}\n"

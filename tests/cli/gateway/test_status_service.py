@@ -152,7 +152,7 @@ def test_another_configuration_of_the_service_is_shown_beside_this_one(
     assert shown["config"]["mismatch"] is True
     assert "config-mismatch" in codes(shown)
     assert status() == 1
-    assert "   Config of the service: /srv/other.json\n" in capsys.readouterr().out
+    assert "   Config of the service: /srv/other.json, and of this command: " in capsys.readouterr().out
 
 
 def test_a_service_that_runs_is_not_called_stopped_before_it_has_its_lock(
@@ -231,3 +231,8 @@ def test_a_deep_look_tells_starters_the_program_and_the_disk(
     assert shown["deep"]["disk"]["freeBytes"] > 0
     assert "mine.service" in [one["name"] for one in shown["deep"]["starters"]]
     assert "deep" not in as_json(capsys, 1)
+    other.write_text("[Service]\nExecStart=/usr/bin/xopc --profile rescue gateway\n")
+    assert status(deep=True) == 1
+    text = capsys.readouterr().out
+    assert f"   Also starts a gateway: user unit mine.service ({home}/.xopc-rescue/xopc.json)\n" in text
+    assert "   Program of the service: version 0.1.0\n   Disk: " in text

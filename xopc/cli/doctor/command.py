@@ -113,7 +113,7 @@ def _to_terminal(
 ) -> Iterator[str]:
     for one in mended or []:
         mark, said = ("✅", one.done) if one.done else ("❌", f"It was not mended: {one.error}")
-        yield from _wrapped(f"{mark} ", without_controls(f"{one.where} [{one.check_id}]"))
+        yield from _wrapped(f"{mark} ", without_controls(f"{one.where} [{', '.join(one.check_ids)}]"))
         yield from _wrapped(_INDENT, without_controls(said))
     if mended:
         yield ""

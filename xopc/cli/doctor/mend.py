@@ -26,7 +26,8 @@ COPY_NAME = "definition.before-fix"
 class Mended:
     """What came of one try."""
 
-    check_id: str
+    check_ids: tuple[str, ...]
+    """The faults that are one thing to mend."""
     where: str
     done: str
     """What was done, in a sentence; empty where it was not."""
@@ -45,27 +46,27 @@ def is_fixable(fault: Fault) -> bool:
 
 def mend(sight: Sight, faults: Iterable[Fault]) -> Iterator[Mended]:
     """Mend what can be mended, one after the other; what is one action is done once."""
-    done: dict[tuple[object, str], Mended] = {}
+    together: dict[tuple[Mend, str], list[Fault]] = {}
     for fault in faults:
         action = _mend_of(fault)
-        if action is None:
-            continue
-        key = (action, "" if action is write_service_anew else fault.where)
-        if key not in done:
-            done[key] = result = _try(action, sight, fault)
-            yield result
+        if action is not None:
+            key = (action, "" if action is write_service_anew else fault.where)
+            together.setdefault(key, []).append(fault)
+    for (action, _), group in together.items():
+        yield _try(action, sight, group)
 
 
 Mend = Callable[[Sight, Fault], str]
 
 
-def _try(action: Mend, sight: Sight, fault: Fault) -> Mended:
+def _try(action: Mend, sight: Sight, faults: list[Fault]) -> Mended:
+    first, check_ids = faults[0], tuple(fault.check_id for fault in faults)
     try:
-        return Mended(fault.check_id, fault.where, action(sight, fault))
+        return Mended(check_ids, first.where, action(sight, first))
     except OSError as error:
-        return Mended(fault.check_id, fault.where, "", sentence(error))
+        return Mended(check_ids, first.where, "", sentence(error))
     except (CannotMendError, ServiceManagerError, XopcError) as error:
-        return Mended(fault.check_id, fault.where, "", str(error))
+        return Mended(check_ids, first.where, "", str(error))
 
 
 def _mend_of(fault: Fault) -> Mend | None:

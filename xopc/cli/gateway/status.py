@@ -15,6 +15,7 @@ from xopc.cli.gateway.target import Target, find_target
 from xopc.cli.options import ConfigOption, CredentialOption, Duration, DurationOption, JsonOption, UrlOption
 from xopc.cli.output import duration, preview, print_json, seconds_since, size, without_controls
 from xopc.client.http import Client, JsonObject, split_base_url
+from xopc.config.paths import from_home
 from xopc.service.health import HANDING_OVER, Answer, ask
 from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK, EXIT_USAGE
 
@@ -68,7 +69,7 @@ def status(
     service = survey.result() if survey else None
     reachable = answer is not None and answer.reachable
     running = (url is None and target.lock.is_alive) or reachable or _runs_here(target, service)
-    issues = find_issues(target, answer, use, elsewhere=url is not None, findings=service.findings if service else ())
+    issues = find_issues(target, answer, use, elsewhere=url is not None, findings=survey.findings if survey else ())
     depths = None
     if deep and url is None:
         from xopc.cli.gateway.deep import look_deeper
@@ -149,6 +150,7 @@ def _running_text(report: Report) -> list[str]:
         *_vitals(report),
         *_parked(report),
         *_service(report),
+        *_depths(report),
         "",
         "🌐 Access:",
         f"   URL: {_shown_url(report)}",
@@ -162,7 +164,7 @@ def _running_text(report: Report) -> list[str]:
 
 
 def _not_running_text(report: Report) -> list[str]:
-    lines = ["⚠️  Gateway is not running", "", *_service(report), *_last_error(report)]
+    lines = ["⚠️  Gateway is not running", "", *_service(report), *_depths(report), *_last_error(report)]
     lines += ["", "💡 Start with: xopc gateway"] if lines[2:] else ["💡 Start with: xopc gateway"]
     if report.service is not None:
         is_installed = report.service.installed is not None
@@ -183,8 +185,23 @@ def _service(report: Report) -> list[str]:
     pid = f" (pid {service.runtime.pid})" if service.runtime.pid else ""
     lines = [f"   Service: {service.manager.label}, {service.loaded_text}, {runs}{pid}"]
     if report.is_mismatch:
-        lines.append(f"   Config: {report.target.paths.config_path}")
-        lines.append(f"   Config of the service: {report.service_config}")
+        lines.append(
+            f"   Config of the service: {report.service_config}, and of this command: {report.target.paths.config_path}"
+        )
+    return lines
+
+
+def _depths(report: Report) -> list[str]:
+    """What a deep look has seen, well or not."""
+    depths = report.depths
+    if depths is None:
+        return []
+    others = [one for one in depths.starters if not one.is_of(report.target.paths)]
+    lines = [f"   Also starts a gateway: {one.kind} {one.name} ({one.config_path or 'of no place'})" for one in others]
+    if depths.program_version is not None:
+        lines.append(f"   Program of the service: version {depths.program_version}")
+    if depths.disk is not None:
+        lines.append(f"   Disk: {size(depths.disk.free_bytes)} of {size(depths.disk.bytes)} free")
     return lines
 
 
@@ -195,6 +212,8 @@ def _last_error(report: Report) -> list[str]:
 def _vitals(report: Report) -> list[str]:
     lines: list[str] = []
     health = report.answer.health if report.answer else None
+    if report.url == report.target.url:
+        lines.append(f"   Config: {from_home(report.target.paths.config_path)}")
     if health is not None:
         uptime = health.get("uptime")
         up = f", up {duration(uptime)}" if isinstance(uptime, int | float) else ""
