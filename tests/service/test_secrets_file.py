@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import characters, text
 
+from xopc.contracts.errors import ConfigError
 from xopc.service.base import ServiceManagerError
-from xopc.service.secrets_file import read_secrets, write_secrets
+from xopc.service.secrets_file import add_secrets, read_secrets, write_secrets
 
 
 @given(value=text(characters(exclude_categories=("Cs",), exclude_characters="\0")))
@@ -47,3 +48,19 @@ def test_what_no_variable_can_hold_is_refused_by_its_name_alone(tmp_path: Path) 
 def test_a_person_may_write_it_by_hand(tmp_path: Path) -> None:
     (tmp_path / "a.env").write_text("A=1\nexport B='two words'\nC\n")
     assert read_secrets(tmp_path / "a.env") == {"A": "1", "B": "two words"}
+
+
+def test_what_is_set_already_counts(tmp_path: Path) -> None:
+    write_secrets(tmp_path / "a.env", {"A": "1", "B": "2"})
+    environ = {"XOPC_SERVICE_SECRETS": str(tmp_path / "a.env"), "B": "mine"}
+    add_secrets(environ)
+    assert (environ["A"], environ["B"]) == ("1", "mine")
+
+
+def test_secrets_that_are_lost_are_told_with_their_place_and_a_cure(tmp_path: Path) -> None:
+    path = tmp_path / "a.env"
+    with pytest.raises(ConfigError, match=r"cannot be read from .*a\.env \(No such file or directory\): write it anew"):
+        add_secrets({"XOPC_SERVICE_SECRETS": str(path)})
+    path.write_bytes(b"A=\xff\n")
+    with pytest.raises(ConfigError, match=r"a\.env is not UTF-8"):
+        add_secrets({"XOPC_SERVICE_SECRETS": str(path)})

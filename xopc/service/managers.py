@@ -23,6 +23,11 @@ def find_manager(
     return make(environ, profile_of(environ), system) if make is not None else None
 
 
+def is_of_machine(manager: ServiceManager) -> bool:
+    """Whether a service is the whole machine's, which root alone may change."""
+    return manager.source_path.is_relative_to("/etc")
+
+
 def _systemd(environ: Mapping[str, str], profile: str, system: bool) -> ServiceManager:
     from xopc.service.systemd import of_profile  # noqa: PLC0415 - see above
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from xopc.config.write import write_private
-from xopc.service.base import ServiceManagerError
+from xopc.contracts.errors import ConfigError, Problem
+from xopc.service.base import SECRETS_FILE_VARIABLE, ServiceManagerError
 
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 HEAD = "# Written by `xopc gateway service install`: what the gateway's service knows, and nobody else may.\n"
@@ -37,6 +38,25 @@ def read_secrets(path: Path) -> dict[str, str]:
     with path.open(encoding="utf-8") as file:
         found = dotenv_values(stream=file, interpolate=False)
     return {name: value for name, value in found.items() if value is not None}
+
+
+def add_secrets(environ: dict[str, str]) -> None:
+    """Add the secrets of the service that this process is of: what is set already counts.
+
+    Raises:
+        ConfigError: they cannot be read.
+    """
+    path = Path(environ[SECRETS_FILE_VARIABLE])
+    cure = "write it anew with `xopc gateway service install --force`"
+    try:
+        secrets = read_secrets(path)
+    except UnicodeDecodeError:
+        raise ConfigError("environment", Problem(SECRETS_FILE_VARIABLE, f"{path} is not UTF-8: {cure}")) from None
+    except OSError as error:
+        what = f"the service's secrets cannot be read from {path} ({error.strerror}): {cure}"
+        raise ConfigError("environment", Problem(SECRETS_FILE_VARIABLE, what)) from None
+    for name, value in secrets.items():
+        environ.setdefault(name, value)
 
 
 def _quoted(name: str, value: str) -> str:
