@@ -176,7 +176,10 @@ def test_a_variable_that_outranks_the_key_is_told(
 def test_without_any_model_nobody_is_asked_and_that_is_told(
     see: Callable[[], Present], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xopc.cli.onboard.model.find_servers", lambda _: ())
+    def none(_: object) -> tuple[()]:
+        return ()
+
+    monkeypatch.setattr("xopc.cli.onboard.model.find_servers", none)
     guide = Unattended()
     assert choose_model(guide, see(), NOTHING, None) is None
     assert "the built-in one answers" in guide.warnings[0]

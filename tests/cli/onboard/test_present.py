@@ -60,6 +60,8 @@ def test_the_servers_are_those_of_the_file(home: Path, see: Callable[[], Present
     [
         ("xopc.json", "{", "xopc.json"),
         ("xopc.json", {"gateway": {"port": "many"}}, r"\$\.gateway\.port"),
+        ("xopc.json", {"gateway": {"auth": {"token": "short"}}}, r"\$\.gateway\.auth\.token"),
+        ("xopc.json", {"providers": {"openai": "${LACKING}"}}, "the environment variable LACKING is not set"),
         ("models.json", "{", "models.json"),
         ("models.json", {"providers": {"A B": {}}}, "mend it, or move it away"),
     ],

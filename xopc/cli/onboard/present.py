@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from attrs import field, frozen
 
-from xopc.config.findings import Findings
-from xopc.config.load import Document, load_document, settings_in
+from xopc.config.load import Document, load_document
 from xopc.config.paths import Paths
 from xopc.contracts.convert import JsonObject
 from xopc.contracts.errors import ConfigError, Problem
@@ -68,9 +67,9 @@ def look(target: Target) -> Present:
 
     document = load_document(target.paths.config_path)
     models_document = load_document(target.paths.models)
-    findings = Findings()
-    settings = settings_in(document, target.environ, findings)
-    findings.check(str(target.paths.config_path))
+    if target.resolved is None:
+        raise target.config_error or ConfigError(str(target.paths.config_path))
+    settings = target.resolved.settings
     models = load_models(target.paths.models, settings, target.environ)
     if models.error is not None:
         what = f"does not validate ({models.error}): mend it, or move it away"
