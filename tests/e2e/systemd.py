@@ -101,6 +101,10 @@ class UserManager:
         assert done.returncode == code, f"xopc {' '.join(words)}: {done.stdout}{done.stderr}"
         return done
 
+    def command(self, *words: str | Path) -> tuple[list[str | Path], dict[str, str]]:
+        """What runs a program where this manager is, and in which environment."""
+        return [*self._enter, *words], dict(self._environ)
+
     def systemctl(self, *words: str) -> str:
         """Run `systemctl --user`; what it says is in the error when it fails."""
         done = subprocess.run(

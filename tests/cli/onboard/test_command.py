@@ -18,7 +18,7 @@ from xopc.cli.onboard.guide import Attended
 from xopc.cli.onboard.manner import Manner
 from xopc.cli.onboard.wishes import Wishes
 
-SKIP = Wishes(skip_model=True, skip_telegram=True, service=False)
+SKIP = Wishes(skip_model=True, skip_telegram=True, service=False, port=free_port())
 
 
 def at_a_terminal(monkeypatch: pytest.MonkeyPatch, *answers: Answer) -> ScriptedTerminal:
@@ -108,7 +108,7 @@ def test_so_does_the_end_of_the_input(
 
 
 def test_so_does_a_plan_that_is_not_wanted(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = at_a_terminal(monkeypatch, "", "", "n")
+    terminal = at_a_terminal(monkeypatch, "", "n")
     assert onboard(wishes=SKIP) == 0
     assert terminal.lines[-1] == "Nothing was changed."
     assert not (home / ".xopc").exists()
@@ -121,7 +121,7 @@ def test_after_the_writing_both_say_what_stays(
     def interrupted(*_: object) -> NoReturn:
         raise ending
 
-    at_a_terminal(monkeypatch, "", "", "")
+    at_a_terminal(monkeypatch, "", "")
     monkeypatch.setattr(Ending, "reach", interrupted)
     if ending is EOFError:
         assert onboard(wishes=SKIP) == 1

@@ -173,4 +173,4 @@ def test_what_cannot_be_written_is_told(
 
     monkeypatch.setattr("xopc.cli.onboard.writing.create_document", full)
     assert reach(model_of(servers), Unattended()) == 1
-    assert "No space left on device. Nothing was changed." in capsys.readouterr().err
+    assert "No space left on device. The configuration is as it was." in capsys.readouterr().err

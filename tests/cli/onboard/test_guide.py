@@ -35,6 +35,17 @@ def test_a_wrong_answer_is_told_and_asked_again() -> None:
     ]
 
 
+def test_what_is_typed_in_another_encoding_is_asked_again() -> None:
+    class Latin(ScriptedTerminal):
+        def read(self, prompt: str) -> str:
+            answer = super().read(prompt)
+            return answer.encode("latin-1").decode() if answer == "ü" else answer
+
+    terminal = Latin("ü", "Ada")
+    assert Attended(terminal).ask("Name", something, option="--name") == "Ada"
+    assert "   That is in another encoding than this terminal's: type it again." in terminal.lines
+
+
 def test_a_secret_is_asked_for_hidden() -> None:
     terminal = ScriptedTerminal("sk-invented")
     assert Attended(terminal).ask_hidden("The key", something, option="--key") == "sk-invented"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,15 @@ def test_ctrl_c_in_the_middle_ends_the_gateway(config: Path, monkeypatch: pytest
     with pytest.raises(KeyboardInterrupt), own_gateway(config, environ(config)):
         raise KeyboardInterrupt
     assert find_target(config).owner is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_terminal_that_goes_away_takes_the_gateway_with_it(config: Path, number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(SystemExit), own_gateway(config, environ(config)):
+        signal.raise_signal(number)
+    assert find_target(config).owner is None
+    assert signal.getsignal(number) is before
 
 
 def test_nobody_waits_for_a_gateway_that_never_comes(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:

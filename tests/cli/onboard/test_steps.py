@@ -105,5 +105,6 @@ def test_a_script_gets_a_plan_without_a_word(see: Callable[[], Present], servers
 
 
 def test_a_token_that_a_start_would_refuse_is_refused_here(see: Callable[[], Present]) -> None:
+    wishes = Wishes(skip_model=True, port=free_port())
     with pytest.raises(ConfigError, match=r"\$\.gateway\.auth\.token"):
-        make_plan(Unattended(), see(), Wishes(skip_model=True), Given(gateway_token=Secret("short")), None)
+        make_plan(Unattended(), see(), wishes, Given(gateway_token=Secret("short")), None)

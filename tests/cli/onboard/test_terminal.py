@@ -57,6 +57,15 @@ def test_answers_are_read_line_by_line(monkeypatch: pytest.MonkeyPatch, capsys: 
         Screen({}).read("Really: ")
 
 
+def test_nothing_that_is_shown_moves_the_cursor(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    Screen({}).write("a model \x1b[2Jcalled so")
+    Screen({}).read("Is it \x1b]0;you\x07: ")
+    assert "\x1b" not in capsys.readouterr().out
+
+
 def test_somebody_is_there_where_both_ends_are_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", Tty())
     monkeypatch.setattr(sys, "stdout", Tty())

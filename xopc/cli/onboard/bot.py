@@ -40,6 +40,7 @@ def choose_bot(guide: Guide, present: Present, wishes: Wishes, token: Secret | N
         XopcError: what the options name does not work, and nobody is there to say otherwise.
     """
     if wishes.skip_telegram:
+        guide.say("It stays as it is.")
         return None
     root = _root(present, wishes)
     there = _token_there(present)

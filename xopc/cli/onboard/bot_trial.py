@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
@@ -42,7 +43,7 @@ def name_of_bot(root: str, token: str) -> str | Refused:
     async def ask(api: Api) -> str | Refused:
         answer = await api.call("getMe", {}, ASK_SECONDS)
         name = cast("dict[str, Any]", answer).get("username") if isinstance(answer, dict) else None
-        if not isinstance(name, str):
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_]{1,64}", name):
             return Refused(f"What answers at {root} is not Telegram.", "Look at --telegram-api-root.")
         return name
 

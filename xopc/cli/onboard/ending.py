@@ -56,7 +56,7 @@ class Ending:
                     self.guide.warn(warning)
                 self.guide.say("✅ Written.")
         except OSError as error:
-            return fail(f"{sentence(error)}. Nothing was changed.", as_json=self.manner.as_json)
+            return fail(f"{sentence(error)}. The configuration is as it was.", as_json=self.manner.as_json)
         try:
             is_running = self._run(plan, manager)
             if not is_running and self.guide.is_attended:

@@ -115,9 +115,10 @@ class Attended:
             if self._takes_defaults:
                 self._terminal.write(f"{prompt}{default}")
                 return _proposed(check, default, option)
-            answer = read(prompt).strip() or default
             try:
-                return check(answer)
+                return check(read(prompt).strip() or default)
+            except UnicodeDecodeError:
+                self._terminal.write("   That is in another encoding than this terminal's: type it again.")
             except ValueError as error:
                 self._terminal.write(f"   {error}")
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess  # noqa: TID251 - a command waits for the gateway that it started; no event loop does
 import sys
 import tempfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from xopc.cli.gateway.target import find_target
 from xopc.contracts.errors import Failure, XopcError
@@ -52,7 +53,6 @@ def own_gateway(config: Path | None, environ: Mapping[str, str]) -> Generator[No
         XopcError: it does not start; with what it said.
     """
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
-        # In the same process group: when the terminal goes away, it goes too.
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "xopc", "gateway"],
             env=dict(environ),
@@ -61,6 +61,7 @@ def own_gateway(config: Path | None, environ: Mapping[str, str]) -> Generator[No
             stderr=subprocess.STDOUT,
         )
         is_ending = False
+        before = {number: signal.signal(number, _leave) for number in (signal.SIGHUP, signal.SIGTERM)}
         try:
             if not until_ready(config, process):
                 raise XopcError(Failure.UNAVAILABLE, f"The gateway did not start:\n{_last_lines(output)}")
@@ -70,6 +71,8 @@ def own_gateway(config: Path | None, environ: Mapping[str, str]) -> Generator[No
             raise
         finally:
             _end(process, is_ending=is_ending)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def until_ready(config: Path | None, process: subprocess.Popen[bytes] | None = None) -> bool:
@@ -81,6 +84,11 @@ def until_ready(config: Path | None, process: subprocess.Popen[bytes] | None = N
         if process is not None and process.poll() is not None:
             return False
     return False
+
+
+def _leave(number: int, _: object) -> NoReturn:
+    """Whoever closes the terminal wants no gateway that nobody knows of."""
+    raise SystemExit(128 + number)
 
 
 def _end(process: subprocess.Popen[bytes], *, is_ending: bool) -> None:

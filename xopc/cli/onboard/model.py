@@ -62,6 +62,7 @@ def choose_model(guide: Guide, present: Present, wishes: Wishes, key: Secret | N
         XopcError: what the options name does not work, and nobody is there to say otherwise.
     """
     if wishes.skip_model:
+        guide.say("It stays as it is.")
         return None
     if key or wishes.model or wishes.model_url or wishes.model_provider:
         answer = _tried(guide, present, _wished(guide, present, wishes, key))
@@ -95,7 +96,9 @@ def _ask_way(guide: Guide, present: Present) -> Option:
         (Way.URL, "Another server that speaks like OpenAI, by its URL"),
     ]
     if present.model is None:
-        options.append((Way.NONE, "None for now: what is built in answers, and cannot do much"))
+        # A gateway takes a key of its environment without being told.
+        none = "Leave it for now" if found else "None for now: what is built in answers, and cannot do much"
+        options.append((Way.NONE, none))
     for server in servers:
         if not server.models:
             guide.say(f"{server.name} runs, but has no model yet{_PULL.get(server.id, '')}.")

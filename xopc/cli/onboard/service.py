@@ -29,6 +29,7 @@ def choose_service(guide: Guide, present: Present, wishes: Wishes, manager: Serv
         XopcError: that was asked for, and this machine has nothing that could do it.
     """
     if wishes.service is False:
+        guide.say("No service is installed, so you run the gateway yourself.")
         return False
     if manager is None or not manager.is_available():
         hints = why_unavailable(manager, present.environ, system=False)

@@ -9,6 +9,8 @@ import textwrap
 from collections.abc import Mapping
 from typing import Protocol
 
+from xopc.cli.output import without_controls
+
 WIDEST = 80
 """Columns of a text; lines that are longer are hard to read."""
 
@@ -26,6 +28,7 @@ class Terminal(Protocol):
         Raises:
             EOFError: there will be none.
             KeyboardInterrupt: Ctrl+C.
+            UnicodeDecodeError: it is in another encoding than the terminal's.
         """
         ...
 
@@ -42,12 +45,15 @@ class Screen:
 
     def write(self, text: str, *, bold: bool = False) -> None:
         width = min(WIDEST, shutil.get_terminal_size().columns)
-        lines = [broken for line in text.split("\n") for broken in (broken_lines(line, width) or [""])]
+        # Servers and strangers have chosen some of the words.
+        lines = [
+            broken for line in without_controls(text).split("\n") for broken in (broken_lines(line, width) or [""])
+        ]
         shown = "\n".join(lines)
         print(f"\033[1m{shown}\033[22m" if bold and self._in_colour else shown, flush=True)
 
     def read(self, prompt: str) -> str:
-        return input(prompt)
+        return input(without_controls(prompt))
 
     def read_hidden(self, prompt: str) -> str:
         from getpass import getpass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -77,7 +78,7 @@ def models_at(base_url: str, key: str | None = None, seconds: float = LIST_SECON
         return None
     members = [cast("dict[str, Any]", entry) for entry in cast("list[object]", entries) if isinstance(entry, dict)]
     ids = [entry["id"] for entry in members if isinstance(entry.get("id"), str)]
-    return tuple(dict.fromkeys(id_ for id_ in ids if "embed" not in id_.lower()))
+    return tuple(dict.fromkeys(id_ for id_ in ids if _can_talk(id_)))
 
 
 def find_servers(environ: Mapping[str, str], lm_studio: str = LM_STUDIO) -> tuple[Server, ...]:
@@ -105,6 +106,11 @@ def ollama_url(host: str) -> str:
         shown = f"[{name}]" if ":" in name else name
         return f"{scheme if separator else 'http'}://{shown}:{split.port or standard}/v1"
     return f"http://{OLLAMA}/v1"
+
+
+def _can_talk(model: str) -> bool:
+    """Whether that is a name at all, and not of a model that turns texts into numbers."""
+    return bool(re.fullmatch(r"\S{1,200}", model)) and model.isprintable() and "embed" not in model.lower()
 
 
 async def _ask(endpoint: Endpoint, model: str) -> Exception | None:
@@ -141,7 +147,8 @@ def _refused(endpoint: Endpoint, model: str, error: Exception) -> Refused:
             cure = "Copy the key again from the provider's site; see there that it is in force and has credit."
         case ErrorKind.TRANSIENT if "could not be reached" in said:
             what = f"Nobody answers at {where} ({said})."
-            cure = "Start the server, or look at the URL and at your network."
+            is_here = urlsplit(where).hostname in ("localhost", "127.0.0.1", "::1")
+            cure = "Start the server, or look at the URL." if is_here else "Look at the URL, and at your network."
         case ErrorKind.TRANSIENT:
             what, cure = f"{where} does not answer right now ({said}).", "Try again in a moment."
         case _ if "404" in said or "model" in said.lower():

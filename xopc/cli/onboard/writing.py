@@ -48,6 +48,12 @@ def write(present: Present, made: Draft) -> list[str]:
         OSError: one of them cannot be written.
     """
     paths = present.paths
+    for path, before, values in (
+        (paths.models, present.models_document, made.models),
+        (paths.config_path, present.document, made.config),
+    ):
+        if before is not None and values != before.values and is_read_only(path):
+            raise XopcError(Failure.FORBIDDEN, f"{path} is read-only. Make it writable: chmod u+w {path}")
     warnings = _write(paths.models, present.models_document, made.models)
     return [*warnings, *_write(paths.config_path, present.document, made.config, even_if_empty=True)]
 
@@ -64,8 +70,6 @@ def _write(path: Path, before: Document | None, values: JsonObject, *, even_if_e
         return []
     if values == before.values:
         return []
-    if is_read_only(path):
-        raise XopcError(Failure.FORBIDDEN, f"{path} is read-only. Make it writable: chmod u+w {path}")
     if not replace_document(path, values, before.content):
         raise written_by_another(path)
     if before.plain:
