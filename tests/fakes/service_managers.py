@@ -110,10 +110,26 @@ class FakeManagers:
     # ------------------------------------------------ what the test decides
 
     def fail(
-        self, tool: str, *words: str, code: int = 1, text: str = "", times: int | None = None, seconds: float = 0
+        self,
+        tool: str,
+        *words: str,
+        code: int = 1,
+        text: str = "",
+        output: str = "",
+        times: int | None = None,
+        seconds: float = 0,
     ) -> None:
-        """From now on (for so many times) a call that has all these words ends so, after so many seconds."""
-        failure = {"tool": tool, "words": words, "code": code, "text": text, "times": times, "seconds": seconds}
+        """From now on (for so many times) a call that has all these words ends so, after so many seconds: with a text
+        on standard error, and an output."""
+        failure = {
+            "tool": tool,
+            "words": words,
+            "code": code,
+            "text": text,
+            "output": output,
+            "times": times,
+            "seconds": seconds,
+        }
         self._settings = json.loads((self._directory / "settings.json").read_text("utf-8"))
         self._settings["failures"].append(failure)
         self._save()

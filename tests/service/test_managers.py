@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from xopc.contracts.errors import ConfigError
+from xopc.service.base import ServiceManagerError
 from xopc.service.managers import find_manager
 
 
@@ -18,6 +19,25 @@ def test_the_service_of_the_machine_is_another_one() -> None:
     manager = find_manager({}, platform="linux", system=True)
     assert manager is not None
     assert str(manager.source_path) == "/etc/systemd/system/xopc-gateway.service"
+
+
+def test_a_mac_has_launchd() -> None:
+    manager = find_manager({"HOME": "/Users/amy", "XOPC_PROFILE": "rescue"}, platform="darwin")
+    assert manager is not None
+    assert (manager.marker, manager.platform, manager.label) == ("launchd", "macOS (launchd)", "ai.xopc.gateway.rescue")
+
+
+def test_windows_has_the_task_scheduler() -> None:
+    manager = find_manager({"HOME": "/home/amy", "XOPC_PROFILE": "rescue"}, platform="win32")
+    assert manager is not None
+    assert (manager.marker, manager.platform) == ("schtasks", "Windows (Task Scheduler)")
+    assert manager.label == "xopc-gateway-rescue"
+
+
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+def test_only_systemd_has_services_of_the_machine(platform: str) -> None:
+    with pytest.raises(ServiceManagerError, match="leave out --system"):
+        find_manager({"HOME": "/Users/amy"}, platform=platform, system=True)
 
 
 def test_a_platform_without_a_manager_has_none() -> None:

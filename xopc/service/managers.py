@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 
 from xopc.config.profile import profile_of
-from xopc.service.base import ServiceManager
+from xopc.service.base import ServiceManager, ServiceManagerError
 
 
 def find_manager(
@@ -18,6 +18,7 @@ def find_manager(
 
     Raises:
         ConfigError: the profile's name is none.
+        ServiceManagerError: there are no services of the machine for its manager.
     """
     make = _BACK_ENDS.get(platform)
     return make(environ, profile_of(environ), system) if make is not None else None
@@ -34,6 +35,27 @@ def _systemd(environ: Mapping[str, str], profile: str, system: bool) -> ServiceM
     return of_profile(environ, profile, system=system)
 
 
+def _launchd(environ: Mapping[str, str], profile: str, system: bool) -> ServiceManager:
+    from xopc.service.launchd import of_profile  # noqa: PLC0415 - see above
+
+    _refuse_system(system)
+    return of_profile(environ, profile)
+
+
+def _schtasks(environ: Mapping[str, str], profile: str, system: bool) -> ServiceManager:
+    from xopc.service.schtasks import of_profile  # noqa: PLC0415 - see above
+
+    _refuse_system(system)
+    return of_profile(environ, profile)
+
+
+def _refuse_system(system: bool) -> None:
+    if system:
+        raise ServiceManagerError("a service of the whole machine is known for systemd alone: leave out --system")
+
+
 _BACK_ENDS: Mapping[str, Callable[[Mapping[str, str], str, bool], ServiceManager]] = {
     "linux": _systemd,
+    "darwin": _launchd,
+    "win32": _schtasks,
 }

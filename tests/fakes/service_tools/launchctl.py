@@ -118,6 +118,8 @@ class Call:
 
     def print(self, rest: list[str]) -> int:
         target = rest[0]
+        if target == self._domain and self._state.settings.get("headless"):
+            end(NO_DOMAIN, f"Bad request.\nCould not find domain for: {target}")
         if target == self._domain:
             print(f"{self._domain} = {{\n\ttype = login\n}}")
             return 0

@@ -75,7 +75,9 @@ class Call:
     def query(self, switches: list[str]) -> int:
         task = self._found()
         if "/XML" in switches:
-            print(task["xml"], end="\r\n")
+            # The state of a task stands among its settings.
+            state = "<Settings><Enabled>false</Enabled>" if task["disabled"] else "<Settings>"
+            print(task["xml"].replace("<Settings>", state), end="\r\n")
             return 0
         rows = csv.writer(sys.stdout, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
         running, disabled = pid_of(task) is not None, task["disabled"]
@@ -85,7 +87,7 @@ class Call:
             return 0
         result = RUNNING if running else task.get("result", NEVER_RUN)
         enabled = self._words["Disabled" if disabled else "Enabled"]
-        triggers = ET.fromstring(task["xml"].partition("?>")[2]).find(f"{NAMESPACE}Triggers")  # noqa: S314
+        triggers = ET.fromstring(task["xml"].partition("?>")[2]).find(f"{NAMESPACE}Triggers")  # noqa: S314 - the same
         for _ in triggers if triggers is not None else [None]:
             ahead = ["HOST", self._name, "N/A", status, "Interactive only", "26/11/2026 12:00:00", result, "xopc"]
             rows.writerow([*ahead, _command(task), "N/A", "N/A", enabled, *["N/A"] * 16])
@@ -141,5 +143,5 @@ class Call:
 
 
 def _command(task: Json) -> str:
-    found = ET.fromstring(task["xml"].partition("?>")[2]).find(f".//{NAMESPACE}Command")  # noqa: S314
+    found = ET.fromstring(task["xml"].partition("?>")[2]).find(f".//{NAMESPACE}Command")  # noqa: S314 - the same
     return (found.text if found is not None else "") or ""

@@ -60,6 +60,8 @@ class State:
                 failure["times"] -= 1
                 (self.directory / "settings.json").write_text(json.dumps(self.settings), "utf-8")
             time.sleep(failure["seconds"])
+            if failure["output"]:
+                print(failure["output"])
             end(failure["code"], failure["text"])
 
 
