@@ -26,8 +26,8 @@ def test_from_nothing_to_a_service_that_answers_and_is_brought_up_to_date(tmp_pa
     port, other = free_port(), free_port()
     with user_manager() as manager, outside() as world:
         url = f"http://127.0.0.1:{world.model_port}/v1"
-        command, environ = manager.command(XOPC, "onboard", "--port", str(port), "--skip-telegram")
-        environ |= {"HOME": str(tmp_path), "XOPC_HOME": str(tmp_path), "OLLAMA_HOST": "127.0.0.1:9", "TERM": "dumb"}
+        command, environ = manager.command(tmp_path, XOPC, "onboard", "--port", str(port), "--skip-telegram")
+        environ |= {"OLLAMA_HOST": "127.0.0.1:9", "TERM": "dumb"}
         with PseudoTerminal(command, environ, tmp_path) as person:
             person.choose("by its URL", "Which one [1]:")
             person.answer("Its URL", url)

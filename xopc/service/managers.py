@@ -10,17 +10,18 @@ from xopc.service.base import ServiceManager, ServiceManagerError
 
 
 def find_manager(
-    environ: Mapping[str, str], *, platform: str = sys.platform, system: bool = False
+    environ: Mapping[str, str], *, platform: str | None = None, system: bool = False
 ) -> ServiceManager | None:
     """The service of the profile that an environment names; None where this platform has no manager that is known.
 
-    Whether it answers is another question: `is_available`. With `system`, the service is the machine's, not the user's.
+    Whether it answers is another question: `is_available`. `platform` is as `sys.platform`, which it is by default.
+    With `system`, the service is the machine's, not the user's.
 
     Raises:
         ConfigError: the profile's name is none.
         ServiceManagerError: there are no services of the machine for its manager.
     """
-    make = _BACK_ENDS.get(platform)
+    make = _BACK_ENDS.get(platform or sys.platform)
     return make(environ, profile_of(environ), system) if make is not None else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -51,7 +52,7 @@ def find_service(target: Target) -> Service | None:
     """
     from xopc.service.audit import paths_of
 
-    for system in (False, True):
+    for system in (False, True) if sys.platform == "linux" else (False,):
         manager = find_manager(target.environ, system=system)
         installed = manager.read() if manager is not None else None
         if manager is None or installed is None:

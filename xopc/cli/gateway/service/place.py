@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import pwd
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -81,7 +79,9 @@ def _cures_of_systemd(environ: Mapping[str, str], *, system: bool) -> Iterator[s
     if shutil.which("systemctl", path=environ.get("PATH")) is None or not BOOTED.is_dir():
         yield "systemd does not run this machine. In a container the gateway is to be the main process: xopc gateway"
         return
-    caller, user = environ.get("SUDO_USER"), getpass.getuser()
+    from xopc.service.systemd import own_name
+
+    caller, user = environ.get("SUDO_USER"), own_name()
     if system:
         yield f"The service of the whole machine is root's: sudo {' '.join(['xopc', *sys.argv[1:]])}"
     elif os.getuid() == 0 and caller:
@@ -101,6 +101,8 @@ def _of_caller(target: Target) -> Target:
     Raises:
         XopcError: it is not there yet. What root would make in another's home, its owner could not read.
     """
+    import pwd
+
     caller = target.environ.get("SUDO_USER", "")
     if os.getuid() != 0 or caller in ("", "root"):
         return target
