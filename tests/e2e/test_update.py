@@ -70,17 +70,16 @@ class World:
         self.old = old
         self.script = old / "bin" / "xopc"
         self.root = home / ".local" / "share" / "xopc"
-        self.pip = {"PIP_FIND_LINKS": str(house), "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
-        self.environ = {**os.environ, **self.pip, "XOPC_HOME": str(home), "HOME": str(home)}
+        pip = {"PIP_FIND_LINKS": str(house), "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull, "PIP_NO_COMPILE": "1"}
+        self.environ = {**os.environ, **pip, "XOPC_HOME": str(home), "HOME": str(home)}
         self.environ.pop("PIP_CONSTRAINT", None)
 
-    def xopc(self, *args: str, program: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
-        environ = {**self.environ, **environ}
-        return run_xopc(*args, environ=environ, cwd=self.home, program=program or self.script)
+    def xopc(self, *args: str, program: Path | None = None) -> subprocess.CompletedProcess[str]:
+        return run_xopc(*args, environ=self.environ, cwd=self.home, program=program or self.script)
 
-    def update(self, *args: str, **environ: str) -> dict[str, Any]:
+    def update(self, *args: str) -> dict[str, Any]:
         """What a successful update says."""
-        done = self.xopc("update", "--json", *args, **environ)
+        done = self.xopc("update", "--json", *args)
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout)
 
@@ -134,9 +133,9 @@ def run(world: World) -> Iterator[Callable[..., Gateway]]:
     """Starts the gateway of the old environment, or of another program."""
     started: list[Gateway] = []
 
-    def run(program: Path | None = None, **environ: str) -> Gateway:
-        environ = {**world.pip, "PIP_CONSTRAINT": "", **environ}
-        gateway = Gateway(world.home, "--port", "0", program=program or world.script, **environ)
+    def run(program: Path = world.script, *, never_respawns: bool = False) -> Gateway:
+        environ = {"XOPC_NO_RESPAWN": "1"} if never_respawns else {}
+        gateway = Gateway(world.home, "--port", "0", program=program, child=None, within=(), **environ)
         started.append(gateway)
         return gateway.wait_until_ready()
 
@@ -159,12 +158,11 @@ def test_an_update_and_a_rollback_under_load_refuse_nobody(world: World, run: Ca
     gateway = run()
     send(gateway, "remember the milk")
     first, told = gateway.health(), transcript(gateway)
-    world.pip["PIP_FIND_LINKS"] += f" {world.wheels[NEW].parent}"
-    newer = {"PIP_FIND_LINKS": world.pip["PIP_FIND_LINKS"]}
+    world.environ["PIP_FIND_LINKS"] += f" {world.wheels[NEW].parent}"
     with Load(gateway.port, "/health", {}).running() as load:
-        looked = world.xopc("update", "--check", **newer)
+        looked = world.xopc("update", "--check")
         assert f"xopc {NEW} is there; {OLD} is in use" in looked.stdout
-        done = world.update(**newer)
+        done = world.update()
         assert (done["from"], done["to"], done["gateway"]) == (OLD, NEW, "handed-over")
         second = gateway.health()
         assert world.version() == NEW, "the script that the person knows leads to the new version"
@@ -278,7 +276,7 @@ def test_a_gateway_that_cannot_be_replaced_is_told_of(
     assert f"{done['program']} gateway" in done["warnings"][0]
     gateway.signal(signal.SIGTERM)
     assert gateway.wait_until_ended() == 0
-    obstinate = run(Path(done["program"]), XOPC_NO_RESPAWN="1")
+    obstinate = run(Path(done["program"]), never_respawns=True)
     back = world.update("--rollback")
     assert "XOPC_NO_RESPAWN" in back["warnings"][0]
     assert obstinate.health()["version"] == NEW

@@ -38,20 +38,29 @@ def find_origin() -> Origin:
     Raises:
         XopcError: somebody else has to update it; the text says how.
     """
-    prefix, version_file = Path(sys.prefix), Path(xopc.__file__)
     try:
         found = distribution(NAME)
     except PackageNotFoundError:
-        raise _of_sources(version_file.parents[1]) from None
-    if (sources := editable_sources(found)) is not None:
-        raise _of_sources(sources)
-    if sys.prefix == sys.base_prefix or not version_file.is_relative_to(prefix):
-        raise _of_system(found)
-    is_kept = Installation.read(sys.prefix) is not None
+        found = None
+    return origin_of(found, Path(sys.prefix), Path(sys.base_prefix), Path(xopc.__file__))
+
+
+def origin_of(found: Distribution | None, prefix: Path, base_prefix: Path, version_file: Path) -> Origin:
+    """The same of any environment. `found` is what is installed in it.
+
+    Raises:
+        XopcError: as above.
+    """
+    sources = version_file.parents[1] if found is None else editable_sources(found)
+    if found is None or sources is not None:
+        raise _of_sources(sources or version_file.parents[1])
+    if prefix == base_prefix or not version_file.is_relative_to(prefix):
+        raise _of_system(found, prefix)
+    is_kept = Installation.read(str(prefix)) is not None
     if not is_kept and not os.access(prefix, os.W_OK):
         what = f"xopc is installed in {prefix}, which this user may not change"
         raise XopcError(Failure.FORBIDDEN, f"{what}: run the update as the user that it belongs to")
-    return Origin(prefix, version_file, xopc.__version__, _installer(prefix, is_kept=is_kept), is_kept)
+    return Origin(prefix, version_file, found.version, _installer(prefix, is_kept=is_kept), is_kept)
 
 
 def editable_sources(found: Distribution) -> Path | None:
@@ -78,11 +87,11 @@ def _of_sources(sources: Path) -> XopcError:
     return XopcError(Failure.CONFLICT, f"{what}: `git pull` there, then `{RESTART}`")
 
 
-def _of_system(found: Distribution) -> XopcError:
+def _of_system(found: Distribution, prefix: Path) -> XopcError:
     by = (found.read_text("INSTALLER") or "").strip()
     if by not in ("", "pip", "uv"):
         what = f"xopc was installed by {by}"
         return XopcError(Failure.CONFLICT, f"{what}: update it as any other package of the system, then `{RESTART}`")
-    what = f"xopc is installed into the system's Python ({sys.prefix}), where versions cannot stand side by side"
+    what = f"xopc is installed into the system's Python ({prefix}), where versions cannot stand side by side"
     cure = f"in a container take the newer image; elsewhere install it anew with `pipx install {NAME}`"
     return XopcError(Failure.CONFLICT, f"{what}: {cure}")

@@ -65,9 +65,9 @@ def update(
         if check or (dry_run and not rollback):
             return _look(installed, origin, wanted, check=check)
         with installed.locked():
-            if not dry_run:
-                _adopt(installed, origin)
             change = Change(target, installed, wait, _teller(as_json=as_json))
+            if not dry_run:
+                _adopt(change, origin)
             return _go_back(change, to, wanted, dry_run=dry_run) if rollback else _go_on(change, wanted)
     except XopcError as error:
         return fail(f"Update failed: {error.message}", as_json=as_json)
@@ -92,10 +92,12 @@ def _contradiction(
     return None
 
 
-def _adopt(installed: Installations, origin: Origin) -> None:
+def _adopt(change: Change, origin: Origin) -> None:
     """Let this environment belong to those that are looked after."""
     if not origin.is_kept:
-        installed.adopt(origin.prefix, origin.version_file)
+        change.installed.adopt(origin.prefix, origin.version_file)
+        where = f"{origin.prefix}, made by {origin.installer}, stays: the xopc in it leads to the version in use"
+        change.tell(f"Versions are kept in {change.installed.root} from now on. {where}.")
 
 
 def _look(installed: Installations, origin: Origin, wanted: Wanted, *, check: bool) -> int:
