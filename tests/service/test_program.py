@@ -1,3 +1,5 @@
+"""Where xopc is started from."""
+
 from __future__ import annotations
 
 import sys
@@ -23,9 +25,17 @@ def test_before_any_update_it_is_the_script_of_this_environment() -> None:
     assert stable_program() == (str(Path(sys.executable).with_name("xopc")),)
 
 
-def test_without_a_script_it_is_the_module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_script_beside_the_interpreter_starts_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "xopc"
+    script.touch(mode=0o755)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    assert stable_program() == (str(tmp_path / "python"), "-P", "-m", "xopc")
+    assert stable_program() == (str(script),)
+
+
+def test_without_a_script_the_interpreter_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = str(tmp_path / "python")
+    monkeypatch.setattr(sys, "executable", python)
+    assert stable_program() == (python, "-P", "-m", "xopc")
 
 
 def test_after_an_update_it_is_a_path_that_no_update_changes(

@@ -7,10 +7,11 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from xopc.config.findings import Findings
 from xopc.config.parse import NotJsonError, parse, position
+from xopc.config.profile import default_port, profile_of
 from xopc.config.substitute import substitute
 from xopc.contracts.convert import JsonObject, structure_known
 from xopc.contracts.errors import ConfigError, InvalidValueError, Problem
@@ -31,12 +32,12 @@ class Document:
 
 
 def settings_in(document: Document | None, environ: Mapping[str, str], findings: Findings) -> Settings:
-    """The settings of a document, with their references replaced; the defaults where there is none.
+    """The settings of a document, with their references replaced; the defaults of the profile where there is none.
 
     Problems and warnings with the values go to `findings`; the defaults come back where there are problems.
     """
     if document is None:
-        return Settings()
+        return _of_profile(Settings(), {}, environ)
     values = substitute(document.values, environ, findings)
     try:
         settings, unknown = structure_known(values, Settings)
@@ -45,7 +46,14 @@ def settings_in(document: Document | None, environ: Mapping[str, str], findings:
         return Settings()
     for problem in unknown:
         findings.warn(problem.path, problem.what)
-    return settings
+    return _of_profile(settings, values, environ)
+
+
+def _of_profile(settings: Settings, values: JsonObject, environ: Mapping[str, str]) -> Settings:
+    """The settings with the port of the environment's profile, where the document names none."""
+    if (values.get("gateway") or {}).get("port") is not None:
+        return settings
+    return evolve(settings, gateway=evolve(settings.gateway, port=default_port(profile_of(environ))))
 
 
 def load_document(path: Path) -> Document | None:

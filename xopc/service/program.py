@@ -23,6 +23,7 @@ def stable_program() -> tuple[str, ...]:
     script = Path(sys.executable).with_name(NAME)
     if os.access(script, os.X_OK):
         return (str(script),)
+    # -P: a module in the working directory must not stand in for one of ours.
     return (sys.executable, "-P", "-m", NAME)
 
 

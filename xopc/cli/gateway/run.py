@@ -60,8 +60,9 @@ def run(
     if os.getpid() == 1:
         # The kernel drops what process 1 does not handle: let a `docker stop` wait for the supervisor, which does.
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
-    environ = read_environment(config)
+    environ: dict[str, str] = dict(os.environ)
     try:
+        environ = read_environment(config)
         resolved = prepare(environ, Flags(port, bind, token), persist=not no_persist_token)
         _refuse_lack(resolved, environ)
     except ConfigError as error:
