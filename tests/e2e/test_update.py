@@ -5,6 +5,8 @@ Slow, since pip installs all that xopc needs several times: some 15 s each. Noth
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import os
 import signal
@@ -21,6 +23,8 @@ import pytest
 from tests.e2e.harness import Gateway, run_xopc, until
 from tests.e2e.load import Load
 from tests.e2e.wheels import build_wheel, pack_dependencies
+from tests.fakes.service_managers import FakeManagers
+from tests.ports import free_port
 from xopc_supervisor.contract import Installation
 
 pytestmark = pytest.mark.timeout(400)
@@ -280,6 +284,35 @@ def test_a_gateway_that_cannot_be_replaced_is_told_of(
     back = world.update("--rollback")
     assert "XOPC_NO_RESPAWN" in back["warnings"][0]
     assert obstinate.health()["version"] == NEW
+
+
+def test_an_installed_service_goes_on_as_the_new_version_and_its_definition_names_the_program_that_stays(
+    world: World,
+) -> None:
+    with FakeManagers(world.home, runs=True) as managers:
+        world.environ.update(managers.environ)
+        port = free_port()
+        for command in (("install", "--port", str(port)), ("start",)):
+            done = world.xopc("gateway", "service", *command)
+            assert done.returncode == 0, done.stdout + done.stderr
+        unit = world.home / ".config" / "systemd" / "user" / "xopc-gateway.service"
+        assert f"ExecStart={world.script} gateway" in unit.read_text()
+        before = health(port)
+        with Load(port, "/health", {}).running() as load:
+            done = world.update("--wheel", str(world.wheels[NEW]))
+            assert (done["gateway"], done["warnings"]) == ("handed-over", [])
+            after = health(port)
+            assert (after["version"], after["pid"]) == (NEW, before["pid"]), "the manager's process is the same"
+            text = unit.read_text()
+            assert f"ExecStart={done['program']} gateway --foreground --port {port}" in text
+            assert f"v{NEW})" in text
+        assert load.failures == []
+
+
+def health(port: int) -> dict[str, Any]:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+        connection.request("GET", "/health")
+        return json.load(connection.getresponse())
 
 
 def kill_update(world: World, wheel: str, step: str) -> None:

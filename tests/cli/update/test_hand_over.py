@@ -39,7 +39,7 @@ def test_a_gateway_of_another_installation_is_left_alone(
         handed = hand_over(find_target(None), installed, newest, 1, "an update")
         assert handed.end is End.LEFT_ALONE
         assert f"(pid {gateway.pid}, version unknown) was started from" in handed.reason
-        assert f"start it anew with `{installed.program} gateway`" in handed.reason
+        assert f"start it with `{installed.program} gateway`" in handed.reason
         assert left_behind(find_target(None), installed, newest) == []
 
 

@@ -14,6 +14,7 @@ from xopc.cli.gateway.target import find_target
 from xopc.cli.options import ConfigOption, Duration, DurationOption, JsonOption
 from xopc.cli.output import fail, print_json, sentence
 from xopc.cli.update.change import Change
+from xopc.cli.update.definition import bring_up_to_date
 from xopc.cli.update.hand_over import End, Handed, left_behind
 from xopc.config.paths import programs_dir
 from xopc.contracts.errors import Failure, XopcError
@@ -204,7 +205,7 @@ def _tell_done(
 ) -> int:
     installed = change.installed
     removed = installed.clean_up()
-    warnings = left_behind(change.target, installed, to)
+    warnings = [*bring_up_to_date(change.target, to), *left_behind(change.target, installed, to)]
     if handed.end is End.LEFT_ALONE:
         warnings.insert(0, f"{handed.reason[0].upper()}{handed.reason[1:]}.")
     if as_json:

@@ -91,7 +91,7 @@ def hand_over(
 def why_left_alone(target: Target, owner: LockInfo, installed: Installations) -> str:
     """Why the gateway that runs cannot be replaced by another version; empty where it can."""
     who = f"the gateway that runs (pid {owner.pid}, version {owner.version or 'unknown'})"
-    anew = f"start it anew with `{installed.program} gateway`"
+    anew = f"stop it, and start it with `{installed.program} gateway`; a service with `xopc gateway restart`"
     launch = launch_of(owner.pid)
     if launch is not None:
         environment = Path(launch.command[0]).parent.parent
