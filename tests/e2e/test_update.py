@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -200,6 +201,16 @@ def test_a_newer_schema_is_reached_with_a_copy_kept_and_not_gone_back_from(
     assert load.failures == []
     assert gateway.health()["version"] == MIGRATING
     assert world.update("--wheel", str(world.wheels[MIGRATING]))["result"] == "up-to-date"
+    # As docs/how-to/update.md says.
+    send(gateway, "what is lost then")
+    assert gateway.xopc("gateway", "stop").returncode == 0
+    for suffix in ("", "-wal", "-shm"):
+        (gateway.state / f"xopc.db{suffix}").unlink(missing_ok=True)
+    shutil.copy(copy, gateway.state / "xopc.db")
+    assert world.update("--rollback")["gateway"] == "not-running"
+    again = run()
+    assert again.health()["version"] == OLD
+    assert transcript(again) == told
 
 
 def test_a_version_that_is_no_good_leaves_the_old_one_serving_with_the_reason(
