@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ import xopc
 if TYPE_CHECKING:
     from cyclopts import App, CycloptsError
 
+MARK = "xopc-installation.json"
+"""See `xopc_supervisor.contract.Installation`."""
 EXIT_INTERRUPTED = 130
 """Ctrl+C: 128 and the number of SIGINT, as shells count."""
 
@@ -19,6 +22,7 @@ EXIT_INTERRUPTED = 130
 def main() -> int:
     """Run the command that the process was started with, and return its exit code."""
     arguments = sys.argv[1:]
+    _follow_an_update(sys.argv[0], arguments)
     _accept_any_terminal()
     try:
         code = _run(arguments)
@@ -59,6 +63,22 @@ def _run(arguments: list[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _follow_an_update(program: str, arguments: list[str]) -> None:
+    """Become the version that has taken the place of this one, where `xopc update` was called from here once.
+
+    `python -m xopc` means this version. So does the way back: one that is broken must not stand in it.
+    """
+    is_meant = program.endswith("__main__.py") or (arguments[:1] == ["update"] and "--rollback" in arguments)
+    if is_meant or not os.path.exists(f"{sys.prefix}/{MARK}"):  # noqa: PTH110 - pathlib costs 5 ms
+        return
+    from xopc.service.program import successor
+
+    script = successor(sys.prefix)
+    if script is not None:
+        with suppress(OSError):
+            os.execv(script, [script, *arguments])  # noqa: S606 - there is no shell in it
+
+
 def build_app() -> App:
     """All commands. Their modules are imported when they are run."""
     from cyclopts import App, Parameter
@@ -76,6 +96,7 @@ def build_app() -> App:
     app.command("xopc.cli.onboard.command:onboard", name="onboard")
     app.command("xopc.cli.onboard.command:setup", name="setup")
     app.command("xopc.cli.doctor.command:doctor", name="doctor")
+    app.command("xopc.cli.update.command:update", name="update")
     app.command("xopc.cli.agent:agent", name="agent")
     app.command("xopc.cli.message:app", name="message")
     app.command("xopc.cli.sessions:app", name="sessions")

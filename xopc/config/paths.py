@@ -67,6 +67,15 @@ def resolve_paths(environ: Mapping[str, str]) -> Paths:
     )
 
 
+def programs_dir(environ: Mapping[str, str]) -> Path:
+    """Where `xopc update` keeps versions: of the user, not of a profile.
+
+    Raises:
+        ConfigError: the environment names no usable place.
+    """
+    return _home(environ) / ".local" / "share" / "xopc"
+
+
 def from_home(path: Path) -> str:
     """A path as a person writes it: `~/.xopc/xopc.json`."""
     home = Path.home()
