@@ -51,7 +51,8 @@ def run(
     """
     from xopc.cli.gateway.banner import first_block, open_to_all_block
     from xopc.cli.gateway.force import make_room
-    from xopc.cli.gateway.target import read_environment
+    from xopc.cli.gateway.target import finish_restore, read_environment
+    from xopc.config.paths import resolve_paths
     from xopc.config.resolve import Flags
     from xopc.config.setup import prepare
     from xopc.contracts.errors import ConfigError
@@ -62,6 +63,7 @@ def run(
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
     environ = read_environment(config)
     try:
+        finish_restore(resolve_paths(environ))
         resolved = prepare(environ, Flags(port, bind, token), persist=not no_persist_token)
         _refuse_lack(resolved, environ)
     except ConfigError as error:
