@@ -79,6 +79,7 @@ class Generation:
             door=self.door,
             health=self.health,
             status=self.status,
+            metrics=self.metrics,
             tree=self.tree,
             restart=self.restart,
             reload=self.reload,
@@ -102,6 +103,9 @@ class Generation:
     def editor(self) -> Editor:
         environ = {"HOME": self.home, "XOPC_GATEWAY_TOKEN": TOKEN}
         return Editor(weigh(resolve_paths(environ), None, "none", environ, Flags()), environ, Flags(), self.told.append)
+
+    async def metrics(self) -> str:
+        return f"# TYPE xopc_generation gauge\nxopc_generation {self.number}\n"
 
     def health(self) -> Health:
         return Health(

@@ -81,6 +81,7 @@ def test_the_routes_of_the_api_are_these() -> None:
         ("GET /health", None, HTTPStatus.OK),
         ("GET /api/health", None, HTTPStatus.OK),
         ("GET /api/status", Scope.READ, HTTPStatus.OK),
+        ("GET /metrics", Scope.READ, HTTPStatus.OK),
         ("GET /api/tree", Scope.READ, HTTPStatus.OK),
         ("POST /api/restart", Scope.ADMIN, HTTPStatus.ACCEPTED),
         ("POST /api/auth/unlock", Scope.ADMIN, HTTPStatus.OK),

@@ -43,6 +43,8 @@ class Services:
     door: Door
     health: Callable[[], Health]
     status: Callable[[], Awaitable[Status]]
+    metrics: Callable[[], Awaitable[str]]
+    """What is counted, as Prometheus reads it."""
     tree: Callable[[], TreeNode]
     restart: Callable[[str], RestartAccepted]
     """Ask for an in-process restart with a reason, and return at once: the restart waits for the requests

@@ -20,6 +20,7 @@ from xopc.server.api.logs import (
     LOGS,
 )
 from xopc.server.api.messages import MESSAGE, MESSAGE_SYNC
+from xopc.server.api.metrics import METRICS
 from xopc.server.api.outbox import (
     OUTBOUND,
     OUTBOUND_DELETE,
@@ -53,6 +54,7 @@ ROUTES: tuple[Route, ...] = with_reference(
     HEALTH,
     API_HEALTH,
     STATUS,
+    METRICS,
     TREE,
     RESTART,
     UNLOCK,
