@@ -74,7 +74,8 @@ def test_each_command_has_its_help(command: str) -> None:
         (
             ["bogus"],
             'xopc: Unknown command "bogus".\n'
-            "Commands: agent, backup, cron, doctor, gateway, heartbeat, inbox, message, outbox, restore, sessions.\n"
+            "Commands: agent, backup, cron, doctor, gateway, heartbeat, inbox, logs, message, outbox, restore,"
+            " sessions.\n"
             "See: xopc --help\n",
         ),
         (

@@ -124,6 +124,7 @@ def test_the_routes_of_the_api_are_these() -> None:
         ("POST /api/dead-letters/retry", Scope.WRITE, HTTPStatus.OK),
         ("DELETE /api/outbound/{id}", Scope.WRITE, HTTPStatus.OK),
         ("POST /api/dead-letters/delete", Scope.WRITE, HTTPStatus.OK),
+        ("GET /api/trace/{id}", Scope.READ, HTTPStatus.OK),
         ("GET /api/inbox", Scope.READ, HTTPStatus.OK),
         ("POST /api/inbox/{id}/retry", Scope.WRITE, HTTPStatus.OK),
         ("DELETE /api/inbox/{id}", Scope.WRITE, HTTPStatus.OK),

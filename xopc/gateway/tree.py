@@ -270,6 +270,7 @@ class Gateway:
             health=self._vitals.health,
             status=status,
             metrics=metrics,
+            ways=self._storage.ways,
             tree=self._branch.node.snapshot,
             restart=restart,
             reload=self._reloader.reload,

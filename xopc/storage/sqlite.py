@@ -20,6 +20,7 @@ from xopc.storage.lock import hold_lock
 from xopc.storage.migrate import prepare
 from xopc.storage.restarts import insert_restart, select_last_restart
 from xopc.storage.sqlite_path import SqlitePath
+from xopc.storage.traces import StoredTrace, select_traces
 
 
 @asynccontextmanager
@@ -61,6 +62,9 @@ class SqliteStorage(SqlitePath):
 
     async def backlog(self) -> Backlog:
         return await self._engine.read_apart(select_backlog)
+
+    async def ways(self, wanted: str) -> list[StoredTrace]:
+        return await self._engine.read_apart(select_traces, wanted)
 
     async def last_restart(self) -> Restart | None:
         return await self._engine.read(select_last_restart)
