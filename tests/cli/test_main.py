@@ -74,7 +74,9 @@ def test_each_command_has_its_help(command: str) -> None:
         (
             ["bogus"],
             'xopc: Unknown command "bogus".\n'
-            "Commands: agent, cron, doctor, gateway, heartbeat, inbox, message, outbox, sessions, update.\n"
+            "Commands: agent, backup, cron, doctor, gateway, heartbeat, inbox, logs, message, onboard, outbox, restore,"
+            " sessions, setup, update.
+"
             "See: xopc --help\n",
         ),
         (

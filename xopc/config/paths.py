@@ -14,6 +14,8 @@ from xopc_supervisor import contract
 
 CONFIG_NAME = "xopc.json"
 INTENT_NAME = "gateway-restart-intent.json"
+RESTORE_NAME = "restore-journal.json"
+"""What a restore has still to do: nobody uses the state directory before that is done."""
 DATABASE_NAME = "xopc.db"
 
 
