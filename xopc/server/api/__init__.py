@@ -30,6 +30,7 @@ from xopc.server.api.outbox import (
 )
 from xopc.server.api.reference import with_reference
 from xopc.server.api.restart import RESTART
+from xopc.server.api.secrets import SECRETS_RELOAD
 from xopc.server.api.session_actions import (
     SESSION_ARCHIVE,
     SESSION_CONFIG,
@@ -105,5 +106,6 @@ ROUTES: tuple[Route, ...] = with_reference(
     CONFIG,
     CONFIG_CHANGE,
     CONFIG_RELOAD,
+    SECRETS_RELOAD,
     *CRON_ROUTES,
 )
