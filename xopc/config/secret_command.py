@@ -39,7 +39,7 @@ def run_secret_command(name: str, command: SecretCommand, environ: Mapping[str, 
             that it printed as the secret.
     """
     program = Path(command.command[0])
-    _refuse_foreign(name, program)
+    refuse_foreign(name, program)
     try:
         process = subprocess.Popen(  # noqa: S603 - the configuration names it, and its owner alone may write there
             command.command,
@@ -80,8 +80,8 @@ class _Heard:
         return len(self.output) > MAX_BYTES
 
 
-def _refuse_foreign(name: str, program: Path) -> None:
-    """Refuse a program that another user could exchange.
+def refuse_foreign(name: str, program: Path) -> None:
+    """Refuse a program that is not there, or that another user could exchange.
 
     Raises:
         LostError: it can be written by others.
