@@ -54,12 +54,8 @@ def look_at_references(sight: Sight, *, runs_programs: bool = False) -> Result:
     count = len(secrets.found) + len(replaced.secrets.found)
     unasked = any(reference.source is Source.COMMAND for reference in (*secrets.found, *replaced.secrets.found))
     note = ", and no program was asked (--allow-exec asks them)" if unasked and not runs_programs else ""
-    return Result.of(
-        faults,
-        f"{count} secret{'' if count == 1 else 's'} that {'is' if count == 1 else 'are'} kept elsewhere can be had{note}"
-        if count
-        else "No secret is kept elsewhere",
-    )
+    told = f"All references lead to a secret ({count}){note}" if count else "No secret is kept elsewhere"
+    return Result.of(faults, told)
 
 
 def look_beside_the_file(sight: Sight) -> Result:
