@@ -75,8 +75,7 @@ def test_each_command_has_its_help(command: str) -> None:
             ["bogus"],
             'xopc: Unknown command "bogus".\n'
             "Commands: agent, backup, cron, doctor, gateway, heartbeat, inbox, logs, message, onboard, outbox, restore,"
-            " sessions, setup, update.
-"
+            " secrets, sessions, setup, update.\n"
             "See: xopc --help\n",
         ),
         (

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.e2e.leaks import WITNESS
 from xopc.cli.gateway.run import launch
 from xopc.config.resolve import Flags
 from xopc.config.setup import prepare
@@ -76,6 +77,7 @@ class Gateway:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+        WITNESS.follow(home, self.environ, self.output)
 
     # ------------------------------------------------------------ its files
 
@@ -109,6 +111,7 @@ class Gateway:
         """Wait for the end of the start: after its banner, it looks whether its configuration has changed meanwhile."""
         until(lambda: '"The gateway is ready."' in self.text or self.process.poll() is not None, "the gateway starts")
         assert self.process.poll() is None, self.text
+        WITNESS.see_processes(self.process.pid)
         return self
 
     def signal(self, number: int) -> None:
@@ -134,7 +137,9 @@ class Gateway:
             credential = {"Authorization": f"Bearer {token}"} if token else {}
             connection.request(method, path, body, {**credential, **(headers or {})})
             response = connection.getresponse()
-            return Reply(response.status, response.headers, response.read())
+            reply = Reply(response.status, response.headers, response.read())
+        WITNESS.hear(f"the answer to {method} {path.partition('?')[0]}", reply.body.decode(errors="replace"))
+        return reply
 
     def health(self) -> Any:  # noqa: ANN401 - JSON
         return self.request("GET", "/health", token=None).json
@@ -151,6 +156,7 @@ class Gateway:
         return run_xopc(*args, environ={**self.environ, **environ}, cwd=self.home, program=self.program)
 
     def kill(self) -> None:
+        WITNESS.see_processes(self.process.pid)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         info = self.lock()
@@ -169,7 +175,7 @@ class Gateway:
 
 
 def run_xopc(*args: str, environ: dict[str, str], cwd: Path, program: Path = XOPC) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    done = subprocess.run(
         [program, *args],
         env=environ,
         cwd=cwd,
@@ -179,6 +185,9 @@ def run_xopc(*args: str, environ: dict[str, str], cwd: Path, program: Path = XOP
         timeout=180 if args[0] == "update" else 60,  # it installs, on a machine that may be busy
         check=False,
     )
+    if args[:2] != ("gateway", "token"):  # which is there to show it
+        WITNESS.hear(f"the output of xopc {' '.join(args[:2])}", done.stdout + done.stderr)
+    return done
 
 
 def until(condition: Callable[[], T], what: str, seconds: float = 20) -> T:

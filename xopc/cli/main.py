@@ -97,6 +97,7 @@ def build_app() -> App:
     app.command("xopc.cli.onboard.command:setup", name="setup")
     app.command("xopc.cli.doctor.command:doctor", name="doctor")
     app.command("xopc.cli.update.command:update", name="update")
+    app.command("xopc.cli.secrets:app", name="secrets")
     app.command("xopc.cli.agent:agent", name="agent")
     app.command("xopc.cli.message:app", name="message")
     app.command("xopc.cli.sessions:app", name="sessions")

@@ -18,14 +18,17 @@ from xopc.cli.doctor.mend import Mended, is_fixable, mend
 from xopc.cli.gateway.target import find_target
 from xopc.cli.options import ConfigOption, JsonOption
 from xopc.cli.output import print_json, without_controls
+from xopc.cli.secrets.checks import look_beside_the_file
 from xopc.client.http import JsonObject
 from xopc.config.audit import Severity
 from xopc.contracts.convert import unstructure
 from xopc.contracts.errors import ConfigError
 from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK, EXIT_USAGE
 
+_SECRETS = Check("secrets.references", "security", look_beside_the_file)
 CHECKS: tuple[Check, ...] = (
     *configuration.CHECKS,
+    _SECRETS,
     *certificate.CHECKS,
     *files.CHECKS,
     *places.CHECKS,

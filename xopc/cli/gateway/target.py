@@ -54,7 +54,7 @@ class Target:
     @cached_property
     def _resolution(self) -> Resolved | ConfigError:
         try:
-            return resolve(self.environ, Flags())
+            return resolve(self.environ, Flags(), section="gateway")
         except ConfigError as error:
             return error
 
@@ -66,7 +66,7 @@ class Target:
         from xopc.config.accepted import resolve_or_accepted
 
         with suppress(ConfigError, OSError):
-            return resolve_or_accepted(self.environ, Flags())
+            return resolve_or_accepted(self.environ, Flags(), section="gateway")
         return None
 
     @property
