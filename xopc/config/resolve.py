@@ -14,6 +14,7 @@ from xopc.config.certificate import Certificate
 from xopc.config.findings import Findings
 from xopc.config.load import Document, load_document, settings_in
 from xopc.config.paths import Paths, resolve_paths
+from xopc.config.profile import DEFAULT, profile_of
 from xopc.config.sharing import shares_history
 from xopc.config.tls import TlsFiles, resolve_tls
 from xopc.config.workspace import with_workspace
@@ -32,6 +33,10 @@ class Flags:
     token: str | None = field(default=None, repr=False)
     generated: str | None = None
     """The SHA-256 in hex of the token that this start generated, where it did."""
+    unconfigured: bool = False
+    """Whether to do without a configuration file, rather than to write one."""
+    watch: bool = False
+    """Whether a new process takes over when the sources of this one change."""
 
 
 @frozen
@@ -60,6 +65,7 @@ class Resolved:
     """Where the file does not validate and its last accepted copy is in force: why, and what to do."""
     strict: bool = False
     """Whether what is critical in `audit` refuses a configuration."""
+    profile: str = DEFAULT
 
     @property
     def audit(self) -> tuple[AuditFinding, ...]:
@@ -137,6 +143,7 @@ def weigh(paths: Paths, document: Document | None, file: str, environ: Mapping[s
         rate_limit=rate_limit,
         tls=tls,
         strict=strict,
+        profile=profile_of(environ),
     )
     if strict:
         _refuse_critical(resolved.audit, environ, findings)

@@ -11,8 +11,10 @@ from cyclopts import Parameter
 from xopc.cli.gateway.issues import LOCALHOST, Issue, find_issues
 from xopc.cli.gateway.target import Target, find_target
 from xopc.cli.options import ConfigOption, CredentialOption, Duration, DurationOption, JsonOption, UrlOption
-from xopc.cli.output import duration, preview, print_json, seconds_since, size
+from xopc.cli.output import as_typed, duration, preview, print_json, seconds_since, size
 from xopc.client.http import Client, JsonObject, split_base_url
+from xopc.config.paths import from_home
+from xopc.config.profile import DEFAULT, profile_of
 from xopc.service.health import HANDING_OVER, Answer, ask
 from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK
 
@@ -79,7 +81,8 @@ def status(
     if as_json:
         print_json(_to_json(report))
     else:
-        print("\n".join(_running_text(report) if report.running else _not_running_text(report)))
+        lines = _running_text(report) if report.running else _not_running_text(report)
+        print(as_typed("\n".join(lines)))
     return EXIT_OK if report.running else EXIT_FAILURE
 
 
@@ -111,6 +114,7 @@ def _to_json(report: Report) -> JsonObject:
     lock, info = report.target.lock, report.target.lock.info
     return {
         "running": report.running,
+        "profile": profile_of(report.target.environ),
         "service": None,
         "lock": {
             "alive": lock.is_alive,
@@ -135,6 +139,7 @@ def _running_text(report: Report) -> list[str]:
     return [
         "⚠️  Gateway is running, and does not answer" if silent else "✅ Gateway is running",
         "",
+        *_profile(report),
         f"   Port: {report.port or 'not known yet'}",
         *_vitals(report),
         *_parked(report),
@@ -151,7 +156,13 @@ def _running_text(report: Report) -> list[str]:
 
 
 def _not_running_text(report: Report) -> list[str]:
-    return ["⚠️  Gateway is not running", "", "💡 Start with: xopc gateway", *_issues(report)]
+    profile = [*_profile(report), ""] if _profile(report) else []
+    return ["⚠️  Gateway is not running", "", *profile, "💡 Start with: xopc gateway", *_issues(report)]
+
+
+def _profile(report: Report) -> list[str]:
+    profile = profile_of(report.target.environ)
+    return [] if profile == DEFAULT else [f"   Profile: {profile} ({from_home(report.target.paths.state_dir)})"]
 
 
 def _vitals(report: Report) -> list[str]:
