@@ -42,17 +42,23 @@ class Reply:
 class Gateway:
     """One `xopc gateway` in a home of its own; with `child`, that program is its gateway process.
 
-    `within` is a command that runs it, and ends as it does.
+    `within` is a command that runs it, and ends as it does; `program` is another `xopc`.
     """
 
     def __init__(
-        self, home: Path, *args: str, child: Path | None = None, within: Sequence[str] = (), **environ: str
+        self,
+        home: Path,
+        *args: str,
+        child: Path | None = None,
+        within: Sequence[str] = (),
+        program: Sequence[str | Path] = (XOPC,),
+        **environ: str,
     ) -> None:
         self.home = home
         self.state = home / ".xopc"
         self.environ = {**os.environ, "XOPC_HOME": str(home), "HOME": str(home), **environ}
         self.output: list[str] = []
-        command: list[str | Path] = [XOPC, "gateway", *args]
+        command: list[str | Path] = [*program, "gateway", *args]
         if child is not None:
             ours = launch(prepare(self.environ, Flags(port=0)))._replace(command=(sys.executable, str(child)))
             self.environ[LAUNCH_VARIABLE] = ours.to_json()

@@ -54,7 +54,11 @@ async def watch_sources(
 
 def began() -> float:
     """When this process was started, before it read any source: seconds since the epoch."""
-    import psutil  # noqa: PLC0415 - it costs memory, and others need it no more once they run
+    ticks = contract.start_time(os.getpid())
+    if ticks is not None:
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+        return time.time() - age
+    import psutil  # noqa: PLC0415 - it costs memory; and under Linux its answer is off once the clock was set
 
     return psutil.Process().create_time()
 
@@ -91,9 +95,7 @@ class Sources:
         if self._known is None:
             # What is dated later than now would change for ever.
             now = time.time()
-            return [
-                path for path, (_, written, _) in self._seen.items() if self.began < float(str(written)) / 1e9 <= now
-            ]
+            return sorted(path for path, mark in self._seen.items() if self.began < mark.written <= now)
         gone = self._known.keys() - self._seen.keys()
         return sorted({*gone, *(path for path, mark in self._seen.items() if self._known.get(path) != mark)})
 
