@@ -80,7 +80,8 @@ def test_each_command_has_its_help(command: str) -> None:
         ),
         (
             ["gateway", "bogus"],
-            'xopc gateway: Unknown command "bogus".\nCommands: health, logs, restart, status, stop, token, tree, unlock.\n'
+            'xopc gateway: Unknown command "bogus".\n'
+            "Commands: health, logs, restart, status, stop, token, tree, unlock.\n"
             "See: xopc gateway --help\n",
         ),
         (["gateway", "statsu"], 'Unknown command "statsu". Did you mean status?\n'),
