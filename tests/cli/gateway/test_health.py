@@ -17,13 +17,6 @@ from xopc.contracts.errors import XopcError
 def answer(status: str = "healthy", **more: object) -> dict[str, Any]:
     body: dict[str, Any] = {"status": status, "service": "xopc-gateway", "version": "0.1.0", "pid": 4100}
     body |= {"uptime": 183, "problems": []}
-        "status": status,
-        "service": "xopc-gateway",
-        "version": "0.1.0",
-        "pid": 4100,
-        "uptime": 183,
-        "problems": [],
-    }
     return {**body, **more}
 
 
