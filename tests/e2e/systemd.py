@@ -86,6 +86,21 @@ class UserManager:
         (self._units / unit).write_text(text)
         self.systemctl("daemon-reload")
 
+    def run(self, home: Path, *words: str, code: int = 0, **environ: str) -> subprocess.CompletedProcess[str]:
+        """Run `xopc` as the user of this manager, whose home is `home`."""
+        done = subprocess.run(
+            [*self._enter, XOPC, *words],
+            env={**self._environ, "HOME": str(home), "XOPC_HOME": str(home), **environ},
+            cwd=home,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == code, f"xopc {' '.join(words)}: {done.stdout}{done.stderr}"
+        return done
+
     def systemctl(self, *words: str) -> str:
         """Run `systemctl --user`; what it says is in the error when it fails."""
         done = subprocess.run(

@@ -65,13 +65,13 @@ def in_commands(message: str) -> str:
     return message
 
 
-def tell_not_running(*, as_json: bool) -> int:
-    """Tell that there is nothing to stop or restart, which is no failure."""
+def tell_not_running(cure: str = "xopc gateway", *, as_json: bool) -> int:
+    """Tell that there is nothing to stop or restart, which is no failure; `cure` is the command that starts it."""
     if as_json:
-        print_json({"ok": True, "result": "not-loaded", "hints": [as_typed("xopc gateway")]})
+        print_json({"ok": True, "result": "not-loaded", "hints": [as_typed(cure)]})
     else:
         print("✅ Gateway service not loaded.")
-        print(as_typed("💡 Start with: xopc gateway"))
+        print(f"💡 Start with: {as_typed(cure)}")
     return EXIT_OK
 
 

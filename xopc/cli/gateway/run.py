@@ -68,17 +68,18 @@ def run(
     if os.getpid() == 1:
         # The kernel drops what process 1 does not handle: let a `docker stop` wait for the supervisor, which does.
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
-    environ = read_environment(config)
-    if (wrong := _misuse(environ, resets=reset, watches=watch)) is not None:
-        print(f"xopc gateway: {wrong}", file=sys.stderr)
-        print("See: xopc gateway --help", file=sys.stderr)
-        return EXIT_USAGE
-    if reset:
-        from xopc.cli.gateway.reset import reset as delete_state
-
-        delete_state(environ)
-    flags = Flags(port, bind, token, unconfigured=allow_unconfigured or no_persist_token, watch=watch)
+    environ: dict[str, str] = dict(os.environ)
     try:
+        environ = read_environment(config)
+        if (wrong := _misuse(environ, resets=reset, watches=watch)) is not None:
+            print(f"xopc gateway: {wrong}", file=sys.stderr)
+            print("See: xopc gateway --help", file=sys.stderr)
+            return EXIT_USAGE
+        if reset:
+            from xopc.cli.gateway.reset import reset as delete_state
+
+            delete_state(environ)
+        flags = Flags(port, bind, token, unconfigured=allow_unconfigured or no_persist_token, watch=watch)
         resolved = prepare(environ, flags)
         _refuse_lack(resolved, environ)
     except ConfigError as error:

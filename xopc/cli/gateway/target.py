@@ -17,6 +17,7 @@ from xopc.config.local_key import read_local_key
 from xopc.config.paths import Paths, resolve_paths
 from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.contracts.errors import ConfigError, Failure, XopcError
+from xopc.service.base import SECRETS_FILE_VARIABLE
 from xopc.service.lockfile import Lock, read_lock
 from xopc_supervisor.contract import LockInfo
 
@@ -157,8 +158,17 @@ def find_target(config: Path | None) -> Target:
 
 
 def read_environment(config: Path | None) -> dict[str, str]:
-    """The environment, with what `.env` in the working directory adds, and with the given configuration file."""
+    """The environment, with what a service's file of secrets and `.env` in the working directory add, and with the
+    given configuration file.
+
+    Raises:
+        ConfigError: the environment names a file of secrets that cannot be read.
+    """
     environ = dict(os.environ)
+    if environ.get(SECRETS_FILE_VARIABLE):
+        from xopc.service.secrets_file import add_secrets
+
+        add_secrets(environ)
     if DOT_ENV.is_file():
         from dotenv import dotenv_values
 
