@@ -43,7 +43,7 @@ class Reply:
 class Gateway:
     """One `xopc gateway` in a home of its own; with `child`, that program is its gateway process.
 
-    `within` is a command that runs it, and ends as it does; `program` is another installation's console script.
+    `within` is a command that runs it, and ends as it does; `program` is the `xopc` of another installation.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Gateway:
         *args: str,
         child: Path | None = None,
         within: Sequence[str] = (),
-        program: Path = XOPC,
+        program: Sequence[str | Path] = (XOPC,),
         **environ: str,
     ) -> None:
         self.program = program
@@ -60,7 +60,7 @@ class Gateway:
         self.state = home / ".xopc"
         self.environ = {**os.environ, "XOPC_HOME": str(home), "HOME": str(home), **environ}
         self.output: list[str] = []
-        command: list[str | Path] = [program, "gateway", *args]
+        command: list[str | Path] = [*program, "gateway", *args]
         if child is not None:
             ours = launch(prepare(self.environ, Flags(port=0)))._replace(command=(sys.executable, str(child)))
             self.environ[LAUNCH_VARIABLE] = ours.to_json()
@@ -174,9 +174,11 @@ class Gateway:
                 self.output.append(line)
 
 
-def run_xopc(*args: str, environ: dict[str, str], cwd: Path, program: Path = XOPC) -> subprocess.CompletedProcess[str]:
+def run_xopc(
+    *args: str, environ: dict[str, str], cwd: Path, program: Sequence[str | Path] = (XOPC,)
+) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [program, *args],
+        [*program, *args],
         env=environ,
         cwd=cwd,
         stdin=subprocess.DEVNULL,

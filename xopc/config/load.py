@@ -55,7 +55,8 @@ def settings_in(
 
 def _of_profile(settings: Settings, values: JsonObject, environ: Mapping[str, str]) -> Settings:
     """The settings with the port of the environment's profile, where the document names none."""
-    if (values.get("gateway") or {}).get("port") is not None:
+    gateway: JsonObject = values.get("gateway") or {}
+    if gateway.get("port") is not None:
         return settings
     return evolve(settings, gateway=evolve(settings.gateway, port=default_port(profile_of(environ))))
 

@@ -8,6 +8,7 @@ storage                    the life of the process
 ├─ tls                     reads the certificate anew when its files change
 ├─ server                  the accept loop: knows the gate, not the services
 ├─ config watcher          reloads the configuration when its file changes
+├─ source watcher          has a new process take over when the sources change, for developers
 └─ generation              all that depends on the configuration
 """
 
@@ -55,6 +56,7 @@ from xopc.gateway.places import Places
 from xopc.gateway.problems import Problems
 from xopc.gateway.reload import Reloader, Surroundings
 from xopc.gateway.room import Room
+from xopc.gateway.sources import watch_sources
 from xopc.gateway.succession import Succession, may_be_succeeded
 from xopc.gateway.tls import Tls
 from xopc.gateway.vitals import Identity, Vitals, addresses_of
@@ -185,6 +187,8 @@ class Gateway:
             await self._branch.start("heirloom", receive_connections, home.inheritance.heirloom_fd, self._server.adopt)
         await self._generation.begin_phase_2()
         await self._branch.start("config watcher", self._reloader.run)
+        if home.flags.watch:
+            await self._branch.start("source watcher", watch_sources, self._orders.give)
         if home.inheritance.heirloom_fd is not None:
             self._reloader.catch_up()
         log.info("The gateway is ready.", addresses=self._vitals.identity.addresses, version=xopc.__version__)
