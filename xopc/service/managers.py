@@ -10,17 +10,17 @@ from xopc.service.base import ServiceManager
 
 
 def find_manager(
-    environ: Mapping[str, str], *, platform: str = sys.platform, system: bool = False
+    environ: Mapping[str, str], *, platform: str | None = None, system: bool = False
 ) -> ServiceManager | None:
     """The service of the profile that an environment names; None where this platform has no manager that is known.
 
-    Whether it answers is another question: `is_available`. With `system`, the service is the machine's, not the user's;
-    only systemd has such.
+    Whether it answers is another question: `is_available`. `platform` is as `sys.platform`, which it is by default.
+    With `system`, the service is the machine's, not the user's; only systemd has such.
 
     Raises:
         ConfigError: the profile's name is none.
     """
-    make = _BACK_ENDS.get(platform)
+    make = _BACK_ENDS.get(platform or sys.platform)
     return make(environ, profile_of(environ), system) if make is not None else None
 
 
