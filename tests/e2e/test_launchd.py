@@ -69,6 +69,7 @@ def mac(home: Path) -> Iterator[Mac]:
 def test_a_service_is_installed_restarted_stopped_started_and_removed(mac: Mac) -> None:
     installed = mac.json("gateway", "service", "install")
     assert installed["result"] == "installed"
+    assert "It has been started, and starts when you log in." in installed["hints"]
     assert plistlib.loads(mac.plist.read_bytes())["EnvironmentVariables"]["XOPC_SERVICE_MARKER"] == "launchd"
     assert TOKEN not in mac.plist.read_text()
     status = until(lambda: serving(mac), "launchd has started it")
