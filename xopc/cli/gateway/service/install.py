@@ -140,6 +140,11 @@ def _tell(
     elif owner is not None:
         what = f"A gateway that was started by hand runs (pid {owner.pid})"
         hints = [f"{what}. To have the service instead: xopc gateway stop && {START}", STATUS]
+    elif pid is not None:
+        hints = [
+            "It has been started, and starts when you log in.",
+            STATUS,
+        ]  # by launchd, which does so when it loads it
     else:
         hints = [f"It starts when you log in. To have it now: {START}", STATUS]
     if as_json:
