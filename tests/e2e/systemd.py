@@ -101,6 +101,10 @@ class UserManager:
         assert done.returncode == code, f"xopc {' '.join(words)}: {done.stdout}{done.stderr}"
         return done
 
+    def command(self, home: Path, *words: str | Path) -> tuple[list[str | Path], dict[str, str]]:
+        """What runs a program as the user of this manager, and in which environment."""
+        return [*self._enter, *words], self._of(home)
+
     @contextmanager
     def started(self, home: Path, *words: str) -> Generator[subprocess.Popen[bytes]]:
         """`xopc` as the user of this manager, until the end of the block."""

@@ -119,7 +119,7 @@ def serving(mac: Mac) -> Any:  # noqa: ANN401 - JSON
     """What the lock says, once the gateway serves."""
     for path in (mac.home / ".xopc" / "locks").glob("gateway.*.lock"):
         text = path.read_text().partition("\n")[0]
-        info = json.loads(text) if text.endswith("}") else {}
+        info: Any = json.loads(text) if text.endswith("}") else {}
         if info.get("state") == "serving" and info.get("pid") == mac.pid:
             return info
     return None
