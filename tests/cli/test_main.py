@@ -74,7 +74,7 @@ def test_each_command_has_its_help(command: str) -> None:
         (
             ["bogus"],
             'xopc: Unknown command "bogus".\n'
-            "Commands: agent, cron, doctor, gateway, heartbeat, inbox, message, outbox, sessions.\n"
+            "Commands: agent, cron, doctor, gateway, heartbeat, inbox, message, onboard, outbox, sessions, setup.\n"
             "See: xopc --help\n",
         ),
         (
