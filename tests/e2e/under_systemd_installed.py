@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ import pytest
 from tests.checks.repository import ROOT
 from tests.e2e.harness import TOKEN, is_refused, until, write_config
 from tests.e2e.load import Load
+from tests.e2e.outside import Outside
 from tests.e2e.systemd import Unit, UserManager, user_manager
 from tests.ports import free_port
 
@@ -179,3 +181,38 @@ def test_the_gateway_lives_with_the_hardening_that_the_guide_names(unit: Unit, t
         unit.manager.run(tmp_path, "gateway", "restart", "--wait", "30s")
     assert load.failures == []
     assert unit.manager.run(tmp_path, "agent", "Hello!").stdout.strip()
+
+
+def test_what_people_write_while_the_service_is_restarted_and_killed_is_answered_once_and_in_order(
+    manager: UserManager, home: Path, world: Outside
+) -> None:
+    port = free_port()
+    unit = Unit(manager, "xopc-gateway")
+    manager.run(home, "gateway", "service", "install", "--port", str(port))
+    manager.run(home, "gateway", "service", "start")
+    world.write("slow:8")
+    until(world.asked, "the model is asked")
+    texts: list[str] = []
+
+    def write(count: int) -> None:
+        for _ in range(count):
+            texts.append(f"message {len(texts)}")
+            world.write(texts[-1], chat=8)
+            time.sleep(0.05)
+
+    world.meet(8)
+    write(3)
+    for _ in range(2):
+        writer = threading.Thread(target=write, args=(20,))
+        writer.start()
+        manager.run(home, "gateway", "restart", "--wait", "30s")
+        writer.join()
+    writer = threading.Thread(target=write, args=(20,))
+    writer.start()
+    unit.kill_supervisor()
+    writer.join()
+    expected = [f"You said: {text}" for text in texts]
+    assert world.until_sent(len(texts), chat=8, seconds=60) == expected
+    assert world.until_sent(1, seconds=60) == ["You said: slow:8"], "the turn that was cut is finished"
+    time.sleep(1)
+    assert (world.sent(chat=8), len(world.sent())) == (expected, 1), "and nothing is said twice"

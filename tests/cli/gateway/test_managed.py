@@ -11,7 +11,7 @@ from attrs import evolve
 
 from tests.fakes.gateway import configure
 from tests.fakes.service_managers import FakeManagers
-from xopc.cli.gateway.managed import Service, announced, find_service, may_ask, refusal_of
+from xopc.cli.gateway.managed import Service, announced, cures_of_refusal, drift_of, find_service, may_ask, refusal_of
 from xopc.cli.gateway.service.install import install
 from xopc.cli.gateway.target import find_target
 from xopc.service.base import Runtime, RuntimeStatus
@@ -94,3 +94,21 @@ def test_the_machines_service_is_roots_to_ask_for(service: Service, monkeypatch:
     assert not may_ask(machines)
     monkeypatch.setattr(os, "getuid", lambda: 0)
     assert may_ask(machines)
+
+
+def test_what_this_shell_knows_more_is_a_cure(home: Path, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    configure(home, auth={"token": "${BOT}"})
+    assert cures_of_refusal(find_target(None)) == []
+    monkeypatch.setenv("BOT", "0123456789abcdef0123")
+    assert cures_of_refusal(find_target(None))[0].endswith("xopc gateway service install --force")
+    assert install(force=True) == 0
+    again = find_service(find_target(None))
+    assert again is not None
+    assert refusal_of(again.installed) is None
+
+
+def test_a_token_of_its_own_is_told(home: Path, service: Service) -> None:
+    assert drift_of(find_target(None), service) == []
+    configure(home, auth={"token": "f" * 8 + "0123456789abcdef"})
+    (told,) = drift_of(find_target(None), service)
+    assert told.startswith("Token drift detected: service token differs from config. Run `xopc gateway service install")

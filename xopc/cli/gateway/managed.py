@@ -104,6 +104,22 @@ def refusal_of(installed: Installed) -> str | None:
     return None
 
 
+def cures_of_refusal(target: Target) -> list[str]:
+    """What to do about it where it is not the file that is wrong: this shell knows more than the service."""
+    if target.resolved is None:
+        return []
+    return ["With what this shell knows, it is accepted. Let the service know it: xopc gateway service install --force"]
+
+
+def drift_of(target: Target, service: Service) -> list[str]:
+    """What is to be told about a token that is not the configuration's."""
+    from xopc.service.audited import audit_service
+
+    found = audit_service(service.manager, target.environ, target.paths, installed=service.installed)
+    findings = found.findings if found is not None else ()
+    return [f"{one.headline} {one.hint}" for one in findings if one.code == "token-drift"]
+
+
 def _environment_of(installed: Installed) -> Mapping[str, str]:
     """What a service's gateway finds in its environment, in the order in which it counts.
 

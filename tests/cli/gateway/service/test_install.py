@@ -12,6 +12,7 @@ import pytest
 from tests.fakes.gateway import TOKEN, configure, running_gateway
 from tests.fakes.service_managers import FakeManagers
 from xopc.cli.gateway.managed import find_service
+from xopc.cli.gateway.service import place
 from xopc.cli.gateway.service.install import install
 from xopc.cli.gateway.target import find_target
 from xopc.config.setup import generate_token
@@ -190,8 +191,9 @@ def test_each_profile_has_a_service_of_its_own(
 
 
 def test_without_a_manager_that_answers_nothing_is_written(
-    home: Path, managers: FakeManagers, capsys: pytest.CaptureFixture[str]
+    home: Path, managers: FakeManagers, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(place, "BOOTED", home)
     managers.fail("systemctl", "show", text="Failed to connect to bus: No medium found")
     shown = install_as_json(capsys, 1)
     assert (shown["ok"], shown["error"]) == (False, "Daemon not available")

@@ -52,6 +52,8 @@ def why_unavailable(manager: ServiceManager | None, environ: Mapping[str, str], 
         return [FOREGROUND]
     if manager.marker != "systemd":
         return [f"{manager.platform} does not answer in this session: log in at the machine itself.", FOREGROUND]
+    if shutil.which("systemctl", path=environ.get("PATH")) is None or not BOOTED.is_dir():
+        return ["systemd does not run this machine. In a container the gateway is the main process: xopc gateway"]
     return [*_cures_of_systemd(environ, system=system), FOREGROUND]
 
 
@@ -76,9 +78,6 @@ def warnings_about_root(*, system: bool) -> list[str]:
 
 
 def _cures_of_systemd(environ: Mapping[str, str], *, system: bool) -> Iterator[str]:
-    if shutil.which("systemctl", path=environ.get("PATH")) is None or not BOOTED.is_dir():
-        yield "systemd does not run this machine. In a container the gateway is to be the main process: xopc gateway"
-        return
     from xopc.service.systemd import own_name
 
     caller, user = environ.get("SUDO_USER"), own_name()
