@@ -124,7 +124,6 @@ def build_app() -> App:
     app.command("xopc.cli.cron:app", name="cron")
     app.command("xopc.cli.backup:backup", name="backup")
     app.command("xopc.cli.restore:restore", name="restore")
-    app.command("xopc.cli.logs:app", name="logs")
     app.register_install_completion_command(  # pyright: ignore[reportUnknownMemberType] - cyclopts leaves kwargs bare
         help="Let this shell complete xopc's commands."
     )
