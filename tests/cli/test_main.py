@@ -79,7 +79,8 @@ def test_each_command_has_its_help(command: str) -> None:
         ),
         (
             ["gateway", "bogus"],
-            'xopc gateway: Unknown command "bogus".\nCommands: logs, restart, status, stop, token, tree, unlock.\n'
+            'xopc gateway: Unknown command "bogus".\n'
+            "Commands: logs, restart, service, status, stop, token, tree, unlock.\n"
             "See: xopc gateway --help\n",
         ),
         (["gateway", "statsu"], 'Unknown command "statsu". Did you mean status?\n'),

@@ -93,6 +93,8 @@ def build_app() -> App:
         result_action="return_value",
     )
     app.command("xopc.cli.gateway:app", name="gateway")
+    app.command("xopc.cli.onboard.command:onboard", name="onboard")
+    app.command("xopc.cli.onboard.command:setup", name="setup")
     app.command("xopc.cli.doctor.command:doctor", name="doctor")
     app.command("xopc.cli.update.command:update", name="update")
     app.command("xopc.cli.agent:agent", name="agent")

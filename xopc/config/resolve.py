@@ -15,6 +15,7 @@ from xopc.config.findings import Findings
 from xopc.config.load import Document, load_document, settings_in
 from xopc.config.paths import Paths, resolve_paths
 from xopc.config.sharing import shares_history
+from xopc.config.tailscale import check_tailscale
 from xopc.config.tls import TlsFiles, resolve_tls
 from xopc.config.workspace import with_workspace
 from xopc.contracts.auth import Auth, AuthMode, RateLimit, SecretSource
@@ -115,6 +116,7 @@ def weigh(paths: Paths, document: Document | None, file: str, environ: Mapping[s
     findings.check(file)
     auth = _marked(resolve_auth(settings.gateway.auth, environ, flags.token, findings), flags.generated)
     rate_limit = resolve_rate_limit(settings.gateway.auth.rate_limit, environ, findings)
+    check_tailscale(settings.gateway, auth, findings)
     binding = resolve_binding(settings.gateway, flags.bind, surroundings(environ), findings)
     tls = resolve_tls(settings.gateway.tls, paths, environ, findings)
     paths = with_workspace(paths, settings.agents.defaults.workspace, environ, findings)
