@@ -265,8 +265,15 @@ def test_an_update_that_is_killed_at_any_step_leaves_what_serves_and_can_be_upda
         assert not (world.root / "update.json").exists()
         assert world.update("--rollback")["to"] == OLD
     assert load.failures == []
+    shutil.rmtree((world.root / "previous").resolve())
+    assert "there is no version before" in world.fail_to_update("--rollback")
+    (world.root / "current").unlink()
+    (world.root / "current").symlink_to("gone")
+    again = world.xopc("update", "--wheel", wheel)
+    assert f"xopc {OLD} is in use again" in again.stdout
+    assert f"xopc {NEW} is in use, and its gateway serves" in again.stdout
     names = sorted(path.name for path in (world.root / "versions").iterdir())
-    assert names == [OLD, f"{NEW}-2"], "what was made by half is gone, and its name was not used again"
+    assert names == [OLD, NEW], "what was made by half is gone"
 
 
 def test_a_gateway_that_crashes_between_the_switch_and_the_hand_over_comes_back_as_the_new_version(
