@@ -80,7 +80,7 @@ class World:
         self.environ.pop("PIP_CONSTRAINT", None)
 
     def xopc(self, *args: str, program: Path | None = None) -> subprocess.CompletedProcess[str]:
-        return run_xopc(*args, environ=self.environ, cwd=self.home, program=program or self.script)
+        return run_xopc(*args, environ=self.environ, cwd=self.home, program=(program or self.script,))
 
     def update(self, *args: str) -> dict[str, Any]:
         """What a successful update says."""
@@ -140,7 +140,7 @@ def run(world: World) -> Iterator[Callable[..., Gateway]]:
 
     def run(program: Path = world.script, *, never_respawns: bool = False) -> Gateway:
         environ = {"XOPC_NO_RESPAWN": "1"} if never_respawns else {}
-        gateway = Gateway(world.home, "--port", "0", program=program, child=None, within=(), **environ)
+        gateway = Gateway(world.home, "--port", "0", program=(program,), child=None, within=(), **environ)
         started.append(gateway)
         return gateway.wait_until_ready()
 

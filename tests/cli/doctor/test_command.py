@@ -43,7 +43,8 @@ def test_where_all_is_well_that_is_said(private: Path, capsys: pytest.CaptureFix
     text = capsys.readouterr().out
     words = " ".join(text.split())
     assert words.startswith(
-        f"Configuration ✅ {private} validates Security ✅ The security audit finds nothing ✅ The port"
+        f"Configuration ✅ {private} validates Security ✅ The security audit finds nothing "
+        "✅ No secret is kept elsewhere"
     )
     assert text.endswith("\n\n✅ Nothing is wrong.\n")
     assert "❌" not in text

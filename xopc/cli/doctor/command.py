@@ -17,15 +17,18 @@ from xopc.cli.doctor.configuration import of_refusal
 from xopc.cli.doctor.mend import Mended, is_fixable, mend
 from xopc.cli.gateway.target import find_target
 from xopc.cli.options import ConfigOption, JsonOption
-from xopc.cli.output import print_json, without_controls
+from xopc.cli.output import as_typed, print_json, without_controls
+from xopc.cli.secrets.checks import look_beside_the_file
 from xopc.client.http import JsonObject
 from xopc.config.audit import Severity
 from xopc.contracts.convert import unstructure
 from xopc.contracts.errors import ConfigError
 from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK, EXIT_USAGE
 
+_SECRETS = Check("secrets.references", "security", look_beside_the_file)
 CHECKS: tuple[Check, ...] = (
     *configuration.CHECKS,
+    _SECRETS,
     *certificate.CHECKS,
     *files.CHECKS,
     *places.CHECKS,
@@ -152,7 +155,7 @@ def _lines(results: Mapping[Check, Result]) -> Iterator[str]:
         if result.skipped:
             yield from _wrapped("➖ ", f"Not looked at: {result.summary}")
         elif result.summary:
-            yield from _wrapped("🔎 " if result.faults else "✅ ", result.summary)
+            yield from _wrapped("🔎 " if result.faults else "✅ ", as_typed(result.summary))
         for fault in result.faults:
             yield from _fault(fault)
 
@@ -162,7 +165,7 @@ def _fault(fault: Fault) -> Iterator[str]:
     yield from _wrapped(_INDENT, f"{fault.where} [{fault.check_id}]")
     for line in fault.detail.splitlines():
         yield from _wrapped(_INDENT, line.strip())
-    yield from _wrapped(f"{_INDENT}💡 ", fault.remediation)
+    yield from _wrapped(f"{_INDENT}💡 ", as_typed(fault.remediation))
 
 
 def _wrapped(head: str, text: str) -> Iterable[str]:

@@ -12,6 +12,7 @@ from attrs import frozen
 from xopc.cli.gateway.issues import Issue
 from xopc.cli.gateway.target import Target
 from xopc.client.http import JsonObject
+from xopc.config.profile import profile_of
 from xopc.service.health import Answer
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Report:
         lock, info = self.target.lock, self.target.lock.info
         return {
             "running": self.running,
+            "profile": profile_of(self.target.environ),
             "service": self.service.to_json() if self.service else None,
             "lock": {
                 "alive": lock.is_alive,

@@ -13,9 +13,10 @@ from xopc.cli.gateway.issues import LOCALHOST, find_issues, of_finding
 from xopc.cli.gateway.report import SCHEMA, Report, last_error, since
 from xopc.cli.gateway.target import Target, find_target
 from xopc.cli.options import ConfigOption, CredentialOption, Duration, DurationOption, JsonOption, UrlOption
-from xopc.cli.output import duration, preview, print_json, seconds_since, size, without_controls
+from xopc.cli.output import as_typed, duration, preview, print_json, seconds_since, size, without_controls
 from xopc.client.http import Client, JsonObject, split_base_url
 from xopc.config.paths import from_home
+from xopc.config.profile import DEFAULT, profile_of
 from xopc.service.health import HANDING_OVER, Answer, ask
 from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK, EXIT_USAGE
 
@@ -92,7 +93,8 @@ def status(
     if as_json:
         print_json(report.to_json())
     else:
-        print("\n".join(_running_text(report) if report.running else _not_running_text(report)))
+        lines = _running_text(report) if report.running else _not_running_text(report)
+        print(as_typed("\n".join(lines)))
     return EXIT_OK if report.running and (reachable or not require_probe) else EXIT_FAILURE
 
 
@@ -146,6 +148,7 @@ def _running_text(report: Report) -> list[str]:
     return [
         "⚠️  Gateway is running, and does not answer" if silent else "✅ Gateway is running",
         "",
+        *_profile(report),
         f"   Port: {report.port or 'not known yet'}",
         *_vitals(report),
         *_parked(report),
@@ -164,7 +167,14 @@ def _running_text(report: Report) -> list[str]:
 
 
 def _not_running_text(report: Report) -> list[str]:
-    lines = ["⚠️  Gateway is not running", "", *_service(report), *_depths(report), *_last_error(report)]
+    lines = [
+        "⚠️  Gateway is not running",
+        "",
+        *_profile(report),
+        *_service(report),
+        *_depths(report),
+        *_last_error(report),
+    ]
     lines += ["", "💡 Start with: xopc gateway"] if lines[2:] else ["💡 Start with: xopc gateway"]
     if report.service is not None:
         is_installed = report.service.installed is not None
@@ -207,6 +217,11 @@ def _depths(report: Report) -> list[str]:
 
 def _last_error(report: Report) -> list[str]:
     return [f"   Last error: {without_controls(report.last_error)}"] if report.last_error else []
+
+
+def _profile(report: Report) -> list[str]:
+    profile = profile_of(report.target.environ)
+    return [] if profile == DEFAULT else [f"   Profile: {profile} ({from_home(report.target.paths.state_dir)})"]
 
 
 def _vitals(report: Report) -> list[str]:
