@@ -38,11 +38,14 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 COMPILE = $(BIN)/python -m compileall -q
 COMPILE_ALL = $(COMPILE) xopc supervisor && { $(COMPILE)q $(VENV)/lib >/dev/null 2>&1 || true; }
 
-.PHONY: help run dev test check bench fuzz chaos chaos-systemd chaos-docs crash constraints clean
+.PHONY: help onboard run dev test check bench fuzz chaos chaos-systemd chaos-docs crash constraints clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do \
 		printf 'make %-14s %s\n' "$$name" "$$what"; done
+
+onboard: $(VENV)/.installed ## set xopc up, step by step, until it answers; options as ARGS="--port 18800"
+	@$(COMPILE) xopc supervisor && exec $(BIN)/xopc onboard $(ARGS)
 
 run: $(VENV)/.installed ## start the gateway in the foreground; flags as ARGS="--port 18800"
 	@$(COMPILE) xopc supervisor && exec $(BIN)/xopc gateway $(ARGS)

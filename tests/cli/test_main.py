@@ -74,8 +74,8 @@ def test_each_command_has_its_help(command: str) -> None:
         (
             ["bogus"],
             'xopc: Unknown command "bogus".\n'
-            "Commands: agent, api, channels, config, cron, doctor, gateway, health, heartbeat, inbox, logs, message, "
-            "models, outbox, sessions, status.\n"
+            "Commands: agent, api, backup, channels, config, cron, doctor, gateway, health, heartbeat, inbox, logs, "
+            "message, models, onboard, outbox, restore, secrets, sessions, setup, status, update.\n"
             "See: xopc --help\n",
         ),
         (

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import xopc
 from xopc.config.resolve import Flags, resolve
@@ -17,7 +19,7 @@ TOKEN = "0123456789abcdef0123456789abcdef"
 NO_FLAGS = Flags()
 
 
-def defined(home: Path, flags: Flags = NO_FLAGS, **more: str) -> Definition:
+def defined(home: Path, flags: Flags = NO_FLAGS, more: Mapping[str, str] = MappingProxyType({})) -> Definition:
     environ = {"HOME": str(home), **more}
     return define(resolve(environ, flags), environ, "systemd", "xopc-gateway")
 
@@ -79,7 +81,7 @@ def test_a_service_is_what_the_command_saw(home: Path) -> None:
         "LANG": "de_DE.UTF-8",
         "TZ": "",
     }
-    found = defined(home, XOPC_GATEWAY_TOKEN=TOKEN, **more)
+    found = defined(home, more={"XOPC_GATEWAY_TOKEN": TOKEN, **more})
     expected = {**more, "XOPC_WORKSPACE": str(home / "notes")}
     assert {name: found.environment.get(name, "") for name in more} == expected
     assert "TZ" not in found.environment
@@ -88,7 +90,7 @@ def test_a_service_is_what_the_command_saw(home: Path) -> None:
 
 
 def test_a_home_of_its_own_is_absolute(home: Path) -> None:
-    assert defined(home, XOPC_HOME="~/other").environment["XOPC_HOME"] == str(home / "other")
+    assert defined(home, more={"XOPC_HOME": "~/other"}).environment["XOPC_HOME"] == str(home / "other")
 
 
 def test_row_066_the_token_in_force_is_a_secret(home: Path) -> None:
@@ -103,7 +105,7 @@ def test_a_password_is_a_secret_and_stays_where_the_file_has_it(home: Path) -> N
     configured(home, gateway={"auth": {"mode": "password", "password": "correct horse"}})
     assert defined(home).secrets == {}
     configured(home, gateway={"auth": {"mode": "password"}})
-    found = defined(home, XOPC_GATEWAY_PASSWORD="correct horse")
+    found = defined(home, more={"XOPC_GATEWAY_PASSWORD": "correct horse"})
     assert found.secrets == {"XOPC_GATEWAY_PASSWORD": "correct horse"}
 
 
@@ -118,7 +120,7 @@ def test_keys_and_what_files_refer_to_are_secrets(home: Path) -> None:
         "BOX_SECRET": "b",
         "HTTPS_PROXY": "http://amy:pw@proxy.example.com",
     }
-    found = defined(home, **given, UNRELATED="no", EMPTY_API_KEY="")
+    found = defined(home, more={**given, "UNRELATED": "no", "EMPTY_API_KEY": ""})
     assert found.secrets == {**given, "XOPC_GATEWAY_TOKEN": TOKEN}
     assert not given.items() & found.environment.items()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import re
 import stat
@@ -13,7 +12,7 @@ from attrs import evolve
 
 from xopc.service import systemd as module
 from xopc.service.base import Definition, Runtime, RuntimeStatus, ServiceManagerError
-from xopc.service.systemd import Systemd, of_profile, parse_runtime, render, user_units
+from xopc.service.systemd import Systemd, of_profile, own_name, parse_runtime, render, user_units
 
 SYSTEMCTL = r"""#!/bin/sh
 # Notes what it is asked for, and answers like systemd. A file `fail-<verb>` has that verb fail.
@@ -85,7 +84,7 @@ def test_row_060_install_writes_the_unit_and_has_it_enabled(world: World) -> Non
         "systemctl --user daemon-reload",
         "systemctl --user show xopc-gateway.service --property=FragmentPath --value",
         "systemctl --user enable xopc-gateway.service",
-        f"loginctl enable-linger {getpass.getuser()}",
+        f"loginctl enable-linger {own_name()}",
     ]
     assert world.service.is_loaded()
     assert world.service.loaded_text() == "systemd (enabled)"
@@ -232,12 +231,12 @@ def test_who_may_not_linger_is_told_what_to_run(world: World) -> None:
     world.fail("enable-linger", "Access denied")
     (warning,) = world.service.install(world.definition)
     assert "Access denied" in warning
-    assert warning.endswith(f"To have it run always: sudo loginctl enable-linger {getpass.getuser()}")
+    assert warning.endswith(f"To have it run always: sudo loginctl enable-linger {own_name()}")
 
 
 def test_who_lingers_already_is_left_alone(world: World, home: Path) -> None:
     (home / "linger").mkdir()
-    (home / "linger" / getpass.getuser()).touch()
+    (home / "linger" / own_name()).touch()
     assert world.service.install(world.definition) == []
     assert not [call for call in world.calls() if call.startswith("loginctl")]
 
@@ -303,7 +302,7 @@ def test_a_unit_of_the_machine_runs_as_a_user(world: World) -> None:
 
 def test_a_unit_of_the_machine_is_asked_for_without_user(world: World, tmp_path: Path) -> None:
     units = tmp_path / "units"
-    service = Systemd("xopc-gateway", units, world.service.environ, account=getpass.getuser())
+    service = Systemd("xopc-gateway", units, world.service.environ, account=own_name())
     (world.bin / "fragment").write_text(str(service.source_path))
     assert service.install(world.definition) == []
     calls = world.calls()
@@ -316,10 +315,15 @@ def test_who_called_sudo_is_who_a_unit_of_the_machine_runs_as(monkeypatch: pytes
     monkeypatch.setattr(os, "getuid", lambda: 0)
     assert of_profile({"SUDO_USER": "amy"}, "", system=True).account == "amy"
     monkeypatch.setattr(os, "getuid", lambda: 1000)
-    assert of_profile({"SUDO_USER": "amy"}, "", system=True).account == getpass.getuser()
+    assert of_profile({"SUDO_USER": "amy"}, "", system=True).account == own_name()
     assert of_profile({}, "rescue", system=True).source_path == Path("/etc/systemd/system/xopc-gateway-rescue.service")
 
 
 def test_units_stand_where_the_desktop_says() -> None:
     assert user_units({"XDG_CONFIG_HOME": "/srv/config", "HOME": "/home/amy"}) == Path("/srv/config/systemd/user")
     assert user_units({"XDG_CONFIG_HOME": "config", "HOME": "/home/amy"}) == Path("/home/amy/.config/systemd/user")
+
+
+def test_a_user_without_a_name_is_called_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 4_199_999)
+    assert own_name() == "4199999"

@@ -9,6 +9,7 @@ import hmac
 import os
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from attrs import frozen
 
@@ -165,14 +166,24 @@ def _of_configuration(installed: Installed, expected: Expected) -> Iterator[Find
         what = "The service's environment names no usable place for its files."
         yield Finding("config-mismatch", what, _reinstall(expected), f"Written in {installed.source_path}.")
         return
-    for code, noun, one, other in (
-        ("config-mismatch", "configuration file", theirs.config_path, ours.config_path),
-        ("state-mismatch", "state directory", theirs.state_dir, ours.state_dir),
-    ):
-        if os.path.realpath(one) != os.path.realpath(other):
-            what = f"The service has another {noun} than this command: {one}, and not {other}."
-            cure = f"Run {expected.reinstall}; or set the variables that the service has, to look at its own."
-            yield Finding(code, what, cure)
+    if not _is_same(theirs.config_path, ours.config_path):
+        what = _other("configuration file", theirs.config_path, ours.config_path)
+        yield Finding("config-mismatch", what, _look_at_theirs(expected))
+    if not _is_same(theirs.state_dir, ours.state_dir):
+        what = _other("state directory", theirs.state_dir, ours.state_dir)
+        yield Finding("state-mismatch", what, _look_at_theirs(expected))
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _other(noun: str, theirs: Path, ours: Path) -> str:
+    return f"The service has another {noun} than this command: {theirs}, and not {ours}."
+
+
+def _look_at_theirs(expected: Expected) -> str:
+    return f"Run: {expected.reinstall}; or set the variables that the service has, to look at its own."
 
 
 def _of_secrets(installed: Installed, expected: Expected, on_disk: OnDisk) -> Iterator[Finding]:

@@ -108,7 +108,7 @@ def search_path(environ: Mapping[str, str], program: str) -> tuple[str, ...]:
 
 
 def _command(resolved: Resolved) -> tuple[str, ...]:
-    """The words behind the program. `--bind` outranks what the file says later, so it is there only when it was given."""
+    """The words behind the program. `--bind` outranks what the file says later, so it is there only if it was given."""
     bind = resolved.flags.bind
     return ("gateway", "--foreground", "--port", str(resolved.port), *(("--bind", bind) if bind else ()))
 

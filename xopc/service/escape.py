@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from xopc.service.base import ServiceManagerError
+from xopc.service.one_line import one_line
 
 _PLAIN = re.compile(r"[A-Za-z0-9_@+=:,./-]+")
 _COMMAND_PREFIXES = "@-:+!|"
@@ -53,14 +53,7 @@ def plain(text: str, place: str) -> str:
     Raises:
         ServiceManagerError: as `quote`.
     """
-    if any(sign < " " or sign == "\x7f" for sign in text):
-        what = "a line break" if {"\r", "\n"} & set(text) else "a control character"
-        raise ServiceManagerError(f"{place} holds {what}, which no service can be given: take it out")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ServiceManagerError(f"{place} is not UTF-8, which a service's definition has to be") from None
-    return text.replace("%", "%%")
+    return one_line(text, place).replace("%", "%%")
 
 
 def directory(path: str, place: str) -> str:

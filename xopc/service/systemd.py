@@ -6,7 +6,6 @@ machine without a service does not wait for anybody.
 
 from __future__ import annotations
 
-import getpass
 import os
 import pwd
 import shlex
@@ -17,17 +16,10 @@ from pathlib import Path
 from attrs import frozen
 
 from xopc.config.write import write_private
-from xopc.service.base import (
-    SECRETS_FILE_VARIABLE,
-    Definition,
-    Installed,
-    Runtime,
-    RuntimeStatus,
-    ServiceManagerError,
-    label_of,
-)
+from xopc.service.base import Definition, Installed, Runtime, RuntimeStatus, ServiceManagerError, label_of
 from xopc.service.escape import assignment, assignments, command_line, command_words, directory, plain, specified
-from xopc.service.secrets_file import read_secrets, write_secrets
+from xopc.service.secrets_file import write_secrets
+from xopc.service.secrets_of import remove_secrets, secrets_of
 from xopc.service.template import read_template
 from xopc.service.tools import Ran, run_tool
 from xopc.service.unit_file import read_unit
@@ -109,10 +101,6 @@ class Systemd:
         environment: dict[str, str] = {}
         for value in unit.values.get("Environment", ()):
             environment |= assignments(value, home)
-        secrets: dict[str, str] = {}
-        if secrets_path := environment.get(SECRETS_FILE_VARIABLE):
-            with suppress(OSError, ValueError):
-                secrets = read_secrets(Path(secrets_path))
         working_directory = specified(unit.last("WorkingDirectory"), home)
         settings = {key: unit.last(key) for key in unit.values if key not in _LIST_KEYS and unit.last(key)}
         return Installed(
@@ -120,7 +108,7 @@ class Systemd:
             arguments=command_words(unit.last("ExecStart"), home),
             working_directory=Path(working_directory) if working_directory else None,
             environment=environment,
-            secrets=secrets,
+            secrets=secrets_of(environment),
             settings=settings,
             text=unit.text,
         )
@@ -168,10 +156,7 @@ class Systemd:
         if installed is not None:
             self.disable()
             self.source_path.unlink(missing_ok=True)
-            if secrets_path := installed.environment.get(SECRETS_FILE_VARIABLE):
-                Path(secrets_path).unlink(missing_ok=True)
-                with suppress(OSError):
-                    Path(secrets_path).parent.rmdir()  # another profile may have its own in there
+            remove_secrets(installed.environment)
         self._systemctl("daemon-reload").check()
         self._systemctl("reset-failed", self.unit)  # what it does not know has not failed
 
@@ -201,7 +186,7 @@ class Systemd:
 
     def _linger(self) -> list[str]:
         """Have the service run while its user is not logged in. What deserves a warning."""
-        user = getpass.getuser()
+        user = own_name()
         if (LINGERING / user).exists():
             return []
         try:
@@ -223,7 +208,15 @@ def of_profile(environ: Mapping[str, str], profile: str, *, system: bool) -> Sys
 def account_of(environ: Mapping[str, str]) -> str:
     """Who a unit of the machine runs as: who called `sudo`, else who installs it."""
     caller = environ.get("SUDO_USER", "") if os.getuid() == 0 else ""
-    return caller or getpass.getuser()
+    return caller or own_name()
+
+
+def own_name() -> str:
+    """What the user database calls this user, whatever the environment says."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 def user_units(environ: Mapping[str, str]) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -51,7 +52,7 @@ def find_service(target: Target) -> Service | None:
     """
     from xopc.service.audit import paths_of
 
-    for system in (False, True):
+    for system in (False, True) if sys.platform == "linux" else (False,):
         manager = find_manager(target.environ, system=system)
         installed = manager.read() if manager is not None else None
         if manager is None or installed is None:
@@ -101,6 +102,22 @@ def refusal_of(installed: Installed) -> str | None:
     except (XopcError, OSError):
         return None  # the new process may see it otherwise, and waits for a disk
     return None
+
+
+def cures_of_refusal(target: Target) -> list[str]:
+    """What to do about it where it is not the file that is wrong: this shell knows more than the service."""
+    if target.resolved is None:
+        return []
+    return ["With what this shell knows, it is accepted. Let the service know it: xopc gateway service install --force"]
+
+
+def drift_of(target: Target, service: Service) -> list[str]:
+    """What is to be told about a token that is not the configuration's."""
+    from xopc.service.audited import audit_service
+
+    found = audit_service(service.manager, target.environ, target.paths, installed=service.installed)
+    findings = found.findings if found is not None else ()
+    return [f"{one.headline} {one.hint}" for one in findings if one.code == "token-drift"]
 
 
 def _environment_of(installed: Installed) -> Mapping[str, str]:

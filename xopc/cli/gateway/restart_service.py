@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime
 
-from xopc.cli.gateway.managed import Service, announced, refusal_of
+from xopc.cli.gateway.managed import Service, announced, cures_of_refusal, drift_of, refusal_of
 from xopc.cli.gateway.restarting import Request, mark_of, mode_of, tell, watch
 from xopc.cli.gateway.target import Target
 from xopc.cli.output import fail
@@ -27,8 +27,9 @@ def restart_service(target: Target, service: Service, request: Request) -> int:
     refusal = refusal_of(service.installed)
     if refusal is not None:
         goes_on = "; it goes on as it is" if target.owner is not None else ""
-        return fail(f"Gateway restart failed: {refusal}{goes_on}", as_json=request.as_json)
-    warnings = [*request.warnings, *_drift(target, service)]
+        what = f"Gateway restart failed: {refusal}{goes_on}"
+        return fail(what, as_json=request.as_json, hints=cures_of_refusal(target))
+    warnings = [*request.warnings, *drift_of(target, service)]
     if request.wait_seconds is None:
         with announced(target, target.owner, request.reason):
             service.manager.restart()
@@ -81,12 +82,3 @@ def _mark(target: Target, request: Request) -> Mark:
     if target.owner is not None:
         return mark_of(target, target.owner, request.expected_version)
     return Mark(0, None, None, datetime.now(UTC), expected_version=request.expected_version)
-
-
-def _drift(target: Target, service: Service) -> list[str]:
-    """What is to be told about a token that is not the configuration's."""
-    from xopc.service.audited import audit_service
-
-    found = audit_service(service.manager, target.environ, target.paths, installed=service.installed)
-    findings = found.findings if found is not None else ()
-    return [f"{one.headline} {one.hint}" for one in findings if one.code == "token-drift"]

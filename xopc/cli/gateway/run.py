@@ -59,7 +59,8 @@ def run(
     """
     from xopc.cli.gateway.banner import first_block, open_to_all_block
     from xopc.cli.gateway.force import make_room
-    from xopc.cli.gateway.target import read_environment
+    from xopc.cli.gateway.target import finish_restore, read_environment
+    from xopc.config.paths import resolve_paths
     from xopc.config.resolve import Flags
     from xopc.config.setup import prepare
     from xopc.contracts.errors import ConfigError
@@ -70,7 +71,9 @@ def run(
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
     environ: dict[str, str] = dict(os.environ)
     try:
+        finish_restore(resolve_paths(environ))  # a service's file of secrets is part of what is restored
         environ = read_environment(config)
+        finish_restore(resolve_paths(environ))
         if (wrong := _misuse(environ, resets=reset, watches=watch)) is not None:
             print(f"xopc gateway: {wrong}", file=sys.stderr)
             print("See: xopc gateway --help", file=sys.stderr)

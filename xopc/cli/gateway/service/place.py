@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import pwd
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -54,6 +52,8 @@ def why_unavailable(manager: ServiceManager | None, environ: Mapping[str, str], 
         return [FOREGROUND]
     if manager.marker != "systemd":
         return [f"{manager.platform} does not answer in this session: log in at the machine itself.", FOREGROUND]
+    if shutil.which("systemctl", path=environ.get("PATH")) is None or not BOOTED.is_dir():
+        return ["systemd does not run this machine. In a container the gateway is the main process: xopc gateway"]
     return [*_cures_of_systemd(environ, system=system), FOREGROUND]
 
 
@@ -78,10 +78,9 @@ def warnings_about_root(*, system: bool) -> list[str]:
 
 
 def _cures_of_systemd(environ: Mapping[str, str], *, system: bool) -> Iterator[str]:
-    if shutil.which("systemctl", path=environ.get("PATH")) is None or not BOOTED.is_dir():
-        yield "systemd does not run this machine. In a container the gateway is to be the main process: xopc gateway"
-        return
-    caller, user = environ.get("SUDO_USER"), getpass.getuser()
+    from xopc.service.systemd import own_name
+
+    caller, user = environ.get("SUDO_USER"), own_name()
     if system:
         yield f"The service of the whole machine is root's: sudo {' '.join(['xopc', *sys.argv[1:]])}"
     elif os.getuid() == 0 and caller:
@@ -101,6 +100,8 @@ def _of_caller(target: Target) -> Target:
     Raises:
         XopcError: it is not there yet. What root would make in another's home, its owner could not read.
     """
+    import pwd
+
     caller = target.environ.get("SUDO_USER", "")
     if os.getuid() != 0 or caller in ("", "root"):
         return target

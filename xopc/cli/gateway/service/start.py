@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from xopc.cli.gateway.managed import announced, refusal_of
+from xopc.cli.gateway.managed import announced, cures_of_refusal, refusal_of
 from xopc.cli.gateway.service.place import SystemOption, find_place, refuse
 from xopc.cli.gateway.target import Target
 from xopc.cli.options import ConfigOption, JsonOption
@@ -44,7 +44,8 @@ def start(*, system: SystemOption = False, as_json: JsonOption = False, config: 
         return _fail(f"{what}: stop it first", "running-unmanaged", "xopc gateway stop", as_json=as_json)
     if (refusal := refusal_of(installed)) is not None:
         goes_on = "; what runs goes on as it is" if owner is not None else ""
-        return _fail(f"Service start failed: {refusal}{goes_on}", "failed", as_json=as_json)
+        what = f"Service start failed: {refusal}{goes_on}"
+        return _fail(what, "failed", *cures_of_refusal(target), as_json=as_json)
     try:
         with announced(target, owner, "xopc gateway service start"):
             manager.start()
