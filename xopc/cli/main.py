@@ -77,7 +77,7 @@ def _follow_an_update(program: str, arguments: list[str]) -> None:
 
     `python -m xopc` means this version. So does the way back: one that is broken must not stand in it.
     """
-    is_meant = program.endswith("__main__.py") or (arguments[:1] == ["update"] and "--rollback" in arguments)
+    is_meant = program.endswith("__main__.py") or {"update", "--rollback"} <= set(arguments)
     if is_meant or not os.path.exists(f"{sys.prefix}/{MARK}"):  # noqa: PTH110 - pathlib costs 5 ms
         return
     from xopc.service.program import successor
@@ -124,7 +124,6 @@ def build_app() -> App:
     app.command("xopc.cli.cron:app", name="cron")
     app.command("xopc.cli.backup:backup", name="backup")
     app.command("xopc.cli.restore:restore", name="restore")
-    app.command("xopc.cli.logs:app", name="logs")
     app.register_install_completion_command(  # pyright: ignore[reportUnknownMemberType] - cyclopts leaves kwargs bare
         help="Let this shell complete xopc's commands."
     )
