@@ -16,18 +16,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
 from functools import partial
 
 import structlog
 import trio
-from attrs import evolve, field, frozen
+from attrs import evolve
 
 import xopc
 from xopc.config.accepted import keep_accepted
 from xopc.config.edit import Editor
 from xopc.config.held import secrets_held
-from xopc.config.resolve import Flags, Resolved
+from xopc.config.resolve import Resolved
 from xopc.config.setup import prepare
 from xopc.contracts.api import (
     HealthStatus,
@@ -39,8 +38,6 @@ from xopc.contracts.api import (
 )
 from xopc.contracts.errors import ConfigError, Failure, XopcError
 from xopc.core.hub import Hub
-from xopc.core.known_secrets import KnownSecrets
-from xopc.core.logs.level import LevelSwitch
 from xopc.core.runs import Runs
 from xopc.core.tasks import Branch, Node, open_branch, utc_now
 from xopc.gateway import problems
@@ -50,12 +47,10 @@ from xopc.gateway.departure import Departure, Outcome, say_goodbye
 from xopc.gateway.drain import LINGER_SECONDS, drain
 from xopc.gateway.generation import Generation, Life, start_generation
 from xopc.gateway.heirloom import receive_connections
-from xopc.gateway.line import Line
+from xopc.gateway.home import Home
 from xopc.gateway.memory import collect_generation
 from xopc.gateway.meters import Meters
 from xopc.gateway.orders import Declined, HandOver, Orders, Restart, Stop, receive_orders
-from xopc.gateway.places import Places
-from xopc.gateway.problems import Problems
 from xopc.gateway.reload import Reloader, Surroundings
 from xopc.gateway.room import Room
 from xopc.gateway.sources import watch_sources
@@ -63,40 +58,18 @@ from xopc.gateway.succession import Succession, may_be_succeeded
 from xopc.gateway.tls import Tls
 from xopc.gateway.vitals import Identity, Vitals, addresses_of
 from xopc.gateway.watch import TICK_SECONDS, Watch
-from xopc.server.api import ROUTES
 from xopc.server.app import build_app
 from xopc.server.door import Door, Policy
 from xopc.server.front import Front
 from xopc.server.gate import Gate
-from xopc.server.routes import Route
 from xopc.server.serve import Server
 from xopc.server.services import Logs, Services
 from xopc.server.slots import Slots
 from xopc.storage.base import StorageError
 from xopc.storage.sqlite import SqliteStorage, open_storage
 from xopc_supervisor import contract
-from xopc_supervisor.contract import Go, Inheritance
 
 log = structlog.get_logger("xopc.gateway")
-
-
-@frozen
-class Home:
-    """What a gateway process starts with."""
-
-    resolved: Resolved
-    flags: Flags
-    environ: Mapping[str, str]
-    inheritance: Inheritance
-    go: Go
-    places: Places
-    line: Line
-    local_key: bytes | None = field(default=None, repr=False)
-    routes: tuple[Route, ...] = ROUTES
-    problems: Problems = field(factory=Problems)
-    log_level: LevelSwitch = field(factory=LevelSwitch)
-    known: KnownSecrets = field(factory=KnownSecrets)
-    """The secrets in force, for the log."""
 
 
 async def run(home: Home) -> Outcome:
