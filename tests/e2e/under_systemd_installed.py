@@ -82,7 +82,7 @@ def test_from_installation_to_removal(unit: Unit, tmp_path: Path, port: int) -> 
     with Load(port, "/health", {}).running() as load:
         unit.kill_supervisor()
     assert not [failure for failure in load.failures if failure.startswith("ConnectionRefusedError")], "row 086"
-    assert load.longest_seconds < 10, "those who came while nobody was there have waited for RestartSec"
+    assert len(load.failures) <= 4, "what was being answered is torn; each client has one request in flight"
 
     with Load(port, "/health", {}).running() as load:
         for _ in range(3):
