@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 
 from xopc.config.profile import profile_of
-from xopc.service.base import ServiceManager, ServiceManagerError
+from xopc.service.base import ServiceManager
 
 
 def find_manager(
@@ -15,11 +15,10 @@ def find_manager(
     """The service of the profile that an environment names; None where this platform has no manager that is known.
 
     Whether it answers is another question: `is_available`. `platform` is as `sys.platform`, which it is by default.
-    With `system`, the service is the machine's, not the user's.
+    With `system`, the service is the machine's, not the user's; only systemd has such.
 
     Raises:
         ConfigError: the profile's name is none.
-        ServiceManagerError: there are no services of the machine for its manager.
     """
     make = _BACK_ENDS.get(platform or sys.platform)
     return make(environ, profile_of(environ), system) if make is not None else None
@@ -36,26 +35,19 @@ def _systemd(environ: Mapping[str, str], profile: str, system: bool) -> ServiceM
     return of_profile(environ, profile, system=system)
 
 
-def _launchd(environ: Mapping[str, str], profile: str, system: bool) -> ServiceManager:
+def _launchd(environ: Mapping[str, str], profile: str, system: bool) -> ServiceManager | None:
     from xopc.service.launchd import of_profile  # noqa: PLC0415 - see above
 
-    _refuse_system(system)
-    return of_profile(environ, profile)
+    return None if system else of_profile(environ, profile)
 
 
-def _schtasks(environ: Mapping[str, str], profile: str, system: bool) -> ServiceManager:
+def _schtasks(environ: Mapping[str, str], profile: str, system: bool) -> ServiceManager | None:
     from xopc.service.schtasks import of_profile  # noqa: PLC0415 - see above
 
-    _refuse_system(system)
-    return of_profile(environ, profile)
+    return None if system else of_profile(environ, profile)
 
 
-def _refuse_system(system: bool) -> None:
-    if system:
-        raise ServiceManagerError("a service of the whole machine is known for systemd alone: leave out --system")
-
-
-_BACK_ENDS: Mapping[str, Callable[[Mapping[str, str], str, bool], ServiceManager]] = {
+_BACK_ENDS: Mapping[str, Callable[[Mapping[str, str], str, bool], ServiceManager | None]] = {
     "linux": _systemd,
     "darwin": _launchd,
     "win32": _schtasks,

@@ -55,6 +55,18 @@ def install(
     return _tell(target, manager, definition, [*warnings_about_root(system=system), *warnings], as_json=as_json)
 
 
+def reinstall(target: Target, manager: ServiceManager) -> list[str]:
+    """Write the definition anew, with the configuration as it is now. What deserves a warning, in sentences.
+
+    Raises:
+        ConfigError: the gateway would refuse to start with it.
+        ServiceManagerError: the manager does not take it; what was there is as it was.
+        OSError: it cannot be written.
+    """
+    definition, warnings = _define(target, manager, manager.read(), (None, None, None))
+    return [*warnings, *manager.install(definition)]
+
+
 def _define(
     target: Target, manager: ServiceManager, before: Installed | None, given: tuple[int | None, str | None, str | None]
 ) -> tuple[Definition, list[str]]:
@@ -128,6 +140,11 @@ def _tell(
     elif owner is not None:
         what = f"A gateway that was started by hand runs (pid {owner.pid})"
         hints = [f"{what}. To have the service instead: xopc gateway stop && {START}", STATUS]
+    elif pid is not None:
+        hints = [
+            "It has been started, and starts when you log in.",
+            STATUS,
+        ]  # by launchd, which does so when it loads it
     else:
         hints = [f"It starts when you log in. To have it now: {START}", STATUS]
     if as_json:
