@@ -42,7 +42,7 @@ def start(*, system: SystemOption = False, as_json: JsonOption = False, config: 
     if owner is not None and owner.pid != runtime.pid:
         what = f"A gateway that was started by hand runs with this configuration (pid {owner.pid})"
         return _fail(f"{what}: stop it first", "running-unmanaged", "xopc gateway stop", as_json=as_json)
-    if (refusal := refusal_of(installed)) is not None:
+    if (refusal := refusal_of(installed, runtime.pid)) is not None:
         goes_on = "; what runs goes on as it is" if owner is not None else ""
         what = f"Service start failed: {refusal}{goes_on}"
         return _fail(what, "failed", *cures_of_refusal(target), as_json=as_json)
