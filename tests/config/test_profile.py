@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from xopc.config.profile import DEFAULT_PORT, SPACING, default_port, profile_of, wrong_name
@@ -39,5 +41,5 @@ def test_a_name_has_the_same_port_for_ever() -> None:
 
 def test_all_ports_keep_20_apart_and_out_of_the_way_of_outgoing_connections() -> None:
     ports = sorted({18790, 19001, *(default_port(f"profile-{number}") for number in range(10_000))})
-    assert min(after - before for before, after in zip(ports, ports[1:], strict=False)) >= SPACING
+    assert min(after - before for before, after in pairwise(ports)) >= SPACING
     assert ports[-1] + SPACING <= EPHEMERAL

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from tests.fakes.service_managers import FakeManagers
+from tests.service.test_survey import definition
 from xopc.service.drift import RULES, drift, seconds
+from xopc.service.managers import find_manager
 
 UNIT = {
     "Type": "notify",
@@ -15,6 +20,12 @@ UNIT = {
     "FileDescriptorStoreMax": "8",
     "TimeoutStopSec": "20",
 }
+TASK = {
+    "LogonTrigger.Repetition.Interval": "PT1M",
+    "MultipleInstancesPolicy": "IgnoreNew",
+    "ExecutionTimeLimit": "PT0S",
+    "StopIfGoingOnBatteries": "false",
+}
 PLIST = {"RunAtLoad": "true", "KeepAlive.SuccessfulExit": "false", "ExitTimeOut": "20"}
 
 
@@ -22,7 +33,7 @@ def codes(marker: str, settings: dict[str, str]) -> list[str]:
     return [finding.code for finding in drift(marker, settings, "mend it")]
 
 
-@pytest.mark.parametrize(("marker", "settings"), [("systemd", UNIT), ("launchd", PLIST)])
+@pytest.mark.parametrize(("marker", "settings"), [("systemd", UNIT), ("launchd", PLIST), ("schtasks", TASK)])
 def test_a_definition_as_it_should_be_has_no_drift(marker: str, settings: dict[str, str]) -> None:
     assert codes(marker, settings) == []
 
@@ -86,6 +97,33 @@ def test_without_a_stop_timeout_the_manager_waits_long_enough() -> None:
 def test_each_key_of_a_plist_that_is_otherwise_is_found(setting: str, value: str | None, code: str) -> None:
     settings = {name: text for name, text in {**PLIST, setting: value}.items() if text is not None}
     assert codes("launchd", settings) == [code]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "code"),
+    [
+        ("LogonTrigger.Repetition.Interval", None, "schtasks-repetition"),
+        ("MultipleInstancesPolicy", "Parallel", "schtasks-multiple-instances"),
+        ("ExecutionTimeLimit", None, "schtasks-time-limit"),
+        ("StopIfGoingOnBatteries", "true", "schtasks-batteries"),
+    ],
+)
+def test_each_element_of_a_task_that_is_otherwise_is_found(setting: str, value: str | None, code: str) -> None:
+    settings = {name: text for name, text in {**TASK, setting: value}.items() if text is not None}
+    assert codes("schtasks", settings) == [code]
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])
+def test_what_each_manager_is_given_has_no_drift(home: Path, platform: str) -> None:
+    managers = FakeManagers(home)
+    environ = {**managers.environ, "USERNAME": "robin", "USERDOMAIN": "HOST"}
+    manager = find_manager(environ, platform=platform)
+    assert manager is not None
+    manager.install(definition(home))
+    installed = manager.read()
+    assert installed is not None
+    assert codes(manager.marker, dict(installed.settings)) == []
+    assert codes(manager.marker, {}) != []
 
 
 def test_a_finding_says_what_is_so_what_should_be_and_why() -> None:

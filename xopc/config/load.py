@@ -12,6 +12,7 @@ from attrs import evolve, field, frozen
 from xopc.config.findings import Findings
 from xopc.config.parse import NotJsonError, parse, position
 from xopc.config.profile import default_port, profile_of
+from xopc.config.references import NO_SECRETS, Secrets
 from xopc.config.substitute import substitute
 from xopc.contracts.convert import JsonObject, structure_known
 from xopc.contracts.errors import ConfigError, InvalidValueError, Problem
@@ -31,14 +32,17 @@ class Document:
     """What was read."""
 
 
-def settings_in(document: Document | None, environ: Mapping[str, str], findings: Findings) -> Settings:
+def settings_in(
+    document: Document | None, environ: Mapping[str, str], findings: Findings, secrets: Secrets = NO_SECRETS
+) -> Settings:
     """The settings of a document, with their references replaced; the defaults of the profile where there is none.
+    What refers to a secret that `secrets` does not know of stays as it is.
 
     Problems and warnings with the values go to `findings`; the defaults come back where there are problems.
     """
     if document is None:
         return _of_profile(Settings(), {}, environ)
-    values = substitute(document.values, environ, findings)
+    values = substitute(document.values, environ, findings, secrets)
     try:
         settings, unknown = structure_known(values, Settings)
     except InvalidValueError as error:
@@ -51,7 +55,8 @@ def settings_in(document: Document | None, environ: Mapping[str, str], findings:
 
 def _of_profile(settings: Settings, values: JsonObject, environ: Mapping[str, str]) -> Settings:
     """The settings with the port of the environment's profile, where the document names none."""
-    if (values.get("gateway") or {}).get("port") is not None:
+    gateway: JsonObject = values.get("gateway") or {}
+    if gateway.get("port") is not None:
         return settings
     return evolve(settings, gateway=evolve(settings.gateway, port=default_port(profile_of(environ))))
 

@@ -14,6 +14,8 @@ from xopc_supervisor import contract
 
 CONFIG_NAME = "xopc.json"
 INTENT_NAME = "gateway-restart-intent.json"
+RESTORE_NAME = "restore-journal.json"
+"""What a restore has still to do: nobody uses the state directory before that is done."""
 DATABASE_NAME = "xopc.db"
 
 
@@ -67,6 +69,15 @@ def resolve_paths(environ: Mapping[str, str]) -> Paths:
     )
 
 
+def programs_dir(environ: Mapping[str, str]) -> Path:
+    """Where `xopc update` keeps versions: of the user, not of a profile.
+
+    Raises:
+        ConfigError: the environment names no usable place.
+    """
+    return _home(environ) / ".local" / "share" / "xopc"
+
+
 def from_home(path: Path) -> str:
     """A path as a person writes it: `~/.xopc/xopc.json`."""
     home = Path.home()
@@ -79,9 +90,16 @@ def configured_path(text: str, paths: Paths, environ: Mapping[str, str]) -> Path
     Raises:
         ConfigError: it names the home of a user that does not exist.
     """
-    if text.startswith("~"):
-        return _expand(text, text, _home(environ))
-    return paths.config_path.parent / text
+    return path_beside(text, paths.config_path.parent, environ)
+
+
+def path_beside(text: str, directory: Path, environ: Mapping[str, str]) -> Path:
+    """The absolute path that a file in `directory` names: relative to that, or to the home that `~` means.
+
+    Raises:
+        ConfigError: it names the home of a user that does not exist.
+    """
+    return _expand(text, text, _home(environ)) if text.startswith("~") else directory / text
 
 
 def _state_dir(environ: Mapping[str, str]) -> Path:

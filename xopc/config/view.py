@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, cast
 
 from xopc.config.profile import DEFAULT_PORT
+from xopc.config.references import Keys
 from xopc.config.shape import distinct, item_kind, members_of, value_kind
-from xopc.config.substitute import Keys, is_secret
+from xopc.config.substitute import is_secret
 from xopc.contracts.convert import JsonObject
 from xopc.contracts.settings import Settings
 

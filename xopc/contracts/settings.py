@@ -26,6 +26,7 @@ from xopc.contracts.cron_settings import CronSettings
 from xopc.contracts.heartbeat_settings import HeartbeatSettings
 from xopc.contracts.outbox_settings import OutboxSettings
 from xopc.contracts.routing_settings import Binding, SessionSettings
+from xopc.contracts.secret_settings import SecretsSettings
 
 
 class BindMode(Enum):
@@ -255,3 +256,4 @@ class Settings:
     """Which messages are for which agent; all others are for the default one."""
     outbox: OutboxSettings = field(default=OutboxSettings())
     cron: CronSettings = field(default=CronSettings())
+    secrets: SecretsSettings = field(default=SecretsSettings())

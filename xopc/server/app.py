@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, cast
+from time import monotonic
+from typing import Any, TypeAlias, cast
 from urllib.parse import parse_qsl
 
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope as AsgiScope
@@ -40,6 +41,11 @@ from xopc.server.rules import OTHER, Other, rule_of
 from xopc.server.sse import EventStream, streamed
 from xopc.server.tailscale import Visitor
 
+Observe: TypeAlias = Callable[[str, int, float], None]
+"""Takes the route of a request, the status of its answer, and the seconds up to that."""
+UNKNOWN_ROUTE = "other"
+"""Of a request that no route serves."""
+
 _QUART_CONFIG: Mapping[str, object] = {
     "BODY_TIMEOUT": BODY_SECONDS,
     "DEBUG": False,  # else the environment decides
@@ -49,14 +55,19 @@ _QUART_CONFIG: Mapping[str, object] = {
 }
 
 
-def build_app(gate: Gate, door: Door, routes: Sequence[Route] = ROUTES) -> QuartTrio:
-    """The application that serves these routes, to whom the gate and the door let in.
+def build_app(
+    gate: Gate,
+    door: Door,
+    routes: Sequence[Route] = ROUTES,
+    observe: Observe = lambda _route, _status, _seconds: None,
+) -> QuartTrio:
+    """The application that serves these routes, to whom the gate and the door let in. `observe` hears of each answer.
 
     Raises:
         ValueError: a route without a summary, or declared twice; it is named.
     """
     check(routes)
-    app = _App(gate, door)
+    app = _App(gate, door, observe, frozenset(map(str, routes)))
     app.url_map.converters[OTHER] = Other
     paths = [route.path for route in routes]
     for route in routes:
@@ -155,10 +166,12 @@ def _query(request: Request, route: Route) -> Mapping[str, str]:
 class _App(QuartTrio):
     """Quart with our own end to every error, and the headers that everything carries."""
 
-    def __init__(self, gate: Gate, door: Door) -> None:
+    def __init__(self, gate: Gate, door: Door, observe: Observe, routes: frozenset[str]) -> None:
         super().__init__(__name__, static_folder=None, template_folder=None)
         self._gate = gate
         self._door = door
+        self._observe = observe
+        self._routes = routes
         self.url_map.strict_slashes = False
         self.url_map.merge_slashes = False
         for name, value in _QUART_CONFIG.items():
@@ -172,10 +185,14 @@ class _App(QuartTrio):
     async def handle_request(self, request: Request) -> Response | WerkzeugResponse:
         if is_preflight(request.method, request.headers):
             return self._seal(self._answer_preflight(request), request)
+        began = monotonic()
         try:
             response = await super().handle_request(request)
         except Exception as error:
             response = _unread(request, error)
+        # The rule's own name: a path is whatever its sender wants it to be.
+        route = request.endpoint if request.endpoint in self._routes else None
+        self._observe(route or UNKNOWN_ROUTE, response.status_code, monotonic() - began)
         return self._seal(response, request)
 
     async def handle_websocket(self, websocket: Websocket) -> Response | WerkzeugResponse | None:

@@ -151,4 +151,35 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
             "launchd kills it before what is in flight has finished.",
         ),
     ),
+    "schtasks": (
+        Rule(
+            "schtasks-repetition",
+            "LogonTrigger.Repetition.Interval",
+            lambda value: value is not None,
+            "a span of time",
+            "What ends is not started again.",
+        ),
+        Rule(
+            "schtasks-multiple-instances",
+            "MultipleInstancesPolicy",
+            _is("ignorenew"),
+            "IgnoreNew",
+            "Each repetition starts, or ends, one more.",
+        ),
+        Rule(
+            "schtasks-time-limit",
+            "ExecutionTimeLimit",
+            _is("pt0s"),
+            "PT0S",
+            "The Task Scheduler ends it after three days.",
+        ),
+        Rule(
+            "schtasks-batteries",
+            "StopIfGoingOnBatteries",
+            _is("false"),
+            "false",
+            "It ends when the machine is unplugged.",
+            AGGRESSIVE,
+        ),
+    ),
 }

@@ -21,6 +21,8 @@ class Finding:
     """`aggressive`: somebody may have wanted it so, and nothing mends it unasked."""
     headline: str = ""
     """What a terminal says instead of the message; empty: the message."""
+    where: str = ""
+    """The file, or what shows it, where that is not the service's definition."""
 
     def to_json(self) -> dict[str, object]:
         return {

@@ -14,7 +14,7 @@ from attrs import frozen
 from xopc.client.http import Client
 from xopc.config.certificate import leaves
 from xopc.config.local_key import read_local_key
-from xopc.config.paths import Paths, resolve_paths
+from xopc.config.paths import RESTORE_NAME, Paths, resolve_paths
 from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.contracts.errors import ConfigError, Failure, XopcError
 from xopc.service.base import SECRETS_FILE_VARIABLE
@@ -54,7 +54,7 @@ class Target:
     @cached_property
     def _resolution(self) -> Resolved | ConfigError:
         try:
-            return resolve(self.environ, Flags())
+            return resolve(self.environ, Flags(), section="gateway")
         except ConfigError as error:
             return error
 
@@ -66,7 +66,7 @@ class Target:
         from xopc.config.accepted import resolve_or_accepted
 
         with suppress(ConfigError, OSError):
-            return resolve_or_accepted(self.environ, Flags())
+            return resolve_or_accepted(self.environ, Flags(), section="gateway")
         return None
 
     @property
@@ -151,10 +151,28 @@ def find_target(config: Path | None) -> Target:
 
     Raises:
         ConfigError: the environment names no usable place.
+        XopcError: a restore is under way.
     """
     environ = read_environment(config)
     paths = resolve_paths(environ)
+    finish_restore(paths)
     return Target(environ, paths, read_lock(paths.lock_path))
+
+
+def finish_restore(paths: Paths) -> None:
+    """Before anything is looked at, finish a restore that was killed in the middle, and tell of it.
+
+    Raises:
+        XopcError: it is under way, or cannot be finished.
+    """
+    if not (paths.state_dir / RESTORE_NAME).exists():
+        return
+    import sys
+
+    from xopc.service.backup.journal import finish_interrupted
+
+    if (finished := finish_interrupted(paths)) is not None:
+        print(f"💡 {finished}", file=sys.stderr)
 
 
 def read_environment(config: Path | None) -> dict[str, str]:

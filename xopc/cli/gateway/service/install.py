@@ -9,7 +9,7 @@ from attrs import evolve
 from cyclopts import Parameter
 
 from xopc.cli.gateway.run import BindOption, PortOption, TokenOption
-from xopc.cli.gateway.service.place import SystemOption, find_place, refuse, warnings_about_root
+from xopc.cli.gateway.service.place import SystemOption, find_place, give_to_owner, refuse, warnings_about_root
 from xopc.cli.gateway.target import Target
 from xopc.cli.options import ConfigOption, JsonOption
 from xopc.cli.output import fail, print_json
@@ -55,6 +55,18 @@ def install(
     return _tell(target, manager, definition, [*warnings_about_root(system=system), *warnings], as_json=as_json)
 
 
+def reinstall(target: Target, manager: ServiceManager) -> list[str]:
+    """Write the definition anew, with the configuration as it is now. What deserves a warning, in sentences.
+
+    Raises:
+        ConfigError: the gateway would refuse to start with it.
+        ServiceManagerError: the manager does not take it; what was there is as it was.
+        OSError: it cannot be written.
+    """
+    definition, warnings = _define(target, manager, manager.read(), (None, None, None))
+    return [*warnings, *manager.install(definition)]
+
+
 def _define(
     target: Target, manager: ServiceManager, before: Installed | None, given: tuple[int | None, str | None, str | None]
 ) -> tuple[Definition, list[str]]:
@@ -72,6 +84,7 @@ def _define(
     known = kept_secrets(before.secrets, target.paths, target.environ) if before is not None else {}
     environ = {**target.environ, **known}
     resolved, extra, warnings = _prepare(environ, Flags(port, bind, token))
+    give_to_owner(resolved.paths)
     if is_temporary(Path((program := define(resolved, environ, manager.marker, manager.label)).arguments[0])):
         cure = "install xopc for good (pipx install xopc), and the service anew"
         warnings.append(f"{program.arguments[0]} is in a temporary place, and the service ends with it: {cure}")
