@@ -77,7 +77,7 @@ def _follow_an_update(program: str, arguments: list[str]) -> None:
 
     `python -m xopc` means this version. So does the way back: one that is broken must not stand in it.
     """
-    is_meant = program.endswith("__main__.py") or (arguments[:1] == ["update"] and "--rollback" in arguments)
+    is_meant = program.endswith("__main__.py") or {"update", "--rollback"} <= set(arguments)
     if is_meant or not os.path.exists(f"{sys.prefix}/{MARK}"):  # noqa: PTH110 - pathlib costs 5 ms
         return
     from xopc.service.program import successor
