@@ -46,8 +46,8 @@ async def test_a_variable_that_is_not_set_is_the_key_itself_and_a_warning() -> N
     key, warnings = find("OTHER_KEY")
     assert await text_of(key) == "OTHER_KEY"
     assert warnings == [
-        "models.json, providers.my-box.apiKey: the environment variable OTHER_KEY is not set; "
-        "its name is taken as the key itself"
+        "models.json, providers.my-box.apiKey: no environment variable of this name is set; "
+        "the text is taken as the key itself"
     ]
 
 

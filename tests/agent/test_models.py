@@ -182,3 +182,37 @@ def test_why_a_file_is_not_used_is_known_without_its_path(tmp_path: Path) -> Non
     assert error is not None
     assert error.startswith("models.json is not used: $.providers.box.baseUrl")
     assert str(tmp_path) not in error
+
+
+async def test_a_key_of_models_json_may_stand_in_a_file(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("an-invented-key\n")
+    key.chmod(0o600)
+    models = load(tmp_path, {"box": {**BOX, "apiKey": "${file:key}"}})
+    endpoint = models.find("box/large").endpoint
+    assert endpoint is not None
+    assert endpoint.key is not None
+    assert await endpoint.key.get() == "an-invented-key"
+    assert models.secrets.files == {key}
+    assert models.warnings == ()
+
+
+def test_a_known_provider_without_what_its_entry_refers_to_is_not_asked_elsewhere(tmp_path: Path) -> None:
+    entry = {"baseUrl": "http://localhost:1/v1", "apiKey": "${file:no}"}
+    models = load(tmp_path, {"openai": entry}, {"providers": {"openai": "abc"}}, OPENAI_API_KEY="abc")
+    assert models.listed() == (OFFLINE,)
+    (warning,) = models.warnings
+    assert warning.startswith("models.json, providers.openai.apiKey: there is no file")
+
+
+@pytest.mark.parametrize("content", ["AN_INVENTED_KEY", "!pass show invented"])
+async def test_what_came_from_a_file_names_no_variable_and_no_command(tmp_path: Path, content: str) -> None:
+    key = tmp_path / "key"
+    key.write_text(content.replace(" ", "-"))
+    key.chmod(0o600)
+    models = load(tmp_path, {"box": {**BOX, "apiKey": "${file:key}"}}, AN_INVENTED_KEY="no")
+    endpoint = models.find("box/large").endpoint
+    assert endpoint is not None
+    assert endpoint.key is not None
+    assert await endpoint.key.get() == content.replace(" ", "-")
+    assert models.warnings == ()

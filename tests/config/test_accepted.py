@@ -12,7 +12,7 @@ from xopc.config.accepted import keep_accepted, resolve_or_accepted
 from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.config.setup import prepare
 from xopc.contracts.auth import Auth, AuthMode, SecretSource
-from xopc.contracts.errors import ConfigError
+from xopc.contracts.errors import ConfigError, LostSecretError
 
 TOKEN = "a-token-of-the-tests"
 DOCUMENT = {"gateway": {"port": 18791, "auth": {"token": TOKEN}}}
@@ -186,7 +186,7 @@ def test_a_generated_token_works_with_the_copy_too(file: Path, environ: dict[str
 
 def test_a_token_in_memory_is_handed_on_and_no_file_is_touched(file: Path, environ: dict[str, str]) -> None:
     file.write_text("{}")
-    first = prepare(environ, Flags(), persist=False)
+    first = prepare(environ, Flags(unconfigured=True))
     keep_accepted(first)
     file.write_text("broken")
     assert prepare(environ, first.flags, use_accepted=True).auth.secret == first.auth.secret
@@ -224,3 +224,27 @@ def test_a_failing_disk_is_not_taken_for_a_broken_configuration(
 
 def test_what_was_read_is_not_shown(accept: Accept) -> None:
     assert TOKEN not in repr(accept())
+
+
+def test_a_secret_that_cannot_be_had_for_now_is_waited_for_after_a_crash_and_refused_at_a_first_start(
+    accept: Accept, environ: dict[str, str], file: Path
+) -> None:
+    token = file.with_name("token")
+    token.write_text(TOKEN)
+    token.chmod(0o600)
+    accept({"gateway": {"auth": {"token": "${file:token}"}}})
+    token.unlink()
+    with pytest.raises(LostSecretError):
+        resolve(environ, Flags())
+    with pytest.raises(OSError, match="there is no file"):
+        resolve_or_accepted(environ, Flags())
+
+
+def test_a_new_reference_that_leads_nowhere_does_not_keep_the_copy_from_serving(
+    accept: Accept, environ: dict[str, str], file: Path
+) -> None:
+    accept()
+    file.write_text(json.dumps({"gateway": {"auth": {"token": "${file:no}"}}}))
+    resolved = resolve_or_accepted(environ, Flags())
+    assert resolved.auth.secret == TOKEN
+    assert "there is no file" in str(resolved.refusal)

@@ -74,6 +74,16 @@ def refused(desk: Desk, patch: JsonObject, failure: Failure, *, editor: Editor |
 # -------------------------------------------------------------------- shown
 
 
+def test_the_port_of_the_profile_is_shown_and_sent_back_is_no_change(home: Path) -> None:
+    desk = Desk(home, XOPC_PROFILE="rescue", XOPC_STATE_DIR=str(home / ".xopc")).write({"commands": {"restart": False}})
+    shown = desk.editor().view(hides)
+    assert shown["gateway"]["port"] == 21401
+    desk.change({"gateway": {"port": 21401}})
+    assert desk.content == {"commands": {"restart": False}}
+    assert desk.change({"gateway": {"port": 18790}})["gateway"]["port"] == 18790
+    assert desk.change({"gateway": {"port": None}})["gateway"]["port"] == 21401
+
+
 def test_the_file_is_shown_as_it_is_now(desk: Desk) -> None:
     editor = desk.editor()
     assert editor.view(hides)["gateway"]["auth"]["token"] == "***"
@@ -423,3 +433,39 @@ def test_whatever_is_sent_the_file_stays_one_that_the_gateway_starts_with(
             assert edited.config == editor.view(hides)
         assert resolve(desk.environ, Flags()).auth.secret == TOKEN
         assert editor.change(editor.view(hides), hides).after is None
+
+
+def test_a_change_may_name_no_program_and_no_file(desk: Desk) -> None:
+    desk.write({"providers": {"openai": "${file:openai}"}, "secrets": {"commands": {"a": {"command": ["/bin/a"]}}}})
+    key = desk.file.with_name("openai")
+    key.write_text("an-invented-key")
+    key.chmod(0o600)
+    before = desk.file.read_bytes()
+    told = refused(desk, {"secrets": {"commands": {"a": {"command": ["/bin/sh"]}}}}, Failure.FORBIDDEN)
+    assert told.startswith("$.secrets: ")
+    refused(desk, {"secrets": {"commands": {"a": None}}}, Failure.FORBIDDEN)
+    for text in ("${file:~/.ssh/id_rsa}", "x ${command:a}", "${credential:x}"):
+        told = refused(desk, {"agents": {"list": [{"id": "a", "systemPromptOverride": text}]}}, Failure.FORBIDDEN)
+        assert told.startswith("$.agents.list[0].systemPromptOverride: refers to ")
+    assert desk.file.read_bytes() == before
+
+
+def test_what_refers_to_a_secret_stays_as_it_is_and_is_never_shown(desk: Desk) -> None:
+    key = desk.file.with_name("openai")
+    key.write_text("an-invented-key")
+    key.chmod(0o600)
+    desk.write({"providers": {"openai": "${file:openai}"}, "ext": {"note": "${file:openai}"}})
+    shown = desk.editor().view(hides)
+    assert shown["providers"] == {"openai": "***"}
+    assert shown["ext"] == {"note": "${file:openai}"}
+    assert desk.change({**shown, "gateway": {"port": 19999}})["gateway"]["port"] == 19999
+    assert desk.content["providers"] == {"openai": "${file:openai}"}
+    assert "an-invented-key" not in json.dumps(desk.change({"gateway": {"port": 19998}}))
+
+
+def test_of_a_secret_that_has_gone_clients_learn_no_path(desk: Desk) -> None:
+    desk.write({"providers": {"openai": "${file:/invented/place}"}})
+    editor = Editor(resolve(desk.environ, Flags(), section="gateway"), desk.environ, Flags(), desk.told.append)
+    told = refused(desk, {"gateway": {"port": 19999}}, Failure.INVALID_REQUEST, editor=editor)
+    assert told.startswith("$.providers.openai: the secret that it refers to cannot be had")
+    assert "/invented" not in told

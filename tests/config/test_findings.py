@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from xopc.config.findings import Findings
-from xopc.contracts.errors import ConfigError, Problem
+from xopc.contracts.errors import ConfigError, LostSecretError, Problem
 
 
 def test_warnings_alone_refuse_nothing() -> None:
@@ -38,3 +38,17 @@ def test_the_source_is_where_the_problems_are(paths: list[str], source: str) -> 
     with pytest.raises(ConfigError) as caught:
         findings.check("xopc.json")
     assert caught.value.source == source
+
+
+def test_only_where_all_problems_are_lost_secrets_it_may_be_right_in_a_minute() -> None:
+    findings = Findings()
+    findings.lose("$.providers.openai", "there is no file /x")
+    with pytest.raises(LostSecretError) as caught:
+        findings.check("xopc.json")
+    (problem,) = caught.value.problems
+    assert str(problem) == "$.providers.openai: there is no file /x"
+    assert "/x" not in problem.for_clients
+    findings.refuse("$.gateway.port", "must be 1 to 65535")
+    with pytest.raises(ConfigError) as both:
+        findings.check("xopc.json")
+    assert type(both.value) is ConfigError

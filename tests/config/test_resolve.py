@@ -201,3 +201,20 @@ def test_a_limiter_that_is_off_is_found_wherever_that_was_said(
         finding.check_id.value
         for finding in resolved(file, {"gateway": {"bind": "lan", "auth": {"token": TOKEN}}}).audit
     }
+
+
+def test_secrets_that_are_kept_elsewhere_are_put_in_place(file: Path) -> None:
+    kept = file.with_name("token")
+    kept.write_text(f"{TOKEN}\n")
+    kept.chmod(0o600)
+    configuration = resolved(file, {"gateway": {"auth": {"token": "${file:token}"}}})
+    assert configuration.auth.secret == TOKEN
+    assert configuration.secrets.files == {kept}
+    assert TOKEN not in repr(configuration)
+
+
+def test_of_one_section_the_secrets_of_others_are_not_looked_up(file: Path) -> None:
+    document = {"gateway": {"auth": {"token": TOKEN}}, "providers": {"openai": "${file:no}"}}
+    assert "$.providers.openai: there is no file" in refused(file, document).message
+    environ = {"HOME": str(file.parent.parent)}
+    assert resolve(environ, Flags(), section="gateway").settings.providers == {"openai": "${file:no}"}

@@ -60,4 +60,5 @@ def test_kinds_are_found_behind_null_and_other_choices() -> None:
 def test_the_settings_are_understood_whole() -> None:
     assert list(members_of(Settings) or ()) == [
         "gateway", "commands", "agents", "providers", "channels", "session", "bindings", "outbox", "cron",
+            "secrets",
     ]  # fmt: skip

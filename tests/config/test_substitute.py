@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from xopc.config.findings import Findings
-from xopc.config.substitute import has_reference, is_secret, substitute
+from xopc.config.references import Reference, Secrets, Source
+from xopc.config.substitute import is_secret, substitute
+from xopc.contracts.errors import LostSecret
 
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
 JSON = st.recursive(
@@ -102,20 +106,84 @@ def test_secrets_are_known_by_their_path(keys: tuple[str | int, ...], secret: bo
     assert is_secret(keys) is secret
 
 
+FOUND = Reference(Source.FILE, "token")
+LOST = Reference(Source.COMMAND, "openai")
+SECRETS = Secrets({FOUND: "an ${A} invented secret"}, {LOST: "it says nothing"})
+
+
+def test_a_secret_that_is_kept_elsewhere_is_put_in_place_and_not_replaced_again() -> None:
+    value = {"gateway": {"auth": {"token": "<${file:token}>"}}}
+    findings = Findings()
+    shown = substitute(value, {"A": "never"}, findings, SECRETS)
+    assert shown == {"gateway": {"auth": {"token": "<an ${A} invented secret>"}}}
+    assert findings == Findings()
+
+
+def test_what_no_snapshot_knows_of_stays_as_it_is() -> None:
+    assert replaced("${file:other} ${command:openai}") == "${file:other} ${command:openai}"
+
+
 @pytest.mark.parametrize(
-    ("text", "refers"),
+    "value",
     [
-        ("${A}", True),
-        ("x${A:-b}", True),
-        ("$${A}", False),
-        ("${1}", False),
-        ("plain", False),
-        (None, False),
-        (5, False),
+        {"providers": {"openai": "${command:openai}"}},
+        {"agents": {"list": [{"id": "a", "systemPromptOverride": "${command:openai}"}]}},
+        {"channels": {"telegram": {"enabled": True, "botToken": "${command:openai}"}}},
+        {"channels": {"telegram": {"enabled": False, "accounts": {"b": {"botToken": "${command:openai}"}}}}},
     ],
 )
-def test_a_reference_is_recognised(text: object, refers: bool) -> None:
-    assert has_reference(text) is refers
+def test_a_secret_that_cannot_be_had_is_refused_wherever_it_stands(value: object) -> None:
+    findings = Findings()
+    substitute(value, {}, findings, SECRETS)
+    assert [(problem.what, type(problem)) for problem in findings.problems] == [("it says nothing", LostSecret)]
+    assert findings.warnings == []
+
+
+@pytest.mark.parametrize("text", ["${command:openai}", "${NO_SUCH_VARIABLE}"])
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ({"channels": {"telegram": {"enabled": False, "botToken": "{}"}}}, "$.channels.telegram.botToken"),
+        (
+            {"channels": {"telegram": {"accounts": {"b": {"enabled": False, "botToken": "{}"}}}}},
+            "$.channels.telegram.accounts.b.botToken",
+        ),
+        ({"gateway": {"tls": {"enabled": False, "keyPassword": "{}"}}}, "$.gateway.tls.keyPassword"),
+        ({"agents": {"list": [{"id": "a", "enabled": False, "name": "{}"}]}}, "$.agents.list[0].name"),
+    ],
+)
+def test_in_what_is_off_it_is_no_more_than_a_warning(value: object, path: str, text: str) -> None:
+    findings = Findings()
+    substitute(json.loads(json.dumps(value).replace("{}", text)), {}, findings, SECRETS)
+    assert findings.problems == []
+    (warning,) = findings.warnings
+    assert warning.startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("text", ["${vault:openai}", "sk-${", "${file:a{b}}"])
+def test_a_key_with_a_reference_that_refers_to_nothing_is_refused(text: str) -> None:
+    findings = Findings()
+    substitute({"providers": {"openai": text}}, {}, findings)
+    (problem,) = findings.problems
+    assert problem.path == "$.providers.openai"
+    assert "refers to nothing" in problem.what
+
+
+def test_openclaw_s_objects_are_read_where_a_secret_belongs_and_nowhere_else() -> None:
+    reference = {"source": "env", "provider": "default", "id": "KEY"}
+    value = {"providers": {"openai": reference}, "ext": {"city": reference}}
+    findings = Findings()
+    assert substitute(value, {"KEY": "k"}, findings) == {"providers": {"openai": "k"}, "ext": {"city": reference}}
+    assert findings == Findings()
+    assert substitute({"providers": reference}, {}, findings) == {"providers": reference}, "three keys of providers"
+
+
+def test_an_object_that_is_not_supported_is_told_with_its_place() -> None:
+    findings = Findings()
+    substitute({"gateway": {"auth": {"token": {"source": "exec", "provider": "v", "id": "x"}}}}, {}, findings)
+    (problem,) = findings.problems
+    assert problem.path == "$.gateway.auth.token"
+    assert "secrets.commands" in problem.what
 
 
 @settings(deadline=None)  # a busy machine is no failure

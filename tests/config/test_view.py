@@ -7,8 +7,9 @@ from typing import Any
 import attrs
 import pytest
 
+from xopc.config.references import Keys
 from xopc.config.shape import item_kind, members_of, value_kind
-from xopc.config.substitute import Keys, is_secret
+from xopc.config.substitute import is_secret
 from xopc.config.view import effective, masked
 from xopc.contracts.convert import JsonObject, unstructure
 from xopc.contracts.settings import Settings
@@ -32,6 +33,7 @@ def test_nothing_in_the_file_shows_every_default() -> None:
     assert view["gateway"].pop("bind") == "loopback"
     assert view["gateway"].pop("channelConnectDeferMode") == "auto"
     auth: JsonObject = {"mode": "token", "token": "", "password": "", "tokens": []}
+    auth |= {"allowTailscale": False, "tailscaleUsers": []}
     limiter = {"enabled": True, "maxAttempts": 5, "windowMs": 900000, "blockDurationMs": 300000}
     assert view["gateway"].pop("auth") == {**auth, "rateLimit": {**limiter, "exemptLoopback": False}}
     assert view["channels"]["telegram"].pop("botToken") == ""

@@ -160,3 +160,5 @@ def test_an_exchanged_directory_on_the_way_of_a_link_looks_different(tmp_path: P
 
 async def test_a_look_is_what_a_path_leads_to(tmp_path: Path) -> None:
     assert await look_at(tmp_path) == sight(tmp_path)
+    (tmp_path / "x").write_text("x")
+    assert await look_at(tmp_path, tmp_path / "x") == (*sight(tmp_path), *sight(tmp_path / "x"))

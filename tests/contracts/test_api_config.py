@@ -10,4 +10,5 @@ def test_what_came_of_a_reload_goes_out_whole() -> None:
         "hot": ["gateway.corsOrigins"],
         "restart": [],
         "error": None,
+        "warningCount": 0,
     }

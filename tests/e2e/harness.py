@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.e2e.leaks import WITNESS
 from xopc.cli.gateway.run import launch
 from xopc.config.resolve import Flags
 from xopc.config.setup import prepare
@@ -42,17 +43,24 @@ class Reply:
 class Gateway:
     """One `xopc gateway` in a home of its own; with `child`, that program is its gateway process.
 
-    `within` is a command that runs it, and ends as it does.
+    `within` is a command that runs it, and ends as it does; `program` is the `xopc` of another installation.
     """
 
     def __init__(
-        self, home: Path, *args: str, child: Path | None = None, within: Sequence[str] = (), **environ: str
+        self,
+        home: Path,
+        *args: str,
+        child: Path | None = None,
+        within: Sequence[str] = (),
+        program: Sequence[str | Path] = (XOPC,),
+        **environ: str,
     ) -> None:
+        self.program = program
         self.home = home
         self.state = home / ".xopc"
         self.environ = {**os.environ, "XOPC_HOME": str(home), "HOME": str(home), **environ}
         self.output: list[str] = []
-        command: list[str | Path] = [XOPC, "gateway", *args]
+        command: list[str | Path] = [*program, "gateway", *args]
         if child is not None:
             ours = launch(prepare(self.environ, Flags(port=0)))._replace(command=(sys.executable, str(child)))
             self.environ[LAUNCH_VARIABLE] = ours.to_json()
@@ -69,6 +77,7 @@ class Gateway:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+        WITNESS.follow(home, self.environ, self.output)
 
     # ------------------------------------------------------------ its files
 
@@ -102,6 +111,7 @@ class Gateway:
         """Wait for the end of the start: after its banner, it looks whether its configuration has changed meanwhile."""
         until(lambda: '"The gateway is ready."' in self.text or self.process.poll() is not None, "the gateway starts")
         assert self.process.poll() is None, self.text
+        WITNESS.see_processes(self.process.pid)
         return self
 
     def signal(self, number: int) -> None:
@@ -127,7 +137,9 @@ class Gateway:
             credential = {"Authorization": f"Bearer {token}"} if token else {}
             connection.request(method, path, body, {**credential, **(headers or {})})
             response = connection.getresponse()
-            return Reply(response.status, response.headers, response.read())
+            reply = Reply(response.status, response.headers, response.read())
+        WITNESS.hear(f"the answer to {method} {path.partition('?')[0]}", reply.body.decode(errors="replace"))
+        return reply
 
     def health(self) -> Any:  # noqa: ANN401 - JSON
         return self.request("GET", "/health", token=None).json
@@ -141,9 +153,10 @@ class Gateway:
 
     def xopc(self, *args: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """Another command of the same person."""
-        return run_xopc(*args, environ={**self.environ, **environ}, cwd=self.home)
+        return run_xopc(*args, environ={**self.environ, **environ}, cwd=self.home, program=self.program)
 
     def kill(self) -> None:
+        WITNESS.see_processes(self.process.pid)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         info = self.lock()
@@ -161,17 +174,22 @@ class Gateway:
                 self.output.append(line)
 
 
-def run_xopc(*args: str, environ: dict[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [XOPC, *args],
+def run_xopc(
+    *args: str, environ: dict[str, str], cwd: Path, program: Sequence[str | Path] = (XOPC,)
+) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [*program, *args],
         env=environ,
         cwd=cwd,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180 if args[0] == "update" else 60,  # it installs, on a machine that may be busy
         check=False,
     )
+    if args[:2] != ("gateway", "token"):  # which is there to show it
+        WITNESS.hear(f"the output of xopc {' '.join(args[:2])}", done.stdout + done.stderr)
+    return done
 
 
 def until(condition: Callable[[], T], what: str, seconds: float = 20) -> T:

@@ -158,7 +158,7 @@ class Generation:
         self.restarts.append(reason)
         return RestartAccepted("restarting", "b00t", self.number)
 
-    async def reload(self, reason: str) -> Reloaded:
+    async def reload(self, reason: str, *, anew: bool = True) -> Reloaded:
         await trio.lowlevel.checkpoint()
         self.reloads.append(reason)
         return self.reloaded

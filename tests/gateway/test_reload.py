@@ -16,6 +16,7 @@ from attrs import define, evolve, field
 from xopc.config.accepted import keep_accepted, resolve_or_accepted
 from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.contracts.api_config import Reloaded
+from xopc.contracts.errors import LostSecret
 from xopc.core.tasks import Node, open_branch
 from xopc.gateway.generation import Generation, Life, start_generation
 from xopc.gateway.orders import Order, Restart
@@ -423,3 +424,92 @@ async def until(condition: Callable[[], object]) -> None:
     with trio.fail_after(10):
         while not condition():  # noqa: ASYNC110  problems and files have no events
             await trio.sleep(0.02)
+
+
+# ------------------------------------------------------------------ secrets
+
+
+def put(path: Path, text: str, mode: int = 0o600) -> Path:
+    """A secret in a file of its own, put there whole."""
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(text)
+    new.chmod(mode)
+    return new.replace(path)
+
+
+def counting(home: Path) -> dict[str, Any]:
+    """`secrets` with a program that prints how often it was asked."""
+    program = put(home / "printer", f"#!/bin/sh\necho x >> {home}/asked; echo key-$(wc -l < {home}/asked)\n", 0o755)
+    return {"commands": {"openai": {"command": [str(program)]}}}
+
+
+async def test_a_secret_in_a_file_takes_effect_by_itself_when_the_file_is_exchanged(home: Path, life: Life) -> None:
+    (home / ".xopc").mkdir()
+    kept = put(home / ".xopc" / "token", TOKEN)
+    document = {**WATCHED, "gateway": {**WATCHED["gateway"], "auth": {"token": "${file:token}"}}}
+    async with reloadable(home, life, document) as world:
+        put(kept, OTHER)
+        await until(lambda: world.generation.resolved.auth.secret == OTHER)
+        assert world.orders == []
+
+
+async def test_a_secret_that_is_lost_leaves_all_of_before_in_force_until_it_is_back(home: Path, life: Life) -> None:
+    (home / ".xopc").mkdir()
+    token, key = put(home / ".xopc" / "token", TOKEN), put(home / ".xopc" / "key", "key-1")
+    document = {
+        **WATCHED,
+        "gateway": {**WATCHED["gateway"], "auth": {"token": "${file:token}"}},
+        "providers": {"openai": "${file:key}"},
+    }
+    async with reloadable(home, life, document) as world:
+        before = world.generation.resolved
+        key.unlink()
+        put(token, OTHER)
+        outcome = await world.reloader.reload("by hand")
+        assert outcome.reloaded is False
+        assert outcome.error is not None
+        assert outcome.error.startswith("$.providers.openai: the secret that it refers to cannot be had")
+        assert str(home) not in outcome.error
+        assert world.generation.resolved is before
+        assert world.codes() == ["configuration"]
+        put(key, "key-2")
+        await until(lambda: world.generation.resolved is not before)
+        now = world.generation.resolved
+        assert (now.auth.secret, now.settings.providers) == (OTHER, {"openai": "key-2"})
+
+
+async def test_the_file_that_a_refused_change_refers_to_is_waited_for(home: Path, life: Life) -> None:
+    async with reloadable(home, life, WATCHED) as world:
+        await world.write({**WATCHED, "providers": {"openai": "${file:key}"}})
+        await until(lambda: world.codes() == ["configuration"])
+        put(home / ".xopc" / "key", "key-1")
+        await until(lambda: world.generation.resolved.settings.providers == {"openai": "key-1"})
+
+
+async def test_a_program_is_asked_again_when_somebody_asks_and_not_for_each_edit(home: Path, life: Life) -> None:
+    document = {**configured(), "providers": {"openai": "${command:openai}"}, "secrets": counting(home)}
+    async with reloadable(home, life, document) as world:
+        await world.write({**document, "session": {"dmScope": "per-peer"}})
+        assert (await world.reloader.reload("PATCH /api/config", anew=False)).hot == ("session.dmScope",)
+        assert world.generation.resolved.settings.providers == {"openai": "key-1"}
+        outcome = await world.reloader.reload("POST /api/secrets/reload")
+        assert outcome.hot == ("providers.openai",)
+        assert world.generation.resolved.settings.providers == {"openai": "key-2"}
+
+
+async def test_a_key_of_models_json_follows_its_file_and_is_never_lost_by_a_reload(home: Path, life: Life) -> None:
+    (home / ".xopc").mkdir()
+    key = put(home / ".xopc" / "key", "key-1")
+    entry = {"baseUrl": "http://127.0.0.1:1/v1", "apiKey": "${file:key}", "models": [{"id": "small"}]}
+    (home / ".xopc" / "models.json").write_text(json.dumps({"providers": {"box": entry}}))
+
+    def keys_in_force(world: World) -> list[str]:
+        return list(world.generation.agents[-1].models.secrets.found.values())
+
+    async with reloadable(home, life, WATCHED) as world:
+        put(key, "key-2")
+        await until(lambda: keys_in_force(world) == ["key-2"])
+        key.unlink()
+        outcome = await world.reloader.reload("by hand")
+        assert outcome.error == f"models.json: {LostSecret('', '').for_clients.removeprefix(': ')}"
+        assert keys_in_force(world) == ["key-2"]

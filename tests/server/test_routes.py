@@ -147,6 +147,7 @@ def test_the_routes_of_the_api_are_these() -> None:
         ("GET /api/config", Scope.ADMIN, HTTPStatus.OK),
         ("PATCH /api/config", Scope.ADMIN, HTTPStatus.OK),
         ("POST /api/config/reload", Scope.ADMIN, HTTPStatus.OK),
+        ("POST /api/secrets/reload", Scope.ADMIN, HTTPStatus.OK),
         ("GET /api", None, HTTPStatus.OK),
         ("GET /openapi.json", None, HTTPStatus.OK),
         ("GET /docs", None, HTTPStatus.OK),

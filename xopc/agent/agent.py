@@ -20,6 +20,7 @@ from xopc.agent.tools.base import Tool, ToolContext
 from xopc.agent.tools.registry import TOOLS, tools_without
 from xopc.agent.turn import Plan, TurnLoop
 from xopc.config.paths import Paths
+from xopc.config.references import NO_SECRETS, Secrets
 from xopc.contracts.events import AgentEvent, MessageEnd, Progress, RunError, Token
 from xopc.contracts.keys import parse_key
 from xopc.contracts.messages import Outbound, PeerKind
@@ -40,13 +41,19 @@ log = structlog.get_logger("xopc.agent")
 
 @asynccontextmanager
 async def open_agent(
-    settings: Settings, paths: Paths, environ: Mapping[str, str], storage: PathStorage
+    settings: Settings,
+    paths: Paths,
+    environ: Mapping[str, str],
+    storage: PathStorage,
+    known: Secrets = NO_SECRETS,
 ) -> AsyncGenerator[Agent]:
     """The agent of a configuration, for as long as the block runs; what is odd about its models goes to the log.
 
+    No program is asked again for a secret of `models.json` that is `known`.
+
     *Cancellation*: the block's end closes the connections to providers. No turn may run any more.
     """
-    models = await trio.to_thread.run_sync(load_models, paths.models, settings, environ)
+    models = await trio.to_thread.run_sync(load_models, paths.models, settings, environ, known)
     for warning in models.warnings:
         log.warn(warning)
     home = environ.get("HOME", "")

@@ -85,11 +85,18 @@ class CommandKey:
 
 
 def find_key(
-    provider: str, environ: Mapping[str, str], configured: Mapping[str, str], in_file: str | None, warnings: list[str]
+    provider: str,
+    environ: Mapping[str, str],
+    configured: Mapping[str, str],
+    in_file: str | None,
+    warnings: list[str],
+    *,
+    is_literal: bool = False,
 ) -> Key | None:
     """The key of a provider: from the environment, `providers` of the configuration, or `models.json`.
 
-    What is no key, and why, is added to `warnings`.
+    With `is_literal`, what `models.json` has is the key itself, and names no variable and no command. What is no key,
+    and why, is added to `warnings`.
     """
     variable = variable_of(provider)
     for source, text in (
@@ -98,7 +105,11 @@ def find_key(
     ):
         if text.strip():
             return _plain(source, text, warnings)
-    return None if not in_file or not in_file.strip() else _from_file(provider, in_file.strip(), environ, warnings)
+    if not in_file or not in_file.strip():
+        return None
+    if is_literal:
+        return _plain(_source(provider), in_file, warnings)
+    return _from_file(provider, in_file.strip(), environ, warnings)
 
 
 def variable_of(provider: str) -> str:
@@ -111,14 +122,19 @@ def is_usable(text: str) -> bool:
     return bool(text) and text.isascii() and text.isprintable() and " " not in text
 
 
+def _source(provider: str) -> str:
+    return f"models.json, providers.{provider}.apiKey"
+
+
 def _from_file(provider: str, text: str, environ: Mapping[str, str], warnings: list[str]) -> Key | None:
-    source = f"models.json, providers.{provider}.apiKey"
+    source = _source(provider)
     if text.startswith("!"):
         return _command(source, text[1:], warnings)
     if _VARIABLE.fullmatch(text):
         if value := environ.get(text, "").strip():
             return _plain(text, value, warnings)
-        warnings.append(f"{source}: the environment variable {text} is not set; its name is taken as the key itself")
+        # It may be a key, and is not shown.
+        warnings.append(f"{source}: no environment variable of this name is set; the text is taken as the key itself")
     return _plain(source, text, warnings)
 
 

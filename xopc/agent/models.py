@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from attrs import field, frozen
 
 from xopc.agent.keys import Key, find_key, variable_of
 from xopc.agent.models_file import API, Compat, ModelEntry, ModelOverride, ProviderEntry, read_models_file
+from xopc.agent.models_secrets import Replaced, replace_references
 from xopc.agent.providers.openai_wire import Dialect, Endpoint
-from xopc.contracts.convert import closest
+from xopc.config.references import NO_SECRETS, Secrets
+from xopc.contracts.convert import JsonObject, closest
 from xopc.contracts.settings import ModelChoice, Settings
 
 OFFLINE = "builtin/offline"
@@ -78,6 +80,8 @@ class Models:
         """What is wrong with `models.json` and with the keys, a sentence each."""
         self.error: str | None = None
         """Why nothing of `models.json` is used, where that is so; for clients, so without its path."""
+        self.secrets: Secrets = NO_SECRETS
+        """What `models.json` refers to."""
 
     @property
     def default(self) -> str:
@@ -126,19 +130,37 @@ class Models:
         return f'There is no model "{ref}": {why}{end} There is: {", ".join(self.listed())}.'
 
 
-def load_models(path: Path, settings: Settings, environ: Mapping[str, str]) -> Models:
-    """The models of a configuration and its `models.json` at `path`. Reads the file: call it in a thread."""
-    file, problems = read_models_file(path)
-    warnings = list(problems)
-    entries = {**file.providers, **{known: ProviderEntry() for known in KNOWN if known not in file.providers}}
+def load_models(path: Path, settings: Settings, environ: Mapping[str, str], known: Secrets = NO_SECRETS) -> Models:
+    """The models of a configuration and its `models.json` at `path`. Reads the file: call it in a thread.
+
+    No program is asked again for a secret that is `known`.
+    """
+    replaced = Replaced({})
+
+    def replace(values: JsonObject) -> JsonObject:
+        nonlocal replaced
+        replaced = replace_references(values, settings.secrets, path.parent, environ, known)
+        return replaced.values
+
+    file, problems = read_models_file(path, replace)
+    warnings = [*problems, *replaced.warnings]
+    entries = {**file.providers, **{known_id: ProviderEntry() for known_id in KNOWN if known_id not in file.providers}}
+    configured = settings.providers
     found = (
         _provider(
-            provider_id, entry, find_key(provider_id, environ, settings.providers, entry.api_key, warnings), warnings
+            provider_id,
+            entry,
+            find_key(
+                provider_id, environ, configured, entry.api_key, warnings, is_literal=provider_id in replaced.literal
+            ),
+            warnings,
         )
         for provider_id, entry in entries.items()
+        if provider_id not in replaced.left_out
     )
     models = Models(provider for provider in found if provider is not None)
-    models.warnings = (*warnings, *_of_settings(settings, entries, models))
+    models.secrets = replaced.secrets
+    models.warnings = (*warnings, *_of_settings(settings, {*entries, *replaced.left_out}, models))
     if problems and not file.providers:
         models.error = "; ".join(problems).replace(str(path), path.name)
     return models
@@ -205,7 +227,7 @@ def _dialect(base: Dialect, compat: Compat) -> Dialect:
     )
 
 
-def _of_settings(settings: Settings, entries: Mapping[str, ProviderEntry], models: Models) -> Iterable[str]:
+def _of_settings(settings: Settings, entries: Collection[str], models: Models) -> Iterable[str]:
     """What the configuration says of models and providers that there are not."""
     for provider_id in settings.providers:
         if provider_id not in entries:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from attrs import field, frozen
 
 from xopc.config.parse import NotJsonError, parse
-from xopc.contracts.convert import structure_known
+from xopc.contracts.convert import JsonObject, structure_known
 from xopc.contracts.errors import InvalidValueError
 
 API = "openai-completions"
@@ -132,13 +133,22 @@ class ModelsFile:
     providers: dict[str, ProviderEntry] = field(factory=dict[str, ProviderEntry], validator=_are_providers)
 
 
-def read_models_file(path: Path) -> tuple[ModelsFile, tuple[str, ...]]:
-    """The file's content, and what is wrong with it. Nothing of a broken file is used; a missing one is empty."""
+def _unchanged(values: JsonObject) -> JsonObject:
+    return values
+
+
+def read_models_file(
+    path: Path, replace: Callable[[JsonObject], JsonObject] = _unchanged
+) -> tuple[ModelsFile, tuple[str, ...]]:
+    """The file's content, and what is wrong with it. Nothing of a broken file is used; a missing one is empty.
+
+    `replace` puts values in place of the references in it.
+    """
     try:
         if path.stat().st_size > MAX_BYTES:
             return ModelsFile(), (f"{path} is not used: it is larger than {MAX_BYTES} bytes",)
         values, _ = parse(path.read_text("utf-8-sig"))
-        file, unknown = structure_known(values, ModelsFile)
+        file, unknown = structure_known(replace(values), ModelsFile)
     except FileNotFoundError:
         return ModelsFile(), ()
     except InvalidValueError as error:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import trio
 from attrs import define
 
 from xopc.agent.agent import Agent, Emit, open_agent
+from xopc.agent.models_secrets import look_up
 from xopc.config.paths import Paths
+from xopc.config.references import NO_SECRETS, Secrets
 from xopc.contracts.settings import Settings
 from xopc.storage.path import PathStorage, Turn, TurnEnd
 
@@ -39,14 +42,25 @@ class Shifts:
         """Those that are open; the last one is in charge."""
         return tuple(duty.agent for duty in self._duties)
 
-    async def change(self, settings: Settings) -> None:
+    async def look_up_keys(self, settings: Settings, *, anew: bool) -> Secrets:
+        """What `models.json` refers to now, for `change`; with `anew`, programs are asked again. Where the file cannot
+        be read, what it referred to before."""
+        before = self._duties[-1].agent.models.secrets
+        known = NO_SECRETS if anew else before
+        path, environ = self._paths.models, self._environ
+        found = await trio.to_thread.run_sync(look_up, path, settings.secrets, environ, known, abandon_on_cancel=True)
+        return before if found is None else found
+
+    async def change(self, settings: Settings, known: Secrets = NO_SECRETS) -> None:
         """Let turns that begin from now on have an agent of these settings. The one before it ends with its last turn.
+
+        No program is asked again for a secret of `models.json` that is `known`.
 
         Raises:
             Exception: there is no such agent, and the one before stays in charge.
         """
         stack = AsyncExitStack()
-        agent = await stack.enter_async_context(open_agent(settings, self._paths, self._environ, self._storage))
+        agent = await stack.enter_async_context(open_agent(settings, self._paths, self._environ, self._storage, known))
         before = self._duties[-1:]
         self._duties.append(_Duty(agent, stack))
         for duty in before:

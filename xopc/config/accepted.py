@@ -16,7 +16,7 @@ from xopc.config.load import Document, load_document
 from xopc.config.paths import resolve_paths
 from xopc.config.resolve import Flags, Resolved, resolve, weigh
 from xopc.config.write import write_private
-from xopc.contracts.errors import ConfigError, Problem
+from xopc.contracts.errors import ConfigError, LostSecretError, Problem
 
 NO_FILE = b"{}\n"
 """What is kept of a configuration without a file, which means the same."""
@@ -37,24 +37,27 @@ def keep_accepted(resolved: Resolved) -> str | None:
     return None
 
 
-def resolve_or_accepted(environ: Mapping[str, str], flags: Flags) -> Resolved:
+def resolve_or_accepted(environ: Mapping[str, str], flags: Flags, *, section: str | None = None) -> Resolved:
     """As `resolve`; where the file does not validate, with its last accepted copy, and with `refusal` set.
 
     Raises:
         ConfigError: neither is of use; says of both why.
-        OSError: the disk fails; it may work later.
+        OSError: the disk fails, or the secrets of the copy cannot be had; it may work later.
     """
     try:
-        return resolve(environ, flags)
+        return resolve(environ, flags, section=section)
     except ConfigError as error:
-        return _resolve_accepted(environ, flags, error)
+        return _resolve_accepted(environ, flags, error, section)
 
 
-def _resolve_accepted(environ: Mapping[str, str], flags: Flags, refused: ConfigError) -> Resolved:
+def _resolve_accepted(environ: Mapping[str, str], flags: Flags, refused: ConfigError, section: str | None) -> Resolved:
     paths = resolve_paths(environ)
     copy = paths.accepted
     try:
-        resolved = weigh(paths, _load(copy), str(copy), environ, flags)
+        resolved = weigh(paths, _load(copy), str(copy), environ, flags, section=section)
+    except LostSecretError as error:
+        # The gateway ran with them, and must not be given up because it crashes while one is being exchanged.
+        raise OSError(refused.message if isinstance(refused, LostSecretError) else error.message) from error
     except ConfigError as error:
         what = f"the last accepted copy is of no help: {_first_problem(error)}"
         raise ConfigError(refused.source, *refused.problems, Problem(str(copy), what)) from None

@@ -18,6 +18,8 @@ from xopc.config.findings import Findings
 from xopc.config.load import MAX_BYTES, Document, load_document, read_document, settings_in
 from xopc.config.parse import NotJsonError
 from xopc.config.patch import patched
+from xopc.config.profile import default_port, profile_of
+from xopc.config.references import path_of, references_in
 from xopc.config.resolve import Flags, Resolved, weigh
 from xopc.config.sent import is_same
 from xopc.config.setup import with_certificate
@@ -63,7 +65,7 @@ class Editor:
         try:
             document = load_document(self.resolved.paths.config_path)
             findings = Findings()
-            settings_in(document, self.environ, findings)
+            settings_in(document, self.environ, findings, self.resolved.secrets)
             findings.check(str(self.resolved.paths.config_path))
         except (ConfigError, OSError):
             document = read_document(self.resolved.content) if self.resolved.content is not None else None
@@ -117,6 +119,7 @@ class Editor:
         before = document.values if document else {}
         shown = self._effective(before)
         values = patched(before, shown, patch)
+        _refuse_reach(before, values)
         if is_same(values, before):
             return Edited(masked(shown, hides), document and document.content, None)
         if document and is_read_only(path):
@@ -136,12 +139,14 @@ class Editor:
         paths = self.resolved.paths
         try:
             document = read_document(content)
-            resolved = weigh(paths, document, str(paths.config_path), self.environ, self.flags)
+            known = self.resolved.secrets
+            resolved = weigh(paths, document, str(paths.config_path), self.environ, self.flags, known=known)
             auth = with_certificate(resolved).auth
         except NotJsonError as error:
             raise InvalidValueError(Problem("$", str(error))) from None
         except ConfigError as error:
-            raise XopcError(Failure.INVALID_REQUEST, self.without_path("; ".join(map(str, error.problems)))) from None
+            what = "; ".join(problem.for_clients for problem in error.problems)
+            raise XopcError(Failure.INVALID_REQUEST, self.without_path(what)) from None
         except OSError as error:
             self._fail(error)
         if _lacks_token(auth) and not _lacks_token(self.resolved.auth):
@@ -182,7 +187,23 @@ class Editor:
         raise XopcError(Failure.UNAVAILABLE, what) from None
 
     def _effective(self, values: JsonObject) -> JsonObject:
-        return effective(substitute(values, self.environ, Findings()))
+        return effective(substitute(values, self.environ, Findings()), default_port(profile_of(self.environ)))
+
+
+def _refuse_reach(before: JsonObject, after: JsonObject) -> None:
+    """Refuse what would let a holder of the token run programs here, or read files, which the API gives nobody.
+
+    Raises:
+        XopcError: FORBIDDEN.
+    """
+    if not is_same(before.get("secrets", {}), after.get("secrets", {})):
+        what = "$.secrets: names programs to run, and is changed in the configuration file itself alone"
+        raise XopcError(Failure.FORBIDDEN, what)
+    known = {reference for _, reference in references_in(before)}
+    for keys, reference in references_in(after):
+        if reference not in known:
+            what = f"refers to {reference}, which is new: write it into the configuration file itself"
+            raise XopcError(Failure.FORBIDDEN, f"{path_of(keys)}: {what}")
 
 
 def _lacks_token(auth: Auth) -> bool:

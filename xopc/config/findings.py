@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import Factory, define
 
-from xopc.contracts.errors import ConfigError, Problem
+from xopc.contracts.errors import ConfigError, LostSecret, LostSecretError, Problem
 
 
 @define
@@ -17,6 +17,10 @@ class Findings:
     def refuse(self, path: str, what: str) -> None:
         self.problems.append(Problem(path, what))
 
+    def lose(self, path: str, what: str) -> None:
+        """Refuse, for a secret that is kept elsewhere, and may be there in a minute."""
+        self.problems.append(LostSecret(path, what))
+
     def warn(self, path: str, what: str) -> None:
         self.warnings.append(f"{path}: {what}")
 
@@ -24,11 +28,13 @@ class Findings:
         """Go on only without problems. `file` is the source of those with a JSON path.
 
         Raises:
-            ConfigError: with all problems.
+            ConfigError: with all problems; a `LostSecretError` where they are lost secrets alone.
         """
         if not self.problems:
             return
         paths = [problem.path for problem in self.problems]
+        if all(isinstance(problem, LostSecret) for problem in self.problems):
+            raise LostSecretError(file, *self.problems)
         if any(path.startswith("$") for path in paths):
             raise ConfigError(file, *self.problems)
         flags = [path for path in paths if path.startswith("--")]

@@ -14,7 +14,11 @@ from xopc.config.certificate import Certificate
 from xopc.config.findings import Findings
 from xopc.config.load import Document, load_document, settings_in
 from xopc.config.paths import Paths, resolve_paths
+from xopc.config.profile import DEFAULT, profile_of
+from xopc.config.references import NO_SECRETS, Secrets
+from xopc.config.secrets import gather, read_settings
 from xopc.config.sharing import shares_history
+from xopc.config.tailscale import check_tailscale
 from xopc.config.tls import TlsFiles, resolve_tls
 from xopc.config.workspace import with_workspace
 from xopc.contracts.auth import Auth, AuthMode, RateLimit, SecretSource
@@ -32,6 +36,10 @@ class Flags:
     token: str | None = field(default=None, repr=False)
     generated: str | None = None
     """The SHA-256 in hex of the token that this start generated, where it did."""
+    unconfigured: bool = False
+    """Whether to do without a configuration file, rather than to write one."""
+    watch: bool = False
+    """Whether a new process takes over when the sources of this one change."""
 
 
 @frozen
@@ -58,8 +66,11 @@ class Resolved:
     """What was in these files, where it was made sure of: see `setup.prepare`."""
     refusal: str | None = None
     """Where the file does not validate and its last accepted copy is in force: why, and what to do."""
+    secrets: Secrets = field(default=NO_SECRETS, repr=False)
+    """What was put in place of the references to secrets that are kept elsewhere."""
     strict: bool = False
     """Whether what is critical in `audit` refuses a configuration."""
+    profile: str = DEFAULT
 
     @property
     def audit(self) -> tuple[AuditFinding, ...]:
@@ -90,31 +101,51 @@ class Resolved:
         return resolve_binding(self.settings.gateway, self.flags.bind, surroundings(environ), Findings())
 
 
-def resolve(environ: Mapping[str, str], flags: Flags) -> Resolved:
+def resolve(
+    environ: Mapping[str, str], flags: Flags, *, known: Secrets = NO_SECRETS, section: str | None = None
+) -> Resolved:
     """Read the file and weigh it against environment and flags. Changes nothing on disk.
 
     In mode `token` without any token, `auth.secret` is None; `setup.prepare` generates one.
+
+    No program is asked again for a secret that is `known`. With `section`, only the secrets of that part are looked up:
+    commands need no keys of models, and a program that tells one may want a finger on a key.
 
     Raises:
         ConfigError: with a path and a cure for each problem: of the paths, else of the file, else of the rest.
         OSError: the disk fails; it may work later.
     """
     paths = resolve_paths(environ)
-    return weigh(paths, load_document(paths.config_path), str(paths.config_path), environ, flags)
+    document = load_document(paths.config_path)
+    return weigh(paths, document, str(paths.config_path), environ, flags, known=known, section=section)
 
 
-def weigh(paths: Paths, document: Document | None, file: str, environ: Mapping[str, str], flags: Flags) -> Resolved:
-    """What is in force where `document` is the configuration; problems in it are told of `file`.
+def weigh(
+    paths: Paths,
+    document: Document | None,
+    file: str,
+    environ: Mapping[str, str],
+    flags: Flags,
+    *,
+    known: Secrets = NO_SECRETS,
+    section: str | None = None,
+) -> Resolved:
+    """What is in force where `document` is the configuration; problems in it are told of `file`. For `known` and
+    `section` see `resolve`.
 
     Raises:
         ConfigError: with a path and a cure for each problem.
     """
     findings = Findings()
-    settings = settings_in(document, environ, findings)
+    secrets = NO_SECRETS
+    if document and (sources := read_settings(document.values, environ, findings)) is not None:
+        secrets = gather(document.values, sources, paths.config_path.parent, environ, known=known, section=section)
+    settings = settings_in(document, environ, findings, secrets)
     # What follows judges the settings together, and would misjudge those that could not be read.
     findings.check(file)
     auth = _marked(resolve_auth(settings.gateway.auth, environ, flags.token, findings), flags.generated)
     rate_limit = resolve_rate_limit(settings.gateway.auth.rate_limit, environ, findings)
+    check_tailscale(settings.gateway, auth, findings)
     binding = resolve_binding(settings.gateway, flags.bind, surroundings(environ), findings)
     tls = resolve_tls(settings.gateway.tls, paths, environ, findings)
     paths = with_workspace(paths, settings.agents.defaults.workspace, environ, findings)
@@ -136,7 +167,9 @@ def weigh(paths: Paths, document: Document | None, file: str, environ: Mapping[s
         content=content,
         rate_limit=rate_limit,
         tls=tls,
+        secrets=secrets,
         strict=strict,
+        profile=profile_of(environ),
     )
     if strict:
         _refuse_critical(resolved.audit, environ, findings)

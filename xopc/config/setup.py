@@ -14,8 +14,8 @@ from attrs import evolve, frozen
 from xopc.config.accepted import resolve_or_accepted
 from xopc.config.certificate import Certificate, expiry_warning, load_certificate
 from xopc.config.load import Document, load_document
+from xopc.config.references import has_reference
 from xopc.config.resolve import Flags, Resolved, resolve
-from xopc.config.substitute import has_reference
 from xopc.config.workspace import place_of_workspace
 from xopc.config.write import create_document, is_read_only, replace_document
 from xopc.contracts.auth import Auth, AuthMode, SecretSource
@@ -25,12 +25,12 @@ from xopc.contracts.errors import ConfigError, Problem
 GENERATED_TOKEN_BYTES = 24
 
 
-def prepare(environ: Mapping[str, str], flags: Flags, *, persist: bool = True, use_accepted: bool = False) -> Resolved:
+def prepare(environ: Mapping[str, str], flags: Flags, *, use_accepted: bool = False) -> Resolved:
     """The configuration in force, ready to serve with: as `resolve`, and what is missing is made.
 
     That is the state directory and the workspace (mode 0700), the configuration file, and in mode `token` a token
     where there is none. The token is written to the file, so that the next start finds it. Where that cannot be
-    done, or `persist` is off, it lives in `auth` and `flags` of the result alone, and a warning says so.
+    done, or the flags say `unconfigured`, it lives in `auth` and `flags` of the result alone, and a warning says so.
 
     Where the port speaks HTTPS, the certificate is loaded, into `certificate`; one that expires soon is a warning.
 
@@ -50,7 +50,7 @@ def prepare(environ: Mapping[str, str], flags: Flags, *, persist: bool = True, u
     lacking = resolved.auth.mode is AuthMode.TOKEN and resolved.auth.secret is None
     token = generate_token() if lacking else None
     saved = _Saved()
-    if persist and resolved.refusal is None and (lacking or not paths.config_path.exists()):
+    if not flags.unconfigured and resolved.refusal is None and (lacking or not paths.config_path.exists()):
         saved = _save(paths.config_path, token)
         # Read it back: another start may have written its own token first, and the file is what counts.
         resolved = resolve(environ, flags)

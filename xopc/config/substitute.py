@@ -1,20 +1,33 @@
-"""`${NAME}` and `${NAME:-default}` in the texts of the configuration, replaced from the environment.
+"""`${NAME}`, `${NAME:-default}` and what stands for a secret elsewhere, replaced in the texts of the configuration.
 
 `$${` stands for a plain `${`. Where a secret belongs, and in all of `gateway.auth`, a variable without a value is
-refused, because an empty or literal secret would open the door; elsewhere it is an empty text and a warning. What comes
-in is not replaced again.
+refused, because an empty or literal secret would open the door; elsewhere it is an empty text and a warning. A secret
+that is kept elsewhere is refused wherever it cannot be had. In a part that is off, neither is more than a warning. What
+comes in is not replaced again.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, TypeAlias, cast
+from functools import partial
+from typing import Any, cast
+
+from attrs import frozen
 
 from xopc.config.findings import Findings
-from xopc.contracts.convert import join
-
-Keys: TypeAlias = "tuple[str | int, ...]"
+from xopc.config.references import (
+    NO_SECRETS,
+    PATTERN,
+    Keys,
+    Reference,
+    Secrets,
+    as_text,
+    has_leftover,
+    path_of,
+    reference_of,
+)
+from xopc.contracts.convert import JsonObject
 
 SECRET_PATHS: tuple[tuple[str, ...], ...] = (
     ("gateway", "auth", "token"),
@@ -30,17 +43,28 @@ SECRET_PATHS: tuple[tuple[str, ...], ...] = (
 _STRICT_PATHS = (("gateway", "auth"), *SECRET_PATHS)
 """Where a variable without a value is refused: what is empty there opens the door, too."""
 
-_REFERENCE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^{}]*))?\}")
+_WHOLE_PATHS = (("providers", "*"), ("channels", "*", "botToken"), ("channels", "*", "accounts", "*", "botToken"))
+"""Where a text never holds a `${` of its own."""
 
 
-def substitute(value: Any, environ: Mapping[str, str], findings: Findings) -> Any:  # noqa: ANN401  any value of JSON
-    """The same JSON value with every reference in its texts replaced. Keys of objects stay as they are."""
-    return _substitute(value, (), environ, findings)
+@frozen
+class _Work:
+    root: object
+    """The whole value, which says what is off."""
+    environ: Mapping[str, str]
+    findings: Findings
+    secrets: Secrets
 
 
-def has_reference(text: object) -> bool:
-    """Whether a value of the configuration is a text that refers to the environment."""
-    return isinstance(text, str) and any(match["name"] for match in _REFERENCE.finditer(text))
+def substitute(
+    value: Any,  # noqa: ANN401  any value of JSON
+    environ: Mapping[str, str],
+    findings: Findings,
+    secrets: Secrets = NO_SECRETS,
+) -> Any:  # noqa: ANN401  as above
+    """The same JSON value with every reference in its texts replaced. Keys of objects stay as they are, and so does
+    what refers to a secret that `secrets` does not know of."""
+    return _substitute(value, (), _Work(value, environ, findings, secrets))
 
 
 def is_secret(keys: Keys) -> bool:
@@ -55,39 +79,96 @@ def _is_below(keys: Keys, patterns: tuple[tuple[str, ...], ...]) -> bool:
     )
 
 
-def _substitute(value: Any, keys: Keys, environ: Mapping[str, str], findings: Findings) -> Any:  # noqa: ANN401  as above
+def _is_off(keys: Keys, root: object) -> bool:
+    """Whether the part of the configuration that a value belongs to is switched off."""
+    match keys:
+        case ("channels", channel, "accounts", account, *_):
+            return _says_no(root, ("channels", channel, "accounts", account))
+        case ("channels", channel, *_):
+            return _says_no(root, ("channels", channel))
+        case ("gateway", "tls", *_):
+            return _says_no(root, ("gateway", "tls"))
+        case ("agents", "list", index, *_):
+            return _says_no(root, ("agents", "list", index))
+        case _:
+            return False
+
+
+def _says_no(root: object, keys: Keys) -> bool:
+    value: Any = root
+    for key in keys:
+        if isinstance(value, dict):
+            value = cast("JsonObject", value).get(str(key))
+        elif isinstance(value, list) and isinstance(key, int):
+            value = cast("list[Any]", value)[key]
+    return isinstance(value, dict) and cast("JsonObject", value).get("enabled") is False
+
+
+def _substitute(value: Any, keys: Keys, work: _Work) -> Any:  # noqa: ANN401  as above
     match value:
         case str():
-            return _REFERENCE.sub(lambda reference: _replace(reference, keys, environ, findings), value)
+            if "${" in value and _is_below(keys, _WHOLE_PATHS) and has_leftover(value):
+                what = "holds a ${…} that refers to nothing: write ${NAME}, ${file:PATH}, ${credential:NAME} or"
+                _tell(keys, f"{what} ${{command:NAME}}, and $${{ for a plain ${{", work)
+            return PATTERN.sub(partial(_replace, keys=keys, work=work), value)
         case list():
             items = cast("list[Any]", value)
-            return [_substitute(item, (*keys, index), environ, findings) for index, item in enumerate(items)]
+            return [_substitute(item, (*keys, index), work) for index, item in enumerate(items)]
         case dict():
-            members = cast("dict[str, Any]", value).items()
-            return {key: _substitute(item, (*keys, key), environ, findings) for key, item in members}
+            members = cast("dict[str, Any]", value)
+            text = _as_text(members, keys, work)
+            if text is not None:
+                return _substitute(text, keys, work)
+            return {key: _substitute(item, (*keys, key), work) for key, item in members.items()}
         case _:
             return value
 
 
-def _replace(reference: re.Match[str], keys: Keys, environ: Mapping[str, str], findings: Findings) -> str:
-    name, default = reference["name"], reference["default"]
+def _as_text(members: dict[str, Any], keys: Keys, work: _Work) -> str | None:
+    """The text that an object in a secret's place stands for; None where it is not of that kind."""
+    if keys == ("providers",) or not is_secret(keys):
+        return None
+    try:
+        return as_text(members)
+    except ValueError as error:
+        _tell(keys, str(error), work)
+        return ""
+
+
+def _replace(match: re.Match[str], *, keys: Keys, work: _Work) -> str:
+    reference = reference_of(match)
+    if reference is not None:
+        return _secret(reference, match[0], keys, work)
+    name, default = match["name"], match["default"]
     if name is None:
         return "${"
     strict = _is_below(keys, _STRICT_PATHS)
-    value = environ.get(name, "")
+    value = work.environ.get(name, "")
     if value.strip() if strict else value:
         return value
     if default is not None:
         return default
     if strict:
-        findings.refuse(_path(keys), f"the environment variable {name} is not set, or is empty: set it")
-    elif name not in environ:
-        findings.warn(_path(keys), f"the environment variable {name} is not set; taken as empty")
+        _tell(keys, f"the environment variable {name} is not set, or is empty: set it", work)
+    elif name not in work.environ:
+        work.findings.warn(path_of(keys), f"the environment variable {name} is not set; taken as empty")
     return value
 
 
-def _path(keys: Keys) -> str:
-    path = "$"
-    for key in keys:
-        path = join(path, key)
-    return path
+def _secret(reference: Reference, written: str, keys: Keys, work: _Work) -> str:
+    if reference in work.secrets.found:
+        return work.secrets.found[reference]
+    if reference not in work.secrets.lost:
+        return written
+    _tell(keys, work.secrets.lost[reference], work, is_lost=True)
+    return ""
+
+
+def _tell(keys: Keys, what: str, work: _Work, *, is_lost: bool = False) -> None:
+    """Refuse the configuration, or warn where the part is off anyway."""
+    if _is_off(keys, work.root):
+        work.findings.warn(path_of(keys), f"{what} (it is off, and goes without)")
+    elif is_lost:
+        work.findings.lose(path_of(keys), what)
+    else:
+        work.findings.refuse(path_of(keys), what)

@@ -1,4 +1,4 @@
-"""Notices that the configuration file is another one, by looking at it twice a second.
+"""Notices that the configuration file, or a file that it has a secret from, is another one: looks twice a second.
 
 Looking works everywhere: through symbolic links whose target, or a directory on whose way, is exchanged (as Kubernetes
 does with config maps), on network file systems, in containers, and for editors that replace the file. Notifications of
@@ -46,14 +46,18 @@ async def watch(
         await trio.sleep(min(pause, LOOK_SECONDS))
 
 
-async def look_at(path: Path) -> Sight:
-    """What a path leads to. Waits in a thread: a network file system may hang."""
-    return await trio.to_thread.run_sync(partial(sight, path), abandon_on_cancel=True)
+async def look_at(*paths: Path) -> Sight:
+    """What paths lead to. Waits in a thread: a network file system may hang."""
+    return await trio.to_thread.run_sync(partial(_sights, paths), abandon_on_cancel=True)
 
 
 def sight(path: Path) -> Sight:
     """The entry of the path itself, and the file that it leads to; of either, the error in its place."""
     return (*_status(os.lstat, path), *_status(os.stat, path))
+
+
+def _sights(paths: tuple[Path, ...]) -> Sight:
+    return tuple(fact for path in paths for fact in sight(path))
 
 
 @define

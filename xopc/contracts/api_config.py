@@ -20,6 +20,8 @@ class Reloaded:
     """Keys that take effect with a restart."""
     error: str | None = None
     """Why the file is refused, with the path of each problem; nothing has changed then."""
+    warning_count: int = 0
+    """So many warnings are in the log."""
 
 
 @frozen

@@ -81,8 +81,22 @@ class Problem(NamedTuple):
     what: str
     """What is wrong, and what to do."""
 
+    @property
+    def for_clients(self) -> str:
+        """As clients of the API may hear it, who learn no path of a file."""
+        return str(self)
+
     def __str__(self) -> str:
         return f"{self.path}: {self.what}"
+
+
+class LostSecret(Problem):
+    """A secret that is kept elsewhere, and cannot be had now."""
+
+    @property
+    def for_clients(self) -> str:
+        why = "The log says why, and so does: xopc secrets audit"
+        return f"{self.path}: the secret that it refers to cannot be had. {why}"
 
 
 class InvalidValueError(XopcError):
@@ -102,3 +116,7 @@ class ConfigError(XopcError):
         super().__init__(Failure.BAD_CONFIG, "\n".join([source, *(f"  {line}" for line in lines)]))
         self.source = source
         self.problems = problems
+
+
+class LostSecretError(ConfigError):
+    """A configuration that is right, but refers to secrets that cannot be had now."""

@@ -26,6 +26,7 @@ from xopc.contracts.cron_settings import CronSettings
 from xopc.contracts.heartbeat_settings import HeartbeatSettings
 from xopc.contracts.outbox_settings import OutboxSettings
 from xopc.contracts.routing_settings import Binding, SessionSettings
+from xopc.contracts.secret_settings import SecretsSettings
 
 
 class BindMode(Enum):
@@ -87,7 +88,7 @@ class GatewaySettings:
     host: str | None = None
     """Older spelling of `bind`: an address."""
     port: int = field(default=18790, validator=_is_port)
-    """1 to 65535."""
+    """1 to 65535. Another profile than the default one has another default, see `xopc.config.profile`."""
     auth: AuthSettings = field(default=AuthSettings())
     cors_origins: tuple[str, ...] = field(default=(), validator=are_origins)
     """Origins of the web pages that may use the API: `https://desk.example.com`, or `*` for all."""
@@ -255,3 +256,4 @@ class Settings:
     """Which messages are for which agent; all others are for the default one."""
     outbox: OutboxSettings = field(default=OutboxSettings())
     cron: CronSettings = field(default=CronSettings())
+    secrets: SecretsSettings = field(default=SecretsSettings())

@@ -36,6 +36,7 @@ from xopc.channels.startup import (
     plan_deferral,
 )
 from xopc.config.plan import Plan
+from xopc.config.references import NO_SECRETS, Secrets
 from xopc.config.resolve import Resolved
 from xopc.contracts.keys import SessionKey
 from xopc.contracts.messages import Inbound, PeerKind
@@ -226,16 +227,29 @@ class Generation:
 
     # --------------------------------------------------------------- reload
 
-    async def change(self, resolved: Resolved, plan: Plan, *, read_again: bool = False) -> None:
+    @property
+    def keys(self) -> Secrets:
+        """What `models.json` refers to."""
+        agents = self.agents
+        return agents[-1].models.secrets if agents else NO_SECRETS
+
+    async def look_up_keys(self, resolved: Resolved, *, anew: bool) -> Secrets:
+        """What `models.json` refers to now; with `anew`, programs are asked again."""
+        return await self._shifts.look_up_keys(resolved.settings, anew=anew)
+
+    async def change(
+        self, resolved: Resolved, plan: Plan, *, read_again: bool = False, keys: Secrets = NO_SECRETS
+    ) -> None:
         """Go on with another configuration, as far as the plan is hot; turns, sends and requests go on as they are.
 
-        With `read_again`, what stands in other files, as `models.json` does, is read again in any case.
+        With `read_again`, what stands in other files, as `models.json` does, is read again in any case. `keys` is what
+        it refers to, so that no program is asked twice.
 
         Raises:
             Exception: it cannot be applied, and the one before stays in force.
         """
         if plan.takes_agent or read_again:
-            await self._shifts.change(resolved.settings)
+            await self._shifts.change(resolved.settings, keys)
         if read_again:
             self._tell_models()
         self.resolved = resolved

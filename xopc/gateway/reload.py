@@ -7,22 +7,27 @@ one behind. While the generation is replaced there is none; what was asked for m
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
+from pathlib import Path
 
 import structlog
 import trio
 from attrs import define, evolve, field, frozen
 
+from xopc.config.load import load_document
+from xopc.config.paths import Paths
 from xopc.config.plan import Change, Effect, Plan, make_plan
+from xopc.config.references import NO_SECRETS, Secrets
 from xopc.config.resolve import Flags, Resolved, resolve
+from xopc.config.secrets import files_named
 from xopc.config.setup import with_certificate
-from xopc.config.watch import look_at, watch
+from xopc.config.watch import Sight, look_at, watch
 from xopc.contracts.access_settings import ReloadMode
 from xopc.contracts.api import LastReload
 from xopc.contracts.api_config import Reloaded
 from xopc.contracts.auth import AuthMode
-from xopc.contracts.errors import ConfigError, Problem
+from xopc.contracts.errors import ConfigError, LostSecret, LostSecretError, Problem
 from xopc.core.hub import Hub
 from xopc.core.tasks import utc_now
 from xopc.gateway import problems
@@ -64,6 +69,8 @@ class _Request:
     reason: str
     is_explicit: bool
     """Somebody asked for it. If not, the file was seen to change."""
+    is_anew: bool = False
+    """Programs are asked again for the secrets that they tell."""
     outcome: Reloaded = field(factory=partial(Reloaded, reloaded=True))
     done: trio.Event = field(factory=trio.Event)
 
@@ -81,26 +88,29 @@ class Reloader:
         self._is_busy = False
         self._is_paused = False
         self._changed = trio.lowlevel.ParkingLot()
+        self._missed: frozenset[Path] = frozenset()
+        """Files with secrets that a refused configuration refers to: when they are there, it may be right."""
 
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
         """Watch the file, and serve whoever asks, until cancelled."""
         async with trio.open_nursery() as self._nursery:
             self._runs.set()
-            path = self._on.generation().resolved.paths.config_path
-            await self._nursery.start(watch, partial(look_at, path), self._debounce_seconds, self._follow_the_file)
+            await self._nursery.start(watch, self._look, self._debounce_seconds, self._follow_the_file)
             task_status.started()
             await trio.sleep_forever()
 
     def begin(self, reason: str) -> None:
         """Bring what the file says into effect, in the background."""
-        self._nursery.start_soon(self._serve, _Request(reason, is_explicit=True))
+        self._nursery.start_soon(self._serve, _Request(reason, is_explicit=True, is_anew=True))
 
     def catch_up(self) -> None:
         """Bring into effect, in any mode, what the process before was asked for after this one had read the file."""
         self._nursery.start_soon(self._serve, _Request(CHANGED, is_explicit=False))
 
-    async def reload(self, reason: str) -> Reloaded:
+    async def reload(self, reason: str, *, anew: bool = True) -> Reloaded:
         """Bring what the file says into effect, and return what came of it. A restart that it takes follows.
+
+        With `anew`, all of the secrets are looked up again, those that programs tell included.
 
         Whoever asks before `run` has begun waits for it: the door is open some milliseconds earlier.
 
@@ -108,7 +118,7 @@ class Reloader:
         """
         if not self._runs.is_set():
             await self._runs.wait()
-        request = _Request(reason, is_explicit=True)
+        request = _Request(reason, is_explicit=True, is_anew=anew)
         self._nursery.start_soon(self._serve, request)
         await request.done.wait()
         return request.outcome
@@ -154,6 +164,12 @@ class Reloader:
     def _debounce_seconds(self) -> float:
         return self._on.generation().resolved.settings.gateway.reload.debounce_ms / 1000
 
+    async def _look(self) -> Sight:
+        """At the configuration file, and at those that it and `models.json` have secrets from."""
+        generation = self._on.generation()
+        secrets = generation.resolved.secrets.files | generation.keys.files | self._missed
+        return await look_at(generation.resolved.paths.config_path, *sorted(secrets))
+
     async def _follow_the_file(self) -> None:
         if _mode(self._on.generation().resolved) is not ReloadMode.OFF:
             await self._serve(_Request(CHANGED, is_explicit=False))
@@ -185,13 +201,20 @@ class Reloader:
     async def _reload(self, request: _Request) -> Reloaded:
         generation = self._on.generation()
         before = generation.resolved
-        read = partial(_read, self._on.environ, self._on.flags, before)
+        known = NO_SECRETS if request.is_anew else before.secrets
+        read = partial(_read, self._on.environ, self._on.flags, before, known)
         try:
             wanted = await trio.to_thread.run_sync(read, abandon_on_cancel=True)
             _refuse_loss(before, wanted)
+            keys = await generation.look_up_keys(wanted, anew=request.is_anew)
+            _refuse_lost_keys(generation.keys, keys, wanted)
         except (ConfigError, OSError) as error:
+            missed = partial(_files_of, before.paths, self._on.environ)
+            self._missed = await trio.to_thread.run_sync(missed, abandon_on_cancel=True)
             return self._refuse(error, before, request)
-        if wanted.content == before.content and before.refusal is None and not request.is_explicit:
+        self._missed = frozenset()
+        is_same = (wanted.content, wanted.secrets, keys) == (before.content, before.secrets, generation.keys)
+        if is_same and before.refusal is None and not request.is_explicit:
             self._on.problems.clear(problems.CONFIGURATION)
             return Reloaded(reloaded=True)
         if make_plan(self._on.bound, before).moves and not make_plan(self._on.bound, wanted).moves:
@@ -200,17 +223,20 @@ class Reloader:
         waiting = self._waiting(generation, wanted)
         is_applied = _mode(wanted) is not ReloadMode.RESTART or not plan.hot
         if is_applied:
-            is_applied = await self._apply(generation, wanted, plan, request)
+            is_applied = await self._apply(generation, wanted, plan, request, keys)
         if not is_applied:
             hot = (change for change in plan.changes if change.effect.is_hot)
             waiting = (*(evolve(change, effect=Effect.RESTART) for change in hot), *waiting)
         return self._conclude(request, wanted, plan, plan.hot if is_applied else (), waiting)
 
-    async def _apply(self, generation: Generation, wanted: Resolved, plan: Plan, request: _Request) -> bool:
+    async def _apply(
+        self, generation: Generation, wanted: Resolved, plan: Plan, request: _Request, keys: Secrets
+    ) -> bool:
         """Apply what is hot; False where the running parts fail to take it."""
         before = generation.resolved
         try:
-            await generation.change(wanted, plan, read_again=request.is_explicit)
+            read_again = request.is_explicit or keys != generation.keys
+            await generation.change(wanted, plan, read_again=read_again, keys=keys)
             await self._on.put_in_force(before)
             await generation.change_channels(plan)
         except Exception:
@@ -237,7 +263,7 @@ class Reloader:
         if plan.changes or waiting or request.is_explicit:
             self.last = LastReload(utc_now(), request.reason, hot, restart)
             log.info("The configuration was read again.", reason=request.reason, hot=hot, restart=restart)
-        return Reloaded(reloaded=True, hot=hot, restart=restart)
+        return Reloaded(reloaded=True, hot=hot, restart=restart, warning_count=len(wanted.warnings))
 
     # --------------------------------------------------------------- outcomes
 
@@ -282,16 +308,26 @@ class Reloader:
             self._on.hub.publish(CONFIG_RELOAD, data)
 
 
-def _read(environ: Mapping[str, str], flags: Flags, before: Resolved) -> Resolved:
-    """The configuration as the file says now, with the certificate of before where it names the same files.
+def _read(environ: Mapping[str, str], flags: Flags, before: Resolved, known: Secrets) -> Resolved:
+    """The configuration as the file says now, with the certificate of before where it names the same files. No program
+    is asked for a secret that is `known`.
 
     Raises:
         ConfigError: it does not validate, or its certificate does not serve.
         OSError: the disk fails.
     """
-    wanted = resolve(environ, flags)
+    wanted = resolve(environ, flags, known=known)
     same_files = wanted.tls == before.tls
     return evolve(wanted, certificate=before.certificate) if same_files else with_certificate(wanted)
+
+
+def _files_of(paths: Paths, environ: Mapping[str, str]) -> frozenset[Path]:
+    """The files that the configuration file refers to, where it can be read at all."""
+    with suppress(ConfigError, OSError):
+        document = load_document(paths.config_path)
+        if document is not None:
+            return files_named(document.values, paths.config_path.parent, environ)
+    return frozenset()
 
 
 def _mode(resolved: Resolved) -> ReloadMode:
@@ -312,11 +348,26 @@ def _refuse_loss(before: Resolved, wanted: Resolved) -> None:
         raise ConfigError(path, Problem("$.gateway.auth.token", f"is gone: {cure}"))
 
 
+def _refuse_lost_keys(before: Secrets, now: Secrets, wanted: Resolved) -> None:
+    """A key of `models.json` that was there and is not to be had now is no wish to do without.
+
+    Raises:
+        LostSecretError: it is so.
+    """
+    problems = [
+        LostSecret("models.json", f"{reference}: {why}")
+        for reference, why in now.lost.items()
+        if reference in before.found
+    ]
+    if problems:
+        raise LostSecretError(str(wanted.paths.models), *problems)
+
+
 def _told(error: ConfigError | OSError) -> str:
     """Why a file is refused, as clients may hear it: without the paths of this machine."""
     if isinstance(error, OSError):
         return f"The configuration cannot be read: {error.strerror}"
     return "; ".join(
-        f"The configuration {problem.what}" if problem.path == error.source else str(problem)
+        f"The configuration {problem.what}" if problem.path == error.source else problem.for_clients
         for problem in error.problems
     )

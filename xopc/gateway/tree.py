@@ -8,6 +8,7 @@ storage                    the life of the process
 ├─ tls                     reads the certificate anew when its files change
 ├─ server                  the accept loop: knows the gate, not the services
 ├─ config watcher          reloads the configuration when its file changes
+├─ source watcher          has a new process take over when the sources change, for developers
 └─ generation              all that depends on the configuration
 """
 
@@ -25,6 +26,7 @@ from attrs import evolve, field, frozen
 import xopc
 from xopc.config.accepted import keep_accepted
 from xopc.config.edit import Editor
+from xopc.config.held import secrets_held
 from xopc.config.resolve import Flags, Resolved
 from xopc.config.setup import prepare
 from xopc.contracts.api import (
@@ -37,6 +39,7 @@ from xopc.contracts.api import (
 )
 from xopc.contracts.errors import ConfigError, Failure, XopcError
 from xopc.core.hub import Hub
+from xopc.core.known_secrets import KnownSecrets
 from xopc.core.logs.level import LevelSwitch
 from xopc.core.runs import Runs
 from xopc.core.tasks import Branch, Node, open_branch, utc_now
@@ -55,6 +58,7 @@ from xopc.gateway.places import Places
 from xopc.gateway.problems import Problems
 from xopc.gateway.reload import Reloader, Surroundings
 from xopc.gateway.room import Room
+from xopc.gateway.sources import watch_sources
 from xopc.gateway.succession import Succession, may_be_succeeded
 from xopc.gateway.tls import Tls
 from xopc.gateway.vitals import Identity, Vitals, addresses_of
@@ -91,6 +95,8 @@ class Home:
     routes: tuple[Route, ...] = ROUTES
     problems: Problems = field(factory=Problems)
     log_level: LevelSwitch = field(factory=LevelSwitch)
+    known: KnownSecrets = field(factory=KnownSecrets)
+    """The secrets in force, for the log."""
 
 
 async def run(home: Home) -> Outcome:
@@ -163,6 +169,7 @@ class Gateway:
     async def start(self) -> None:
         """Storage is open; bring up the rest, and say `ready`."""
         home, go, boot_id = self._home, self._home.go, self._home.inheritance.boot_id
+        home.known.know(secrets_held(home.resolved))
         cause = await record_boot(go, boot_id, self._storage)
         await self._branch.start("orders", receive_orders, home.line, self._orders.give)
         await self._branch.start("events", self._hub.run)
@@ -185,6 +192,8 @@ class Gateway:
             await self._branch.start("heirloom", receive_connections, home.inheritance.heirloom_fd, self._server.adopt)
         await self._generation.begin_phase_2()
         await self._branch.start("config watcher", self._reloader.run)
+        if home.flags.watch:
+            await self._branch.start("source watcher", watch_sources, self._orders.give)
         if home.inheritance.heirloom_fd is not None:
             self._reloader.catch_up()
         log.info("The gateway is ready.", addresses=self._vitals.identity.addresses, version=xopc.__version__)
@@ -231,6 +240,7 @@ class Gateway:
         """Take over what the generation's configuration says of what lives longer: with a new generation, and when a
         reload has changed the configuration of the running one. Warnings that are `known` are not logged again."""
         resolved = self._generation.resolved
+        self._home.known.know(secrets_held(resolved) | set(self._generation.keys.found.values()))
         for warning in resolved.warnings:
             if warning not in known:
                 log.warn(warning)

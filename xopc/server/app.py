@@ -39,6 +39,7 @@ from xopc.server.query import check_once, check_path
 from xopc.server.routes import Answer, Call, Route, check, strays
 from xopc.server.rules import OTHER, Other, rule_of
 from xopc.server.sse import EventStream, streamed
+from xopc.server.tailscale import Visitor
 
 Observe: TypeAlias = Callable[[str, int, float], None]
 """Takes the route of a request, the status of its answer, and the seconds up to that."""
@@ -89,7 +90,7 @@ def _view(gate: Gate, door: Door, route: Route) -> Callable[..., Awaitable[Respo
         result = await _serve(gate, door, route, current_request, path)
         match result:
             case EventStream():
-                is_admitted = _admission(door, route, current_request)
+                is_admitted = await _admission(door, route, current_request)
                 scope = cast("HTTPScope", current_request.scope)
                 return streamed(result, is_admitted, scope, has_body=current_request.method != "HEAD")
             case Answer():
@@ -111,14 +112,16 @@ async def _serve(gate: Gate, door: Door, route: Route, request: Request, path: M
     check_path(path)
     check_head(request)
     query = _query(request, route)
+    # Before the gate: it may have to wait for Tailscale, which must not hold a restart up.
+    visitor = await _visitor(door, route, request)
     body = None
     if route.request is not None:
         # A slow body must not hold a restart up, so it is read between two visits, and the door asks twice.
         async with gate.enter():
-            _admit(door, route, request, query)
+            _admit(door, route, request, query, visitor)
         body = await read_body(request, route.request)
     async with gate.enter() as services:
-        principal = _admit(door, route, request, query)
+        principal = _admit(door, route, request, query, visitor)
         call = Call(
             services=services,
             principal=principal,
@@ -130,12 +133,18 @@ async def _serve(gate: Gate, door: Door, route: Route, request: Request, path: M
         return await route.handler(call)
 
 
-def _admit(door: Door, route: Route, request: Request, query: Mapping[str, str]) -> Principal | None:
+async def _visitor(door: Door, route: Route, request: Request) -> Visitor | None:
+    return None if route.scope is None else await door.visitor(cast("HTTPScope", request.scope))
+
+
+def _admit(
+    door: Door, route: Route, request: Request, query: Mapping[str, str], visitor: Visitor | None
+) -> Principal | None:
     knock = cast("HTTPScope", request.scope)
-    return door.admit(knock, query, route.scope, takes_token_in_query=route.takes_token_in_query)
+    return door.admit(knock, query, route.scope, takes_token_in_query=route.takes_token_in_query, visitor=visitor)
 
 
-def _admission(door: Door, route: Route, request: Request) -> Callable[[], bool]:
+async def _admission(door: Door, route: Route, request: Request) -> Callable[[], bool]:
     """Whether the caller may still hear the stream of a route, whenever that is asked.
 
     What happens in the gateway is for those whose credential counts; an answer that has begun is given in full.
@@ -143,7 +152,8 @@ def _admission(door: Door, route: Route, request: Request) -> Callable[[], bool]
     if route.response is not None or route.request is not None:
         return lambda: True
     knock, query = cast("HTTPScope", request.scope), _query(request, route)
-    return door.admission(knock, query, route.scope, takes_token_in_query=route.takes_token_in_query)
+    visitor = await _visitor(door, route, request)
+    return door.admission(knock, query, route.scope, takes_token_in_query=route.takes_token_in_query, visitor=visitor)
 
 
 def _query(request: Request, route: Route) -> Mapping[str, str]:

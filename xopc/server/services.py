@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from attrs import frozen
 
@@ -37,6 +38,14 @@ class Logs:
     level: LevelSwitch
 
 
+class Reload(Protocol):
+    """Brings what the configuration file says now into effect."""
+
+    async def __call__(self, reason: str, *, anew: bool = True) -> Reloaded:
+        """`anew`: programs are asked again for the secrets that they tell."""
+        ...
+
+
 @frozen
 class Services:
     """The services of one generation: the parts of the core, and callables for what stands behind it."""
@@ -52,7 +61,7 @@ class Services:
     restart: Callable[[str], RestartAccepted]
     """Ask for an in-process restart with a reason, and return at once: the restart waits for the requests
     inside the gate, among them the one that asks. Raises `XopcError` where the configuration forbids it."""
-    reload: Callable[[str], Awaitable[Reloaded]]
+    reload: Reload
     """Bring what the configuration file says now into effect, with a reason for the log: at once what can be, and by
     an in-process restart, which waits as the one above, what cannot. Raises nothing for a file that is refused."""
     config: Editor

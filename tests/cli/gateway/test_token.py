@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.gateway import TOKEN, configure, running_gateway
+from xopc.cli.gateway.service.install import install
 from xopc.cli.gateway.token import token
 from xopc.config.resolve import Flags, resolve
 from xopc.contracts.errors import ConfigError, XopcError
@@ -165,3 +166,13 @@ def test_a_broken_configuration_is_told(home: Path) -> None:
     configure(home, port="x")
     with pytest.raises(ConfigError, match=r"gateway\.port"):
         token()
+
+
+@pytest.mark.usefixtures("managers")
+def test_a_new_token_says_that_the_service_has_the_old_one(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    configure(home)
+    assert install() == 0
+    capsys.readouterr()
+    assert token(generate=True) == 0
+    cure = "Run `xopc gateway service install --force` to sync."
+    assert capsys.readouterr().err == f"⚠️  Token drift detected: service token differs from config. {cure}\n"

@@ -12,7 +12,7 @@ from tests.fakes.asgi import ask
 from tests.fakes.door import open_door
 from tests.fakes.generation import BEARER, TOKEN, Generation
 from xopc.contracts.api_config import Reloaded
-from xopc.server.api.config import hides
+from xopc.core.redact import hides
 from xopc.server.app import build_app
 from xopc.server.gate import Gate
 
@@ -133,7 +133,10 @@ async def test_hostile_bodies_are_refused_with_their_place(
 
 async def test_a_reload_tells_what_came_of_it(app: QuartTrio, generation: Generation, home: Path) -> None:
     answer = await ask(app, "POST", "/api/config/reload", [BEARER])
-    assert answer.json == {"ok": True, "payload": {"reloaded": True, "hot": [], "restart": [], "error": None}}
+    assert answer.json == {
+        "ok": True,
+        "payload": {"reloaded": True, "hot": [], "restart": [], "error": None, "warningCount": 0},
+    }
     file = home / ".xopc" / "xopc.json"
     generation.reloaded = Reloaded(reloaded=False, error=f"{file}: is empty")
     answer = await ask(app, "POST", "/api/config/reload", [BEARER])

@@ -17,6 +17,7 @@ from xopc.config.local_key import read_local_key
 from xopc.config.paths import RESTORE_NAME, Paths, resolve_paths
 from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.contracts.errors import ConfigError, Failure, XopcError
+from xopc.service.base import SECRETS_FILE_VARIABLE
 from xopc.service.lockfile import Lock, read_lock
 from xopc_supervisor.contract import LockInfo
 
@@ -53,7 +54,7 @@ class Target:
     @cached_property
     def _resolution(self) -> Resolved | ConfigError:
         try:
-            return resolve(self.environ, Flags())
+            return resolve(self.environ, Flags(), section="gateway")
         except ConfigError as error:
             return error
 
@@ -65,7 +66,7 @@ class Target:
         from xopc.config.accepted import resolve_or_accepted
 
         with suppress(ConfigError, OSError):
-            return resolve_or_accepted(self.environ, Flags())
+            return resolve_or_accepted(self.environ, Flags(), section="gateway")
         return None
 
     @property
@@ -175,8 +176,17 @@ def finish_restore(paths: Paths) -> None:
 
 
 def read_environment(config: Path | None) -> dict[str, str]:
-    """The environment, with what `.env` in the working directory adds, and with the given configuration file."""
+    """The environment, with what a service's file of secrets and `.env` in the working directory add, and with the
+    given configuration file.
+
+    Raises:
+        ConfigError: the environment names a file of secrets that cannot be read.
+    """
     environ = dict(os.environ)
+    if environ.get(SECRETS_FILE_VARIABLE):
+        from xopc.service.secrets_file import add_secrets
+
+        add_secrets(environ)
     if DOT_ENV.is_file():
         from dotenv import dotenv_values
 

@@ -31,6 +31,7 @@ from xopc.server.api.outbox import (
 )
 from xopc.server.api.reference import with_reference
 from xopc.server.api.restart import RESTART
+from xopc.server.api.secrets import SECRETS_RELOAD
 from xopc.server.api.session_actions import (
     SESSION_ARCHIVE,
     SESSION_CONFIG,
@@ -109,5 +110,6 @@ ROUTES: tuple[Route, ...] = with_reference(
     CONFIG,
     CONFIG_CHANGE,
     CONFIG_RELOAD,
+    SECRETS_RELOAD,
     *CRON_ROUTES,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import trio
+from attrs import evolve
 
 from xopc.contracts.api_config import (
     Config,
@@ -12,11 +13,10 @@ from xopc.contracts.api_config import (
     ConfigPayload,
     ConfigReloaded,
     ConfigShown,
-    Reloaded,
 )
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure, XopcError
-from xopc.core.redact import is_secret_name, redact
+from xopc.core.redact import hides
 from xopc.server.routes import Call, Route
 
 APPLY_SECONDS = 5
@@ -41,7 +41,7 @@ async def _apply(call: Call[ConfigPatch]) -> ConfigChanged:
     edited = await trio.to_thread.run_sync(editor.change, call.body.changes, hides)
     if edited.after is None:
         return ConfigChanged(ConfigChange(Config(edited.config), requires_restart=False))
-    outcome = await call.services.reload("PATCH /api/config")
+    outcome = await call.services.reload("PATCH /api/config", anew=False)
     if not outcome.reloaded:
         await trio.to_thread.run_sync(editor.undo, edited)
         raise XopcError(Failure.INVALID_REQUEST, editor.without_path(outcome.error or "It cannot take effect."))
@@ -51,12 +51,7 @@ async def _apply(call: Call[ConfigPatch]) -> ConfigChanged:
 async def _reload(call: Call[None]) -> ConfigReloaded:
     outcome = await call.services.reload("POST /api/config/reload")
     error = None if outcome.error is None else call.services.config.without_path(outcome.error)
-    return ConfigReloaded(Reloaded(outcome.reloaded, outcome.hot, outcome.restart, error))
-
-
-def hides(name: str, text: str) -> bool:
-    """Whether a text is a secret: by the name of its key, or by what it looks like."""
-    return is_secret_name(name) or redact(text) != text
+    return ConfigReloaded(evolve(outcome, error=error))
 
 
 _ONE_AT_A_TIME = trio.Lock()

@@ -1,0 +1,145 @@
+"""Where secrets got out: every end-to-end test ends with a search of all that was written for those that it planted.
+
+Planted is what the test's own configurations, keys of models and environment hold as a secret. Searched are the output
+of each process, each answer of the API, the command line of each process, and each file below the home but for those
+where secrets belong. A find names the place and never the secret.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from attrs import define, field
+
+from tests.fakes.telegram_server import TOKEN as BOT_TOKEN
+from tests.fakes.turns import KEY
+from xopc.cli.secrets.plain import in_configuration, in_models
+from xopc.config.load import load_document
+from xopc.contracts.errors import ConfigError
+from xopc.core.redact import is_secret_name
+
+MIN_CHARS = 12
+"""Shorter ones are found in any text."""
+ALWAYS = frozenset({BOT_TOKEN, KEY})
+OWN_FOLDERS = frozenset({"accepted", "credentials", "secrets"})
+"""Of a state directory: what stands in them is meant to."""
+
+
+@define
+class Witness:
+    """What one test has written so far."""
+
+    homes: dict[Path, None] = field(factory=dict[Path, None])
+    secrets: set[str] = field(factory=lambda: set(ALWAYS))
+    _outputs: list[list[str]] = field(factory=list[list[str]])
+    _told: list[tuple[str, str]] = field(factory=list[tuple[str, str]])
+
+    def forget(self) -> None:
+        """Begin with another test."""
+        self.homes.clear()
+        self._outputs.clear()
+        self._told.clear()
+        self.secrets.clear()
+        self.secrets |= ALWAYS
+
+    def follow(self, home: Path, environ: Mapping[str, str], output: list[str]) -> None:
+        """A gateway lives in a home; its output goes on to grow."""
+        self.homes[home] = None
+        self.plant(*(value for name, value in environ.items() if is_secret_name(name) and name not in os.environ))
+        self._plant_files(home)
+        self._outputs.append(output)
+
+    def plant(self, *secrets: str) -> None:
+        """These are to be seen nowhere."""
+        self.secrets |= {secret.strip() for secret in secrets if len(secret.strip()) >= MIN_CHARS}
+
+    def hear(self, where: str, text: str) -> None:
+        """Something was told to somebody."""
+        self._told.append((where, text))
+
+    def see_processes(self, session: int) -> None:
+        """The command lines of a gateway's processes, which every user can read."""
+        for process in Path("/proc").iterdir():
+            if process.name.isdecimal():
+                with suppress(OSError, ValueError, IndexError):
+                    if int((process / "stat").read_text().rpartition(")")[2].split()[3]) == session:
+                        words = (process / "cmdline").read_bytes().split(b"\0")
+                        self.hear("the command line of a process", "\n".join(map(os.fsdecode, words)))
+
+    def finds(self) -> list[str]:
+        """Each place where a secret is, and which one by its number."""
+        for home in self.homes:
+            self._plant_files(home)
+        texts = [*self._told, *(("the output of the gateway", "".join(output)) for output in self._outputs)]
+        found = [
+            f"{where}, line {text.count(chr(10), 0, text.index(secret)) + 1}: {_shape(secret)}"
+            for where, text in texts
+            for secret in self.secrets
+            if secret in text
+        ]
+        for home in self.homes:
+            found += [find for path in _files(home) for find in _in_file(path, home, self.secrets)]
+        return list(dict.fromkeys(found))
+
+    def _plant_files(self, home: Path) -> None:
+        for state in home.glob(".xopc*"):
+            for path in [*state.glob("xopc.json*"), *state.glob("accepted/*.json")]:
+                with suppress(ConfigError, OSError):
+                    document = load_document(path)
+                    self.plant(*(secret for _, secret in in_configuration(document.values if document else {})))
+            with suppress(ConfigError, OSError):
+                models = load_document(state / "models.json")
+                self.plant(*(secret for _, secret in in_models(models.values if models else {})))
+            for path in (state / "secrets").glob("*"):
+                with suppress(OSError, UnicodeDecodeError):
+                    self.plant(path.read_text("utf-8"))
+
+
+WITNESS = Witness()
+"""Of the test that runs: one process runs one at a time."""
+
+
+def _files(home: Path) -> Iterator[Path]:
+    linked = {path.resolve() for path in home.glob(".xopc*/xopc.json")}
+    for directory, folders, names in os.walk(home):
+        here = Path(directory)
+        if here.name.startswith(".xopc"):
+            folders[:] = [name for name in folders if name not in OWN_FOLDERS]
+        files = (here / name for name in names if not _belongs(name))
+        yield from (path for path in files if path not in linked and not _is_configuration(path, home))
+
+
+def _belongs(name: str) -> bool:
+    """Whether secrets belong into a file of this name: what a person wrote, and what keeps it."""
+    return name.lstrip(".").startswith(("xopc.json", "models.json")) or name.endswith((".env", ".pem", ".key"))
+
+
+def _is_configuration(path: Path, home: Path) -> bool:
+    """Whether it is one that the test wrote itself, outside of the state directories, and named to the gateway."""
+    if path.suffix != ".json" or path.relative_to(home).parts[0].startswith(".xopc"):
+        return False
+    with suppress(ConfigError, OSError):
+        document = load_document(path)
+        return document is not None and "gateway" in document.values
+    return False
+
+
+def _in_file(path: Path, home: Path, secrets: set[str]) -> Iterator[str]:
+    with suppress(OSError, ValueError):  # it has gone, is no file, or is empty
+        if not path.is_file():
+            return
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            for secret in secrets:
+                at = content.find(secret.encode())
+                if at >= 0:
+                    line = content[:at].count(b"\n") + 1
+                    yield f"{path.relative_to(home)}, line {line}: {_shape(secret)}"
+
+
+def _shape(secret: str) -> str:
+    """Which secret it is, for those who know the test's: its two ends."""
+    return f"{secret[:3]}…{secret[-2:]} ({len(secret)} characters)"
