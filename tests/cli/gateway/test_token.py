@@ -165,3 +165,18 @@ def test_a_broken_configuration_is_told(home: Path) -> None:
     configure(home, port="x")
     with pytest.raises(ConfigError, match=r"gateway\.port"):
         token()
+
+
+def test_a_token_that_is_kept_in_a_file_is_exchanged_there(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = configure(home)
+    reference = {"token": "${file:secrets/token}", "mode": "token"}
+    path.write_text(json.dumps({"gateway": {"auth": reference}}))
+    kept = path.parent / "secrets" / "token"
+    kept.parent.mkdir()
+    kept.write_text(TOKEN)
+    kept.chmod(0o600)
+    assert token(generate=True, plain=True) == 0
+    new = capsys.readouterr().out
+    assert (kept.read_text(), kept.stat().st_mode & 0o777) == (new, 0o600)
+    assert new != TOKEN
+    assert json.loads(path.read_text())["gateway"]["auth"] == reference
