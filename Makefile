@@ -38,14 +38,20 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 COMPILE = $(BIN)/python -m compileall -q
 COMPILE_ALL = $(COMPILE) xopc supervisor && { $(COMPILE)q $(VENV)/lib >/dev/null 2>&1 || true; }
 
-.PHONY: help run test check bench fuzz chaos chaos-systemd chaos-docs crash constraints clean
+.PHONY: help onboard run dev test check bench fuzz chaos chaos-systemd chaos-docs crash constraints clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do \
 		printf 'make %-14s %s\n' "$$name" "$$what"; done
 
+onboard: $(VENV)/.installed ## set xopc up, step by step, until it answers; options as ARGS="--port 18800"
+	@$(COMPILE) xopc supervisor && exec $(BIN)/xopc onboard $(ARGS)
+
 run: $(VENV)/.installed ## start the gateway in the foreground; flags as ARGS="--port 18800"
 	@$(COMPILE) xopc supervisor && exec $(BIN)/xopc gateway $(ARGS)
+
+dev: $(VENV)/.installed ## the same beside yours, with the profile dev, and replaced when a source changes; ARGS="--reset"
+	@$(COMPILE) xopc supervisor && exec $(BIN)/xopc --dev gateway --watch $(ARGS)
 
 test: $(VENV)/.installed-dev ## run the tests side by side; some of them as TESTS="tests/config -k port"; WORKERS=0 for one by one
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal $(TESTS)

@@ -15,7 +15,10 @@ hypothesis.settings.register_profile("xopc", deadline=None)
 hypothesis.settings.load_profile("xopc")
 
 _PREFIXES = ("XOPC_", "LISTEN_")
-_NAMES = ("NOTIFY_SOCKET", "INVOCATION_ID", "NO_COLOR")
+_NAMES = (
+    *("NOTIFY_SOCKET", "INVOCATION_ID", "NO_COLOR"),
+    *("XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"),
+)
 
 
 @pytest.fixture(scope="session", autouse=True)

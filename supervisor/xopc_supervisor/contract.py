@@ -84,6 +84,8 @@ MARKER_VARIABLE = "XOPC_SERVICE_MARKER"
 NO_RESPAWN_VARIABLE = "XOPC_NO_RESPAWN"
 """Truthy: no new process is ever started."""
 
+MAX_INSTALLATION_CHARS = 16 * 1024
+
 JsonObject: TypeAlias = "dict[str, Any]"
 
 
@@ -128,7 +130,35 @@ class Launch(NamedTuple):
         values["listen"] = tuple(Address(*address) for address in values["listen"])
         values["command"] = tuple(values["command"])
         values["explain_port"] = tuple(values["explain_port"])
-        return cls(**values)
+        # What a newer version added means nothing to this one.
+        return cls(**{name: values[name] for name in cls._fields})
+
+
+class Installation(NamedTuple):
+    """What an environment that xopc is installed in says of itself, in the file `NAME` at its top."""
+
+    current: str
+    """Link to the environment that is in use: this one, or another one that has taken its place."""
+    version_file: str
+    """As in `Launch`, from the top of this environment."""
+    origin: str = ""
+    """What was installed, so that the same is known again: the hash of the wheel, or its address."""
+
+    NAME = "xopc-installation.json"
+
+    def to_json(self) -> str:
+        return json.dumps({_camel(name): value for name, value in self._asdict().items()}, indent=2) + "\n"
+
+    @classmethod
+    def read(cls, environment: str) -> Installation | None:
+        """Of an environment, a directory; None where it says nothing, or nothing that can be read."""
+        try:
+            with open(os.path.join(environment, cls.NAME), encoding="utf-8") as file:
+                values: JsonObject = json.loads(file.read(MAX_INSTALLATION_CHARS))
+            found = cls(*(values.get(_camel(name), "") for name in cls._fields))
+        except (OSError, ValueError, AttributeError, RecursionError):
+            return None
+        return found if all(type(value) is str for value in found) and found.current and found.version_file else None
 
 
 class Inheritance(NamedTuple):

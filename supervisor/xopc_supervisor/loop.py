@@ -37,8 +37,8 @@ class Supervisor:
         self._policy = policy
         self._manager = estate.manager
         self._version = renew.installed_version(estate.launch.version_file)
-        self._given_up: str | None = None
-        """A version to which this supervisor could not change."""
+        self._given_up: renew.Installed | None = None
+        """What this supervisor could not change to."""
         self._state = states.State(Phase.STARTING)
         self._child: Child | None = None
         self._candidate: Child | None = None
@@ -165,7 +165,8 @@ class Supervisor:
 
     def _meaning(self, number: int) -> states.Event:
         if number == signal.SIGUSR1:
-            return self._restart_asked(self._intent())
+            wanted = self._intent()
+            return self._restart_asked(*((wanted.mode, wanted.reason) if wanted else (contract.IN_PROCESS, "SIGUSR1")))
         if number == signal.SIGHUP and not self._on_terminal:
             return states.RestartAsked(contract.RELOAD, "configuration reload (SIGHUP)")
         wanted = self._intent() if number == signal.SIGTERM else None
@@ -173,26 +174,27 @@ class Supervisor:
             return states.StopAsked()
         if os.environ.get(contract.MARKER_VARIABLE):
             return states.StopAsked(restart=wanted.reason)
-        return self._restart_asked(wanted)
+        return self._restart_asked(wanted.mode, wanted.reason)
 
     def _intent(self) -> contract.RestartIntent | None:
         boot_id = self._child.boot_id if self._child else None
         path = self._estate.launch.intent_path
         return intent.consume(path, os.getpid(), boot_id, lambda what: self._log.write("error", what))
 
-    def _restart_asked(self, wanted: contract.RestartIntent | None) -> states.Event:
-        mode, reason = (wanted.mode, wanted.reason) if wanted else (contract.IN_PROCESS, "SIGUSR1")
-        running = (self._version, self._child.version if self._child else self._version)
-        installed = self._installed()
-        if not self._policy.no_respawn and installed is not None and running != (installed, installed):
-            mode, reason = contract.RESPAWN, f"{reason}, version {running[1]} to {installed}"
-            if self._state.phase is Phase.SERVING and not self._state.has_successor and installed != self._version:
-                why = self._renew((mode, reason))
-                return states.NotRenewed(f"version {installed} does not run here: {why}")
+    def _restart_asked(self, mode: str, reason: str) -> states.Event:
+        running = self._child.version if self._child else self._version
+        code = renew.installed(self._estate.launch)
+        is_other = self._is_other(code)
+        if not self._policy.no_respawn and (is_other or code.version not in (None, running)):
+            mode, reason = contract.RESPAWN, f"{reason}, version {running} to {code.version}"
+            if self._state.phase is Phase.SERVING and not self._state.has_successor and is_other:
+                why = self._renew(code, (mode, reason))
+                return states.NotRenewed(f"version {code.version} does not run here: {why}")
         return states.RestartAsked(mode, reason)
 
-    def _installed(self) -> str | None:
-        return renew.installed_version(self._estate.launch.version_file)
+    def _is_other(self, code: renew.Installed) -> bool:
+        """Whether that is not the code that this process runs."""
+        return code.version is not None and (code.version, code.launch) != (self._version, self._estate.launch)
 
     # --------------------------------------------------------------- actions
 
@@ -235,12 +237,12 @@ class Supervisor:
                 self._log.write(level, message)
 
     def _spawn(self, kind: str, reason: str, *, use_accepted: bool) -> None:
-        installed = self._installed()
-        if kind != "start" and installed not in (None, self._version, self._given_up):
+        code = renew.installed(self._estate.launch)
+        if kind != "start" and self._is_other(code) and code != self._given_up:
             self._state = self._state._replace(phase=Phase.BACKING_OFF, deadline=time.monotonic(), reason=reason)
-            why = self._renew(None, renew.HASTY_CHECK_SECONDS)
+            why = self._renew(code, None, renew.HASTY_CHECK_SECONDS)
             self._log.write("error", f"The supervisor stays at version {self._version}: {why}")
-            self._given_up = installed
+            self._given_up = code
             return
         try:
             self._child = self._estate.start_process(use_accepted=use_accepted)
@@ -293,8 +295,8 @@ class Supervisor:
         self._let_go(self._child, kind, reason)
 
     def _is_outdated(self, spare: Child) -> bool:
-        installed = self._installed()
-        return installed is not None and not installed == self._version == (spare.version or installed)
+        code = renew.installed(self._estate.launch)
+        return self._is_other(code) or code.version not in (None, spare.version or code.version)
 
     def _bury(self, child: Child) -> None:
         child.bury()
@@ -341,7 +343,9 @@ class Supervisor:
 
     # ------------------------------------------------------------ own renewal
 
-    def _renew(self, restart: tuple[str, str] | None, check_seconds: float = renew.CHECK_SECONDS) -> str:
+    def _renew(
+        self, code: renew.Installed, restart: tuple[str, str] | None, check_seconds: float = renew.CHECK_SECONDS
+    ) -> str:
         """Become the supervisor that is installed now. Returns only when that cannot be: why."""
         # Its line would be lost. It is of the version before, so nothing is lost with it.
         self._follow(decisions.drop_spare(self._state, time.monotonic()))
@@ -355,7 +359,7 @@ class Supervisor:
             restart=restart,
             foreign_pids=self._foreign,
         )
-        why = renew.check(resumption, check_seconds)
+        why = renew.check(resumption, code, check_seconds)
         if why is not None:
             return why
         # The socket in which signals wait does not outlive this code: let them wait in the kernel instead.
@@ -364,7 +368,7 @@ class Supervisor:
             os.kill(os.getpid(), number)
         self._signals.clear()
         try:
-            renew.replace(resumption, self._estate.launch, sys.argv[2:], signals.HANDLED)
+            renew.replace(resumption, code, sys.argv[2:], signals.HANDLED)
         except OSError as error:
             return str(error)
 
@@ -378,7 +382,9 @@ class Supervisor:
         for exited in self._reap():  # its signal came to the code before
             self._handle(exited)
         if resumption.restart is not None:
-            self._handle(states.RestartAsked(*resumption.restart))
+            leads_on = self._is_other(renew.installed(self._estate.launch))
+            ask = self._restart_asked if leads_on else states.RestartAsked
+            self._handle(ask(*resumption.restart))
 
     def _who(self, child: Child) -> Who:
         return Who.CHILD if child is self._child else Who.CANDIDATE

@@ -1,7 +1,8 @@
 """A supervisor that replaces its own code, by exec: its pid, its lock, its sockets and its child stay.
 
 The code on disk is tried first, in a process of its own that reads what it would be handed. Only when that went well
-is the running code given up.
+is the running code given up. It stands where the running code came from, or in another environment that has taken the
+place of that one; a process names its environment without links, so that no switch of `current` mixes two versions.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import NamedTuple, NoReturn, cast
 
 from xopc_supervisor import contract
 from xopc_supervisor.child import Child
-from xopc_supervisor.contract import JsonObject, Launch
+from xopc_supervisor.contract import Installation, JsonObject, Launch
 from xopc_supervisor.lock import Lock
 from xopc_supervisor.states import Phase, State
 
@@ -70,6 +71,35 @@ class Resumption(NamedTuple):
         return (self.lock_fd, *self.listen_fds, *([self.line_fd] if self.line_fd >= 0 else []))
 
 
+class Installed(NamedTuple):
+    """The code that is to be started from now on."""
+
+    launch: Launch
+    """With the programs of its environment."""
+    python: str
+    """What runs the supervisor."""
+    version: str | None
+    """None where it cannot be told."""
+
+
+def installed(launch: Launch) -> Installed:
+    """What has taken the place of the code that `launch` names, which is that code itself as a rule."""
+    own = os.path.dirname(os.path.dirname(launch.command[0]))
+    record = Installation.read(own) if os.path.isabs(own) else None
+    if record is not None:
+        current = os.path.realpath(os.path.join(own, record.current))
+        python = os.path.join(current, "bin", "python")
+        theirs = Installation.read(current)
+        if theirs is not None and current != os.path.realpath(own) and os.access(python, os.X_OK):
+            launch = launch._replace(
+                command=(python, *launch.command[1:]),
+                explain_port=(python, *launch.explain_port[1:]),
+                version_file=os.path.join(current, theirs.version_file),
+            )
+            return Installed(launch, python, installed_version(launch.version_file))
+    return Installed(launch, sys.executable, installed_version(launch.version_file))
+
+
 def installed_version(path: str) -> str | None:
     """The `__version__` that the file assigns, or None where it cannot be told."""
     try:
@@ -83,14 +113,14 @@ def installed_version(path: str) -> str | None:
     return None
 
 
-def check(resumption: Resumption, seconds: float = CHECK_SECONDS) -> str | None:
+def check(resumption: Resumption, code: Installed, seconds: float = CHECK_SECONDS) -> str | None:
     """Why the supervisor on disk cannot go on from there; None when it can. Blocks for so long at most."""
     read, write = os.pipe()
     try:
         pid = os.posix_spawn(
-            sys.executable,
-            [*_command(), CHECK],
-            {**os.environ, VARIABLE: resumption.to_json()},
+            code.python,
+            [*_command(code), CHECK],
+            _environ(resumption, code),
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
@@ -129,19 +159,19 @@ def check(resumption: Resumption, seconds: float = CHECK_SECONDS) -> str | None:
 
 
 def replace(
-    resumption: Resumption, launch: Launch, shown: Sequence[str], blocked: Sequence[signal.Signals]
+    resumption: Resumption, code: Installed, shown: Sequence[str], blocked: Sequence[signal.Signals]
 ) -> NoReturn:
     """Become the supervisor on disk. The signals in `blocked` wait until it handles them.
 
     Raises:
         OSError: the program cannot be executed; nothing has changed.
     """
-    environ = {**os.environ, VARIABLE: resumption.to_json(), contract.LAUNCH_VARIABLE: launch.to_json()}
+    environ = _environ(resumption, code)
     signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
     try:
         for fd in resumption.fds:
             os.set_inheritable(fd, True)
-        os.execve(sys.executable, [*_command(), *shown], environ)  # noqa: S606 - there is no shell in it
+        os.execve(code.python, [*_command(code), *shown], environ)  # noqa: S606 - there is no shell in it
     finally:
         for fd in resumption.fds:
             os.set_inheritable(fd, False)
@@ -221,5 +251,9 @@ def _is_plain(value: object) -> bool:
     return value is None or isinstance(value, str | int | float)
 
 
-def _command() -> list[str]:
-    return [sys.executable, "-P", "-m", "xopc_supervisor", "gateway"]
+def _command(code: Installed) -> list[str]:
+    return [code.python, "-P", "-m", "xopc_supervisor", "gateway"]
+
+
+def _environ(resumption: Resumption, code: Installed) -> dict[str, str]:
+    return {**os.environ, VARIABLE: resumption.to_json(), contract.LAUNCH_VARIABLE: code.launch.to_json()}

@@ -26,11 +26,18 @@ class Throughput:
 
 class _Connection:
     def __init__(self, port: int, request: bytes) -> None:
+        self.port = port
         self.request = request
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sent_at = 0.0
         self.received = b""
+        self.is_over = False
+        """The server has announced that it closes: it does so after a thousand requests."""
+        self.connect()
+
+    def connect(self) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.is_over = False
 
     def send(self) -> None:
         self.sent_at = time.perf_counter()
@@ -52,6 +59,7 @@ class _Connection:
         if len(body) < length:
             return False
         self.received = b""
+        self.is_over = b"\r\nconnection: close\r\n" in lowered + b"\r\n"
         return True
 
 
@@ -73,6 +81,11 @@ def measure(
             connection: _Connection = key.data
             if connection.is_answered():
                 waits.append(time.perf_counter() - connection.sent_at)
+                if connection.is_over:
+                    selector.unregister(connection.socket)
+                    connection.socket.close()
+                    connection.connect()
+                    selector.register(connection.socket, selectors.EVENT_READ, connection)
                 connection.send()
     elapsed = time.perf_counter() - began
     selector.close()

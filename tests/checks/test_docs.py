@@ -13,6 +13,8 @@ import pytest
 from cyclopts import App
 
 from tests.checks.repository import ROOT, files, name_of, sources
+from xopc.cli.doctor.check import Fault
+from xopc.cli.doctor.mend import is_fixable
 from xopc.cli.main import build_app
 from xopc.config.audit import CheckId, Severity
 from xopc.contracts.broadcasts import BROADCASTS
@@ -24,6 +26,8 @@ from xopc.core import hub
 from xopc.core.hub import RESYNC, SHUTDOWN
 from xopc.gateway import problems, reload
 from xopc.server.api import ROUTES
+from xopc.service.drift import RULES
+from xopc.service.finding import AGGRESSIVE
 
 REFERENCE = ROOT / "docs" / "reference"
 
@@ -72,6 +76,17 @@ def test_each_check_of_the_audit_is_documented_with_its_severity_and_no_other_is
     assert {check for check, _ in rows} == {check.value for check in CheckId}
     severities = {severity.value for severity in Severity}
     assert [check for check, said in rows if re.split(r"\W", said)[0] not in severities] == []
+
+
+def test_each_fault_of_the_doctor_is_documented_and_no_other_is() -> None:
+    of_doctor = set(_codes_in("xopc/cli/doctor", {"Fault", "_critical"}))
+    of_service = {f"service.{code}" for code in _codes_in("xopc/service", {"Finding", "Rule"})}
+    deep = set(_codes_in("xopc/cli/gateway", {"Finding"}))
+    documented = dict(re.findall(r"(?m)^\| `([a-z.-]+)` (🔧 )?\|", _page("doctor.md")))
+    assert set(documented) == of_doctor | of_service | deep
+    fixable = {code for code in documented if is_fixable(Fault(code, Severity.WARN, "", "", "", ""))}
+    on_purpose = {f"service.{rule.code}" for rules in RULES.values() for rule in rules if rule.level == AGGRESSIVE}
+    assert {code for code, mark in documented.items() if mark} == fixable - on_purpose
 
 
 def test_each_problem_is_documented_and_no_other_is() -> None:
@@ -128,6 +143,18 @@ def test_each_command_has_a_section_that_names_each_of_its_options() -> None:
 def test_each_link_leads_to_a_file(page: Path) -> None:
     links = LINK.findall(page.read_text("utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def _codes_in(folder: str, functions: set[str]) -> Iterator[str]:
+    """The first arguments of the calls of these functions in a folder, where they are literal."""
+    for source in sources():
+        if not name_of(source).startswith(f"{folder}/"):
+            continue
+        calls = (node for node in ast.walk(ast.parse(source.read_text("utf-8"))) if isinstance(node, ast.Call))
+        for call in calls:
+            is_one = isinstance(call.func, ast.Name) and call.func.id in functions
+            if is_one and isinstance(call.args[0], ast.Constant):
+                yield str(call.args[0].value)
 
 
 def _page(name: str) -> str:

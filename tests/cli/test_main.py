@@ -74,12 +74,14 @@ def test_each_command_has_its_help(command: str) -> None:
         (
             ["bogus"],
             'xopc: Unknown command "bogus".\n'
-            "Commands: agent, cron, doctor, gateway, heartbeat, inbox, message, outbox, secrets, sessions.\n"
+            "Commands: agent, api, backup, channels, config, cron, doctor, gateway, health, heartbeat, inbox, logs, "
+            "message, models, onboard, outbox, restore, secrets, sessions, setup, status, update.\n"
             "See: xopc --help\n",
         ),
         (
             ["gateway", "bogus"],
-            'xopc gateway: Unknown command "bogus".\nCommands: logs, restart, status, stop, token, tree, unlock.\n'
+            'xopc gateway: Unknown command "bogus".\n'
+            "Commands: health, logs, restart, service, status, stop, token, tree, unlock.\n"
             "See: xopc gateway --help\n",
         ),
         (["gateway", "statsu"], 'Unknown command "statsu". Did you mean status?\n'),

@@ -186,7 +186,7 @@ def test_a_generated_token_works_with_the_copy_too(file: Path, environ: dict[str
 
 def test_a_token_in_memory_is_handed_on_and_no_file_is_touched(file: Path, environ: dict[str, str]) -> None:
     file.write_text("{}")
-    first = prepare(environ, Flags(), persist=False)
+    first = prepare(environ, Flags(unconfigured=True))
     keep_accepted(first)
     file.write_text("broken")
     assert prepare(environ, first.flags, use_accepted=True).auth.secret == first.auth.secret

@@ -74,6 +74,16 @@ def refused(desk: Desk, patch: JsonObject, failure: Failure, *, editor: Editor |
 # -------------------------------------------------------------------- shown
 
 
+def test_the_port_of_the_profile_is_shown_and_sent_back_is_no_change(home: Path) -> None:
+    desk = Desk(home, XOPC_PROFILE="rescue", XOPC_STATE_DIR=str(home / ".xopc")).write({"commands": {"restart": False}})
+    shown = desk.editor().view(hides)
+    assert shown["gateway"]["port"] == 21401
+    desk.change({"gateway": {"port": 21401}})
+    assert desk.content == {"commands": {"restart": False}}
+    assert desk.change({"gateway": {"port": 18790}})["gateway"]["port"] == 18790
+    assert desk.change({"gateway": {"port": None}})["gateway"]["port"] == 21401
+
+
 def test_the_file_is_shown_as_it_is_now(desk: Desk) -> None:
     editor = desk.editor()
     assert editor.view(hides)["gateway"]["auth"]["token"] == "***"

@@ -34,6 +34,19 @@ def test_a_missing_file_gives_the_defaults(file: Path) -> None:
     assert findings == Findings()
 
 
+@pytest.mark.parametrize("document", [None, {}, {"gateway": {}}, {"commands": {"restart": False}}])
+def test_a_profile_has_a_port_of_its_own_where_the_file_names_none(file: Path, document: object) -> None:
+    if document is not None:
+        file.write_text(json.dumps(document))
+    for profile, port in (("default", 18790), ("dev", 19001), ("rescue", 21401)):
+        assert settings_in(load_document(file), {"XOPC_PROFILE": profile}, Findings()).gateway.port == port
+
+
+def test_the_port_of_the_file_outranks_that_of_the_profile(file: Path) -> None:
+    settings, _ = load(file, {"gateway": {"port": 18790}}, XOPC_PROFILE="dev")
+    assert settings.gateway.port == 18790
+
+
 def test_every_key_is_read(file: Path) -> None:
     document = {
         "gateway": {

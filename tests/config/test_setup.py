@@ -121,7 +121,7 @@ def test_a_complete_file_is_left_alone(file: Path, environ: dict[str, str]) -> N
 
 
 def test_without_persisting_the_token_is_in_memory_alone(tmp_path: Path, environ: dict[str, str]) -> None:
-    configuration = prepare(environ, Flags(port=0), persist=False)
+    configuration = prepare(environ, Flags(port=0, unconfigured=True))
     assert in_memory(configuration)
     assert configuration.flags.port == 0
     assert not configuration.first_run
@@ -131,7 +131,7 @@ def test_without_persisting_the_token_is_in_memory_alone(tmp_path: Path, environ
 
 
 def test_whoever_resolves_again_with_the_flags_gets_the_token_in_memory(environ: dict[str, str]) -> None:
-    configuration = prepare(environ, Flags(), persist=False)
+    configuration = prepare(environ, Flags(unconfigured=True))
     again = prepare(environ, configuration.flags)
     assert again.auth == Auth(AuthMode.TOKEN, configuration.auth.secret, SecretSource.GENERATED)
 

@@ -287,3 +287,17 @@ async def test_the_end_of_a_paced_hub_s_task_leaves_nobody_waiting(autojump_cloc
         assert seqs(got) == [1]
         hub.publish("b", {})
         assert seqs(await subscription.receive()) == [2]
+
+
+async def test_whoever_counts_hears_each_event_but_tokens() -> None:
+    told: list[str] = []
+    hub = Hub(BOOT, lambda kind, _data: told.append(kind))
+    async with hub.subscribe() as subscription:
+        assert hub.subscribers == 1
+        hub.publish("session.updated", {"key": "k"})
+        hub.publish(AGENT_STREAM, token("Hi"))
+        assert (told, hub.published, hub.dropped) == (["session.updated"], 2, 0)
+        for number in range(MAX_QUEUE):
+            hub.publish("session.updated", {"key": str(number)})
+        assert subscription.closed_because is not None
+        assert (hub.dropped, hub.subscribers) == (1, 0)

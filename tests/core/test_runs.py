@@ -256,3 +256,15 @@ async def test_a_stream_at_its_end_stays_there() -> None:
         for _ in range(2):
             with pytest.raises(StopAsyncIteration):
                 await anext(stream)
+
+
+async def test_whoever_counts_hears_of_each_end_once_and_how_long_it_took(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    told: list[tuple[RunState, float]] = []
+    runs = Runs(lambda result, seconds: told.append((result.state, seconds)))
+    runs.open("r1", "a:b:c:d:e")
+    await trio.sleep(3)
+    runs.close("r1", done(state=RunState.FAILED))
+    runs.close("r1", done())
+    assert told == [(RunState.FAILED, 3.0)]

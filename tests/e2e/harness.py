@@ -43,17 +43,24 @@ class Reply:
 class Gateway:
     """One `xopc gateway` in a home of its own; with `child`, that program is its gateway process.
 
-    `within` is a command that runs it, and ends as it does.
+    `within` is a command that runs it, and ends as it does; `program` is the `xopc` of another installation.
     """
 
     def __init__(
-        self, home: Path, *args: str, child: Path | None = None, within: Sequence[str] = (), **environ: str
+        self,
+        home: Path,
+        *args: str,
+        child: Path | None = None,
+        within: Sequence[str] = (),
+        program: Sequence[str | Path] = (XOPC,),
+        **environ: str,
     ) -> None:
+        self.program = program
         self.home = home
         self.state = home / ".xopc"
         self.environ = {**os.environ, "XOPC_HOME": str(home), "HOME": str(home), **environ}
         self.output: list[str] = []
-        command: list[str | Path] = [XOPC, "gateway", *args]
+        command: list[str | Path] = [*program, "gateway", *args]
         if child is not None:
             ours = launch(prepare(self.environ, Flags(port=0)))._replace(command=(sys.executable, str(child)))
             self.environ[LAUNCH_VARIABLE] = ours.to_json()
@@ -146,7 +153,7 @@ class Gateway:
 
     def xopc(self, *args: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """Another command of the same person."""
-        return run_xopc(*args, environ={**self.environ, **environ}, cwd=self.home)
+        return run_xopc(*args, environ={**self.environ, **environ}, cwd=self.home, program=self.program)
 
     def kill(self) -> None:
         WITNESS.see_processes(self.process.pid)
@@ -167,15 +174,17 @@ class Gateway:
                 self.output.append(line)
 
 
-def run_xopc(*args: str, environ: dict[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
+def run_xopc(
+    *args: str, environ: dict[str, str], cwd: Path, program: Sequence[str | Path] = (XOPC,)
+) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [XOPC, *args],
+        [*program, *args],
         env=environ,
         cwd=cwd,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180 if args[0] == "update" else 60,  # it installs, on a machine that may be busy
         check=False,
     )
     if args[:2] != ("gateway", "token"):  # which is there to show it

@@ -78,15 +78,55 @@ class UserManager:
 
     def __init__(self, directory: Path, environ: Mapping[str, str], pid: int) -> None:
         """`pid` made its namespaces."""
+        self.units = directory / "config" / "systemd" / "user"
         self._enter = ("nsenter", f"--mount=/proc/{pid}/ns/mnt", f"--pid=/proc/{pid}/ns/pid_for_children")
-        self._units = directory / "config" / "systemd" / "user"
-        self._units.mkdir(parents=True)
+        self.units.mkdir(parents=True)
         self._environ = environ
 
     def install(self, unit: str, text: str) -> None:
         """Write a unit's file, and let the manager read it."""
-        (self._units / unit).write_text(text)
+        (self.units / unit).write_text(text)
         self.systemctl("daemon-reload")
+
+    def run(self, home: Path, *words: str, code: int = 0, **environ: str) -> subprocess.CompletedProcess[str]:
+        """Run `xopc` as the user of this manager, whose home is `home`, to its end."""
+        done = subprocess.run(
+            [*self._enter, XOPC, *words],
+            env={**self._of(home), **environ},
+            cwd=home,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == code, f"xopc {' '.join(words)}: {done.stdout}{done.stderr}"
+        return done
+
+    def command(self, home: Path, *words: str | Path) -> tuple[list[str | Path], dict[str, str]]:
+        """What runs a program as the user of this manager, and in which environment."""
+        return [*self._enter, *words], self._of(home)
+
+    @contextmanager
+    def started(self, home: Path, *words: str) -> Generator[subprocess.Popen[bytes]]:
+        """`xopc` as the user of this manager, until the end of the block."""
+        command = [*self._enter, XOPC, *words]
+        process = subprocess.Popen(command, env=self._of(home), cwd=home, stdout=subprocess.DEVNULL)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait(10)
+
+    def _of(self, home: Path) -> dict[str, str]:
+        """The environment of its user."""
+        return {**self._environ, "HOME": str(home), "XOPC_HOME": str(home)}
+
+    def environ_of(self, unit: str) -> dict[str, str]:
+        """What the main process of a unit was started with."""
+        path = f"/proc/{self.show(unit, 'MainPID')}/environ"
+        text = subprocess.run([*self._enter, "cat", path], capture_output=True, timeout=10, check=True).stdout
+        return dict(os.fsdecode(pair).split("=", 1) for pair in text.split(b"\0") if b"=" in pair)
 
     def systemctl(self, *words: str) -> str:
         """Run `systemctl --user`; what it says is in the error when it fails."""
@@ -110,15 +150,35 @@ class UserManager:
         self.systemctl("kill", "--kill-who=main", f"--signal={number.name}", unit)
 
 
-class Service:
-    """`xopc gateway` in a home, as a unit."""
+class Unit:
+    """One unit of a manager."""
+
+    def __init__(self, manager: UserManager, name: str) -> None:
+        self.manager = manager
+        self.unit = f"{name}.service"
+
+    def show(self, name: str) -> str:
+        return self.manager.show(self.unit, name)
+
+    def is_another_than(self, pid: str) -> bool:
+        """Whether it is ready with another supervisor."""
+        return self.show("ActiveState") == "active" and self.show("MainPID") not in ("0", pid)
+
+    def kill_supervisor(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Signal the supervisor, and return when its successor is ready."""
+        before = self.show("MainPID")
+        self.manager.kill(self.unit, number)
+        until(lambda: self.is_another_than(before), "systemd has started it again")
+
+
+class Service(Unit):
+    """`xopc gateway` in a home, as a unit of the test's own."""
 
     def __init__(
         self, manager: UserManager, home: Path, unit: str = "xopc-gateway", watchdog: str = "30s", more: str = ""
     ) -> None:
         """`more` are further lines of its section."""
-        self.manager = manager
-        self.unit = f"{unit}.service"
+        super().__init__(manager, unit)
         self.home = home
         environ = {"XOPC_HOME": home, "HOME": home, "PATH": os.environ["PATH"]}
         if "PYTHONPATH" in os.environ:
@@ -139,19 +199,6 @@ class Service:
     def restart(self) -> None:
         """As its user does, and returns when it is ready again."""
         self.manager.systemctl("restart", self.unit)
-
-    def show(self, name: str) -> str:
-        return self.manager.show(self.unit, name)
-
-    def is_another_than(self, pid: str) -> bool:
-        """Whether it is ready with another supervisor."""
-        return self.show("ActiveState") == "active" and self.show("MainPID") not in ("0", pid)
-
-    def kill_supervisor(self, number: signal.Signals = signal.SIGKILL) -> None:
-        """Signal the supervisor, and return when its successor is ready."""
-        before = self.show("MainPID")
-        self.manager.kill(self.unit, number)
-        until(lambda: self.is_another_than(before), "systemd has started it again")
 
 
 @contextmanager

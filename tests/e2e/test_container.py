@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import Gateway, is_refused, until
+from tests.e2e.harness import XOPC, Gateway, is_refused, until
 from xopc_supervisor.contract import LockInfo, is_alive, start_time
 
 Start = Callable[..., Gateway]
@@ -137,3 +137,25 @@ def test_a_lock_that_was_left_by_a_process_with_this_very_pid_is_nobody_s(start:
     alive = LockInfo(os.getpid(), start_time(os.getpid()), str(home / ".xopc" / "xopc.json"), "2026-01-02T03:04:05Z")
     path.write_text(alive.to_json())
     assert start().process.poll() is None
+
+
+def test_commands_in_the_container_restart_and_stop_it(contained: Gateway, container: tuple[str, ...]) -> None:
+    enter: tuple[str, ...] = ()
+    if container:
+        user = ("--user", "--preserve-credentials") if "--user" in container else ()
+        enter = ("nsenter", "--target", str(supervisor(contained)), "--pid", "--mount", *user)
+
+    def xopc(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [*enter, XOPC, *words]
+        return subprocess.run(
+            command, env=contained.environ, cwd=contained.home, capture_output=True, text=True, timeout=40, check=False
+        )
+
+    restarted = xopc("gateway", "restart", "--respawn", "--wait", "30s", "--json")
+    assert restarted.returncode == 0, restarted.stdout + restarted.stderr
+    assert '"result": "healthy"' in restarted.stdout
+    stopped = xopc("gateway", "stop")
+    assert "Gateway stop signal sent" in stopped.stdout, stopped.stdout + stopped.stderr
+    # The end of its process 1 is the end of a container, and of this command in it.
+    assert stopped.returncode in ((0, -signal.SIGKILL) if container else (0,))
+    assert contained.wait_until_ended() == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import trio
 
+from xopc.config.tailscale import users_of
 from xopc.contracts.access_settings import AccessToken
 from xopc.contracts.auth import Auth, AuthMode, RateLimit, SecretSource
 from xopc.contracts.settings import GatewaySettings
@@ -33,6 +34,7 @@ def policy(
         names=Names.of(settings, bound, PORT, machine),
         proxies=Proxies.of(settings),
         limit=limit,
+        tailscale_users=users_of(settings.auth),
     )
 
 

@@ -48,6 +48,8 @@ class Behaviour:
     """Whether its environment tells what it was started with, as a supervisor's does."""
     addresses: tuple[str, ...] = ()
     """Where it says that it listens."""
+    channels: str = "running"
+    """The state of that task of its tree."""
     problems: tuple[str, ...] = ()
     """The codes of what is wrong with it."""
 

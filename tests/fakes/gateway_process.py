@@ -47,7 +47,7 @@ def status() -> dict[str, Any]:
 
 
 def tree() -> dict[str, Any]:
-    failed = {"name": "channels", "state": "backing-off", "since": stamp(time.time() - 130), "restarts": 2}
+    failed = {"name": "channels", "state": wanted["channels"], "since": stamp(time.time() - 130), "restarts": 2}
     failed["lastError"] = "no network"
     leaf = {"name": "writer", "state": "running", "since": stamp(time.time() - 4000), "restarts": 0}
     leaf |= {"lastError": None, "children": []}

@@ -28,11 +28,13 @@ from xopc.contracts.api import (
 )
 from xopc.contracts.api_config import Reloaded
 from xopc.contracts.auth import AuthMode
+from xopc.contracts.messages import Address, Outbound, OutboxRow, OutboxState
 from xopc.contracts.settings import Settings
 from xopc.core.logs.level import LevelSwitch
 from xopc.server.door import Door
 from xopc.server.services import Logs, Services
 from xopc.server.slots import Slots
+from xopc.storage.traces import StoredTrace
 
 BEARER = (b"authorization", f"Bearer {TOKEN}".encode())
 AT = "2026-11-20T10:00:00.000Z"
@@ -79,6 +81,8 @@ class Generation:
             door=self.door,
             health=self.health,
             status=self.status,
+            metrics=self.metrics,
+            ways=self.ways,
             tree=self.tree,
             restart=self.restart,
             reload=self.reload,
@@ -102,6 +106,13 @@ class Generation:
     def editor(self) -> Editor:
         environ = {"HOME": self.home, "XOPC_GATEWAY_TOKEN": TOKEN}
         return Editor(weigh(resolve_paths(environ), None, "none", environ, Flags()), environ, Flags(), self.told.append)
+
+    async def metrics(self) -> str:
+        return f"# TYPE xopc_generation gauge\nxopc_generation {self.number}\n"
+
+    async def ways(self, wanted: str) -> list[StoredTrace]:
+        address = Address("telegram", "default", "4711")
+        return [StoredTrace(None, (OutboxRow(wanted, Outbound(address, "hello"), OutboxState.PENDING, 1.0),))]
 
     def health(self) -> Health:
         return Health(

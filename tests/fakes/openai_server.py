@@ -9,7 +9,8 @@ is echoed as `You said: …`. As a process of its own it prints its port:
 
     python tests/fakes/openai_server.py --port 0
 
-`GET /requests` tells what was asked so far.
+`GET /requests` tells what was asked so far, and `GET /v1/models` the models. A key that begins with `wrong` is refused,
+and so is a model whose name begins with `missing`.
 """
 
 from __future__ import annotations
@@ -105,6 +106,7 @@ class OpenAIServer:
     port: int = 0
     requests: list[Asked] = field(factory=list[Asked])
     replies: deque[Reply] = field(factory=deque[Reply])
+    models: tuple[str, ...] = ("echo", "text-embedding-small")
     connections: int = 0
     """Made so far."""
 
@@ -138,11 +140,14 @@ class OpenAIServer:
         if path == "/requests":
             told = [{"path": asked.path, "body": asked.body} for asked in self.requests]
             await wire.whole(200, json.dumps(told).encode())
+        elif path == "/v1/models":
+            listed = [{"id": model, "object": "model", "owned_by": "fake"} for model in self.models]
+            await wire.whole(200, json.dumps({"object": "list", "data": listed}).encode())
         else:
             headers = {name.decode(): value.decode() for name, value in request.headers}
             asked = Asked(path, headers, json.loads(content or b"{}"))
             self.requests.append(asked)
-            reply = self.replies.popleft() if self.replies else _by_text(asked.body)
+            reply = self.replies.popleft() if self.replies else _refusal(asked) or _by_text(asked.body)
             await _give(wire, asked.body, reply)
         return connection.our_state is h11.DONE and connection.their_state is h11.DONE
 
@@ -278,6 +283,15 @@ def _chunk(body: Json, delta: Json, finish: str | None = None) -> Json:
         "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}],
         "usage": None,
     }
+
+
+def _refusal(asked: Asked) -> Fail | None:
+    if asked.headers.get("authorization", "").startswith("Bearer wrong"):
+        return Fail(401, "Incorrect API key provided.", "invalid_api_key")
+    model = str(asked.body.get("model", ""))
+    if model.startswith("missing"):
+        return Fail(404, f"The model `{model}` does not exist or you do not have access to it.", "model_not_found")
+    return None
 
 
 def _by_text(body: Json) -> Reply:

@@ -306,3 +306,15 @@ async def test_the_log_can_be_emptied_while_the_engine_works(engine: Engine, pat
     assert path.with_name(f"{path.name}-wal").stat().st_size == 0
     await engine.write(partial(insert, 2))
     assert await engine.read(stored) == [1, 2]
+
+
+async def test_each_commit_is_told_with_its_size(path: Path) -> None:
+    told: list[tuple[int, float]] = []
+    async with open_engine(path, on_commit=lambda count, seconds: told.append((count, seconds))) as engine:
+        await engine.write(
+            lambda connection: connection.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY)") and None
+        )
+        with pytest.raises(StorageError):
+            await engine.write(lambda connection: connection.execute("INSERT INTO elsewhere VALUES (1)") and None)
+    assert [count for count, _ in told] == [1, 1]
+    assert all(0 <= seconds < 60 for _, seconds in told)

@@ -10,6 +10,7 @@ from xopc_supervisor.contract import (
     Address,
     Go,
     Inheritance,
+    Installation,
     Launch,
     LockInfo,
     RestartIntent,
@@ -179,3 +180,23 @@ def test_a_text_of_a_thousand_brackets_is_no_intent_and_no_lock() -> None:
 def test_an_inheritance_knows_its_descriptors() -> None:
     assert Inheritance(5, 6, (7, 8), "boot", 4711).fds == (5, 6, 7, 8)
     assert Inheritance(5, 6, (7, 8), "boot", 4711, heirloom_fd=9).fds == (5, 6, 7, 8, 9)
+
+
+def test_a_launch_of_a_newer_version_is_understood() -> None:
+    text = LAUNCH.to_json().replace('"ready_text"', '"from_the_future":1,"ready_text"')
+    assert Launch.from_json(text) == LAUNCH
+
+
+def test_what_an_environment_says_of_itself_survives_its_file(tmp_path: Path) -> None:
+    said = Installation("/opt/xopc/current", "lib/xopc/__init__.py", "sha256=00")
+    (tmp_path / Installation.NAME).write_text(said.to_json())
+    assert Installation.read(str(tmp_path)) == said
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"current": 1, "versionFile": "x"}', '{"current": "/x"}', "[" * 9999]
+)
+def test_an_environment_that_says_nothing_sensible_says_nothing(tmp_path: Path, text: str) -> None:
+    assert Installation.read(str(tmp_path)) is None
+    (tmp_path / Installation.NAME).write_text(text)
+    assert Installation.read(str(tmp_path)) is None

@@ -14,7 +14,7 @@ import pytest
 
 from xopc_supervisor import contract, renew
 from xopc_supervisor.child import Child
-from xopc_supervisor.contract import Launch, LockInfo
+from xopc_supervisor.contract import Installation, Launch, LockInfo
 from xopc_supervisor.lock import Lock, acquire
 from xopc_supervisor.renew import Resumption, child_of, installed_version, save, state_of
 from xopc_supervisor.states import Candidate, Phase, State
@@ -97,43 +97,43 @@ def test_fields_that_another_version_left_or_lacks_do_no_harm(lock: Lock) -> Non
         Resumption.from_json(text.replace('"serving"', '"hibernating"'))
 
 
-@pytest.mark.usefixtures("launched")
-def test_code_that_understands_what_it_is_left_may_take_over(lock: Lock) -> None:
-    assert renew.check(saved(lock)) is None
+def test_code_that_understands_what_it_is_left_may_take_over(lock: Lock, launched: Launch) -> None:
+    assert renew.check(saved(lock), renew.installed(launched)) is None
 
 
-@pytest.mark.usefixtures("launched")
 def test_code_that_does_not_run_is_told_of_with_its_error(
-    lock: Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lock: Lock, launched: Launch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = tmp_path / "xopc_supervisor"
     broken.mkdir()
     (broken / "__init__.py").write_text("")
     (broken / "__main__.py").write_text("import a_module_that_was_forgotten")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert renew.check(saved(lock)) == "ModuleNotFoundError: No module named 'a_module_that_was_forgotten'"
+    code = renew.installed(launched)
+    assert renew.check(saved(lock), code) == "ModuleNotFoundError: No module named 'a_module_that_was_forgotten'"
 
 
-@pytest.mark.usefixtures("launched")
-def test_code_that_hangs_is_not_waited_for(lock: Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_that_hangs_is_not_waited_for(
+    lock: Lock, launched: Launch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hanging = tmp_path / "xopc_supervisor"
     hanging.mkdir()
     (hanging / "__init__.py").write_text("")
     (hanging / "__main__.py").write_text("import time; time.sleep(60)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert renew.check(saved(lock), 0.3) == "it did not start within 0.3 s"
+    assert renew.check(saved(lock), renew.installed(launched), 0.3) == "it did not start within 0.3 s"
 
 
 def test_a_program_that_cannot_be_executed_changes_nothing(
     lock: Lock, launched: Launch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    left = saved(lock)._replace(listen_fds=())
+    left, code = saved(lock)._replace(listen_fds=()), renew.installed(launched)
     with pytest.raises(FileNotFoundError):
-        renew.replace(left, launched, (), [signal.SIGUSR1])
+        renew.replace(left, code, (), [signal.SIGUSR1])
     assert not os.get_inheritable(lock.fd)
     assert signal.SIGUSR1 not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
-    assert "no process could be started" in str(renew.check(left))
+    assert "no process could be started" in str(renew.check(left, code))
 
 
 def test_an_ordinary_start_resumes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,6 +155,47 @@ def test_a_check_without_anything_to_read_is_no_start(launched: Launch) -> None:
     environ = {**os.environ, contract.LAUNCH_VARIABLE: launched.to_json()}
     assert subprocess.run(command, env=environ, check=False, timeout=30).returncode == 0
     assert not Path(launched.lock_path).exists()
+
+
+def environment(path: Path, current: Path, version: str) -> Path:
+    """An environment that says of itself where the one in use is; the interpreter below `path`."""
+    (path / "bin").mkdir(parents=True)
+    (path / "bin" / "python").symlink_to(sys.executable)
+    (path / "version.py").write_text(f'__version__ = "{version}"\n')
+    (path / Installation.NAME).write_text(Installation(str(current), "version.py").to_json())
+    return path / "bin" / "python"
+
+
+def test_the_environment_that_took_the_place_of_the_old_one_is_named_without_its_link(
+    tmp_path: Path, launched: Launch
+) -> None:
+    old = environment(tmp_path / "1.0", tmp_path / "current", "1.0")
+    new = environment(tmp_path / "1.1", tmp_path / "current", "1.1")
+    (tmp_path / "current").symlink_to("1.1")
+    launch = launched._replace(command=(str(old), "-m", "xopc.gateway"), explain_port=(str(old), "-m", "ports"))
+    code = renew.installed(launch)
+    assert (code.python, code.version) == (str(new), "1.1")
+    assert code.launch.command == (str(new), "-m", "xopc.gateway")
+    assert code.launch.explain_port == (str(new), "-m", "ports")
+    assert code.launch.version_file == str(tmp_path / "1.1" / "version.py")
+    assert renew.installed(code.launch).launch == code.launch, "it is the one in use"
+
+
+@pytest.mark.parametrize("damage", ["bin/python", Installation.NAME])
+def test_an_environment_that_is_not_whole_takes_no_place(tmp_path: Path, launched: Launch, damage: str) -> None:
+    old = environment(tmp_path / "1.0", tmp_path / "current", "1.0")
+    environment(tmp_path / "1.1", tmp_path / "current", "1.1")
+    (tmp_path / "current").symlink_to("1.1")
+    (tmp_path / "1.1" / damage).unlink()
+    launch = launched._replace(command=(str(old),))
+    assert renew.installed(launch).launch == launch
+
+
+def test_without_an_update_the_code_in_use_is_the_running_one(tmp_path: Path, launched: Launch) -> None:
+    environment(tmp_path / "1.0", tmp_path / "current", "1.0")
+    (tmp_path / "current").symlink_to("1.0")
+    launch = launched._replace(command=(str(tmp_path / "1.0" / "bin" / "python3"),))
+    assert renew.installed(launch) == renew.Installed(launch, sys.executable, None)
 
 
 @pytest.mark.parametrize(

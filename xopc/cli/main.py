@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,12 @@ import xopc
 if TYPE_CHECKING:
     from cyclopts import App, CycloptsError
 
+MARK = "xopc-installation.json"
+"""See `xopc_supervisor.contract.Installation`."""
+GLOBAL_OPTIONS = (
+    "With any command: --profile NAME for another gateway than the default one, "
+    "and --dev for the profile of developers."
+)
 EXIT_INTERRUPTED = 130
 """Ctrl+C: 128 and the number of SIGINT, as shells count."""
 
@@ -19,6 +26,7 @@ EXIT_INTERRUPTED = 130
 def main() -> int:
     """Run the command that the process was started with, and return its exit code."""
     arguments = sys.argv[1:]
+    _follow_an_update(sys.argv[0], arguments)
     _accept_any_terminal()
     try:
         code = _run(arguments)
@@ -40,8 +48,13 @@ def _run(arguments: list[str]) -> int:
     from cyclopts import CycloptsError
 
     from xopc.cli.output import fail, in_commands, sentence
+    from xopc.cli.profile import use_profile
     from xopc.contracts.errors import XopcError
 
+    try:
+        arguments = use_profile(arguments)
+    except ValueError as error:
+        return _refuse_usage("xopc", str(error))
     as_json = "--json" in arguments
     try:
         app = build_app()
@@ -59,6 +72,22 @@ def _run(arguments: list[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _follow_an_update(program: str, arguments: list[str]) -> None:
+    """Become the version that has taken the place of this one, where `xopc update` was called from here once.
+
+    `python -m xopc` means this version. So does the way back: one that is broken must not stand in it.
+    """
+    is_meant = program.endswith("__main__.py") or {"update", "--rollback"} <= set(arguments)
+    if is_meant or not os.path.exists(f"{sys.prefix}/{MARK}"):  # noqa: PTH110 - pathlib costs 5 ms
+        return
+    from xopc.service.program import successor
+
+    script = successor(sys.prefix)
+    if script is not None:
+        with suppress(OSError):
+            os.execv(script, [script, *arguments])  # noqa: S606 - there is no shell in it
+
+
 def build_app() -> App:
     """All commands. Their modules are imported when they are run."""
     from cyclopts import App, Parameter
@@ -68,13 +97,24 @@ def build_app() -> App:
         help="A personal-assistant gateway: from chats and API clients to AI agents.",
         version=xopc.__version__,
         version_flags=["--version", "-V"],
+        help_epilogue=GLOBAL_OPTIONS,
         help_formatter="plain",
         default_parameter=Parameter(negative=(), show_default=False),
         result_action="return_value",
     )
     app.command("xopc.cli.gateway:app", name="gateway")
+    app.command("xopc.cli.onboard.command:onboard", name="onboard")
+    app.command("xopc.cli.onboard.command:setup", name="setup")
     app.command("xopc.cli.doctor.command:doctor", name="doctor")
+    app.command("xopc.cli.update.command:update", name="update")
     app.command("xopc.cli.secrets:app", name="secrets")
+    app.command("xopc.cli.gateway.health:health", name="health")
+    app.command("xopc.cli.gateway.status:status", name="status")
+    app.command("xopc.cli.logs:app", name="logs")
+    app.command("xopc.cli.config:app", name="config")
+    app.command("xopc.cli.models:app", name="models")
+    app.command("xopc.cli.channels:app", name="channels")
+    app.command("xopc.cli.api:api", name="api")
     app.command("xopc.cli.agent:agent", name="agent")
     app.command("xopc.cli.message:app", name="message")
     app.command("xopc.cli.sessions:app", name="sessions")
@@ -82,6 +122,8 @@ def build_app() -> App:
     app.command("xopc.cli.outbox:app", name="outbox")
     app.command("xopc.cli.heartbeat:app", name="heartbeat")
     app.command("xopc.cli.cron:app", name="cron")
+    app.command("xopc.cli.backup:backup", name="backup")
+    app.command("xopc.cli.restore:restore", name="restore")
     app.register_install_completion_command(  # pyright: ignore[reportUnknownMemberType] - cyclopts leaves kwargs bare
         help="Let this shell complete xopc's commands."
     )
@@ -95,11 +137,15 @@ def import_commands(app: App) -> None:
 
 
 def _explain_usage(error: CycloptsError) -> int:
-    from xopc_supervisor.contract import EXIT_USAGE
-
     error.verbose = False
     command = " ".join(["xopc", *(error.command_chain or ())])
-    print(f"{command}: {_usage_problem(error, command)}", file=sys.stderr)
+    return _refuse_usage(command, _usage_problem(error, command))
+
+
+def _refuse_usage(command: str, what: str) -> int:
+    from xopc_supervisor.contract import EXIT_USAGE
+
+    print(f"{command}: {what}", file=sys.stderr)
     print(f"See: {command} --help", file=sys.stderr)
     return EXIT_USAGE
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,6 +21,8 @@ _CONTROLS: Mapping[int, str | None] = {
     ord("\r"): None,
 }
 
+_COMMAND = re.compile(r"(?<![\w/.-])(?<!an )xopc (?=[a-z])(?!gateway is )")
+"""Where a command begins, and not what only speaks of xopc."""
 _COMMANDS = {
     "GET /api/sessions": "xopc sessions list",
     "GET /api/cron": "xopc cron list",
@@ -35,13 +39,23 @@ def print_json(value: Mapping[str, object]) -> None:
 
 def fail(message: str, *, as_json: bool, hints: Iterable[str] = (), **more: object) -> int:
     """Tell of a failure: on standard error, or as `{ok, error, hints, …}` on standard output. Returns exit code 1."""
+    message, hints = as_typed(message), [as_typed(hint) for hint in hints]
     if as_json:
-        print_json({"ok": False, "error": message, "hints": list(hints), **more})
+        print_json({"ok": False, "error": message, "hints": hints, **more})
     else:
         print(f"❌ {message}", file=sys.stderr)
         for hint in hints:
             print(f"💡 {hint}", file=sys.stderr)
     return EXIT_FAILURE
+
+
+def as_typed(text: str) -> str:
+    """A text for people with its commands as they are for this profile: `xopc gateway` is then
+    `xopc --profile rescue gateway`."""
+    profile = os.environ.get("XOPC_PROFILE", "").strip()
+    if profile.lower() in ("", "default"):
+        return text
+    return _COMMAND.sub(f"xopc --profile {profile} ", text)
 
 
 def in_commands(message: str) -> str:
@@ -51,13 +65,13 @@ def in_commands(message: str) -> str:
     return message
 
 
-def tell_not_running(*, as_json: bool) -> int:
-    """Tell that there is nothing to stop or restart, which is no failure."""
+def tell_not_running(cure: str = "xopc gateway", *, as_json: bool) -> int:
+    """Tell that there is nothing to stop or restart, which is no failure; `cure` is the command that starts it."""
     if as_json:
-        print_json({"ok": True, "result": "not-loaded", "hints": ["xopc gateway"]})
+        print_json({"ok": True, "result": "not-loaded", "hints": [as_typed(cure)]})
     else:
         print("✅ Gateway service not loaded.")
-        print("💡 Start with: xopc gateway")
+        print(f"💡 Start with: {as_typed(cure)}")
     return EXIT_OK
 
 

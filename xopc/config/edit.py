@@ -18,6 +18,7 @@ from xopc.config.findings import Findings
 from xopc.config.load import MAX_BYTES, Document, load_document, read_document, settings_in
 from xopc.config.parse import NotJsonError
 from xopc.config.patch import patched
+from xopc.config.profile import default_port, profile_of
 from xopc.config.references import path_of, references_in
 from xopc.config.resolve import Flags, Resolved, weigh
 from xopc.config.sent import is_same
@@ -186,7 +187,7 @@ class Editor:
         raise XopcError(Failure.UNAVAILABLE, what) from None
 
     def _effective(self, values: JsonObject) -> JsonObject:
-        return effective(substitute(values, self.environ, Findings()))
+        return effective(substitute(values, self.environ, Findings()), default_port(profile_of(self.environ)))
 
 
 def _refuse_reach(before: JsonObject, after: JsonObject) -> None:

@@ -7,10 +7,11 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from xopc.config.findings import Findings
 from xopc.config.parse import NotJsonError, parse, position
+from xopc.config.profile import default_port, profile_of
 from xopc.config.references import NO_SECRETS, Secrets
 from xopc.config.substitute import substitute
 from xopc.contracts.convert import JsonObject, structure_known
@@ -34,13 +35,13 @@ class Document:
 def settings_in(
     document: Document | None, environ: Mapping[str, str], findings: Findings, secrets: Secrets = NO_SECRETS
 ) -> Settings:
-    """The settings of a document, with their references replaced; the defaults where there is none. What refers to a
-    secret that `secrets` does not know of stays as it is.
+    """The settings of a document, with their references replaced; the defaults of the profile where there is none.
+    What refers to a secret that `secrets` does not know of stays as it is.
 
     Problems and warnings with the values go to `findings`; the defaults come back where there are problems.
     """
     if document is None:
-        return Settings()
+        return _of_profile(Settings(), {}, environ)
     values = substitute(document.values, environ, findings, secrets)
     try:
         settings, unknown = structure_known(values, Settings)
@@ -49,7 +50,15 @@ def settings_in(
         return Settings()
     for problem in unknown:
         findings.warn(problem.path, problem.what)
-    return settings
+    return _of_profile(settings, values, environ)
+
+
+def _of_profile(settings: Settings, values: JsonObject, environ: Mapping[str, str]) -> Settings:
+    """The settings with the port of the environment's profile, where the document names none."""
+    gateway: JsonObject = values.get("gateway") or {}
+    if gateway.get("port") is not None:
+        return settings
+    return evolve(settings, gateway=evolve(settings.gateway, port=default_port(profile_of(environ))))
 
 
 def load_document(path: Path) -> Document | None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from attrs import frozen
 
+from xopc.config.profile import DEFAULT, profile_of
 from xopc.contracts.errors import ConfigError, Problem
 from xopc_supervisor import contract
 
 CONFIG_NAME = "xopc.json"
 INTENT_NAME = "gateway-restart-intent.json"
+RESTORE_NAME = "restore-journal.json"
+"""What a restore has still to do: nobody uses the state directory before that is done."""
 DATABASE_NAME = "xopc.db"
 
 
@@ -67,6 +69,15 @@ def resolve_paths(environ: Mapping[str, str]) -> Paths:
     )
 
 
+def programs_dir(environ: Mapping[str, str]) -> Path:
+    """Where `xopc update` keeps versions: of the user, not of a profile.
+
+    Raises:
+        ConfigError: the environment names no usable place.
+    """
+    return _home(environ) / ".local" / "share" / "xopc"
+
+
 def from_home(path: Path) -> str:
     """A path as a person writes it: `~/.xopc/xopc.json`."""
     home = Path.home()
@@ -95,13 +106,8 @@ def _state_dir(environ: Mapping[str, str]) -> Path:
     named = _path(environ, "XOPC_STATE_DIR")
     if named is not None:
         return named
-    profile = environ.get("XOPC_PROFILE", "").strip()
-    if profile.lower() in ("", "default"):
-        return _home(environ) / ".xopc"
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", profile):
-        cure = "use up to 64 letters, digits, dots, dashes and underscores, and begin with a letter or a digit"
-        raise ConfigError("environment", Problem("XOPC_PROFILE", f"is not the name of a profile: {cure}"))
-    return _home(environ) / f".xopc-{profile}"
+    profile = profile_of(environ)
+    return _home(environ) / (".xopc" if profile == DEFAULT else f".xopc-{profile}")
 
 
 def _path(environ: Mapping[str, str], name: str) -> Path | None:

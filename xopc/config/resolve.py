@@ -14,9 +14,11 @@ from xopc.config.certificate import Certificate
 from xopc.config.findings import Findings
 from xopc.config.load import Document, load_document, settings_in
 from xopc.config.paths import Paths, resolve_paths
+from xopc.config.profile import DEFAULT, profile_of
 from xopc.config.references import NO_SECRETS, Secrets
 from xopc.config.secrets import gather, read_settings
 from xopc.config.sharing import shares_history
+from xopc.config.tailscale import check_tailscale
 from xopc.config.tls import TlsFiles, resolve_tls
 from xopc.config.workspace import with_workspace
 from xopc.contracts.auth import Auth, AuthMode, RateLimit, SecretSource
@@ -34,6 +36,10 @@ class Flags:
     token: str | None = field(default=None, repr=False)
     generated: str | None = None
     """The SHA-256 in hex of the token that this start generated, where it did."""
+    unconfigured: bool = False
+    """Whether to do without a configuration file, rather than to write one."""
+    watch: bool = False
+    """Whether a new process takes over when the sources of this one change."""
 
 
 @frozen
@@ -64,6 +70,7 @@ class Resolved:
     """What was put in place of the references to secrets that are kept elsewhere."""
     strict: bool = False
     """Whether what is critical in `audit` refuses a configuration."""
+    profile: str = DEFAULT
 
     @property
     def audit(self) -> tuple[AuditFinding, ...]:
@@ -138,6 +145,7 @@ def weigh(
     findings.check(file)
     auth = _marked(resolve_auth(settings.gateway.auth, environ, flags.token, findings), flags.generated)
     rate_limit = resolve_rate_limit(settings.gateway.auth.rate_limit, environ, findings)
+    check_tailscale(settings.gateway, auth, findings)
     binding = resolve_binding(settings.gateway, flags.bind, surroundings(environ), findings)
     tls = resolve_tls(settings.gateway.tls, paths, environ, findings)
     paths = with_workspace(paths, settings.agents.defaults.workspace, environ, findings)
@@ -161,6 +169,7 @@ def weigh(
         tls=tls,
         secrets=secrets,
         strict=strict,
+        profile=profile_of(environ),
     )
     if strict:
         _refuse_critical(resolved.audit, environ, findings)

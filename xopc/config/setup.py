@@ -25,12 +25,12 @@ from xopc.contracts.errors import ConfigError, Problem
 GENERATED_TOKEN_BYTES = 24
 
 
-def prepare(environ: Mapping[str, str], flags: Flags, *, persist: bool = True, use_accepted: bool = False) -> Resolved:
+def prepare(environ: Mapping[str, str], flags: Flags, *, use_accepted: bool = False) -> Resolved:
     """The configuration in force, ready to serve with: as `resolve`, and what is missing is made.
 
     That is the state directory and the workspace (mode 0700), the configuration file, and in mode `token` a token
     where there is none. The token is written to the file, so that the next start finds it. Where that cannot be
-    done, or `persist` is off, it lives in `auth` and `flags` of the result alone, and a warning says so.
+    done, or the flags say `unconfigured`, it lives in `auth` and `flags` of the result alone, and a warning says so.
 
     Where the port speaks HTTPS, the certificate is loaded, into `certificate`; one that expires soon is a warning.
 
@@ -50,7 +50,7 @@ def prepare(environ: Mapping[str, str], flags: Flags, *, persist: bool = True, u
     lacking = resolved.auth.mode is AuthMode.TOKEN and resolved.auth.secret is None
     token = generate_token() if lacking else None
     saved = _Saved()
-    if persist and resolved.refusal is None and (lacking or not paths.config_path.exists()):
+    if not flags.unconfigured and resolved.refusal is None and (lacking or not paths.config_path.exists()):
         saved = _save(paths.config_path, token)
         # Read it back: another start may have written its own token first, and the file is what counts.
         resolved = resolve(environ, flags)

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, cast
 
+from xopc.config.profile import DEFAULT_PORT
 from xopc.config.references import Keys
 from xopc.config.shape import distinct, item_kind, members_of, value_kind
 from xopc.config.substitute import is_secret
@@ -37,9 +38,14 @@ _IMPLIED: Mapping[Keys, object] = {
 """What it means that nothing is set."""
 
 
-def effective(values: JsonObject) -> JsonObject:
-    """A configuration whose references are replaced, with all that it leaves out. Its secrets are in it."""
-    return _effective(values, Settings, ())
+def effective(values: JsonObject, port: int = DEFAULT_PORT) -> JsonObject:
+    """A configuration whose references are replaced, with all that it leaves out, the port of its profile included.
+    Its secrets are in it."""
+    given = values.get("gateway")
+    shown = _effective(values, Settings, ())
+    if given is None or (isinstance(given, dict) and cast("JsonObject", given).get("port") is None):
+        shown["gateway"]["port"] = port
+    return shown
 
 
 def masked(values: JsonObject, hides: Hides) -> JsonObject:

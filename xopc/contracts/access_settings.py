@@ -75,6 +75,12 @@ def _have_different_names(_: object, __: object, tokens: tuple[AccessToken, ...]
         raise ValueError(f"names the token {min(twice)} twice: keep one")
 
 
+def _are_logins(_: object, __: object, logins: tuple[str, ...]) -> None:
+    for number, login in enumerate(logins):
+        if not re.fullmatch(r"[^\s@,*]+@[^\s@,*]+", login):
+            raise ValueError(f"its item {number} must be a login of the tailnet, such as amy@example.com")
+
+
 @frozen
 class AuthSettings:
     """`gateway.auth`: who may talk to the gateway."""
@@ -87,6 +93,10 @@ class AuthSettings:
     """At least 8 characters, for mode `password`. Excludes `token`."""
     tokens: tuple[AccessToken, ...] = field(default=(), validator=_have_different_names)
     """Further tokens, beside the token or the password, that may do less."""
+    allow_tailscale: bool = False
+    """Whether those whom Tailscale Serve vouches for, and `tailscale_users` names, need no token."""
+    tailscale_users: tuple[str, ...] = field(default=(), validator=_are_logins)
+    """Logins of the tailnet: `amy@example.com`. They may do everything."""
     rate_limit: RateLimitSettings | None = None
     """Default: 5 wrong ones in 15 minutes block a client for 5 minutes."""
 

@@ -152,6 +152,8 @@ class OutboxRow:
     """How many attempts ended without anybody knowing whether they arrived."""
     settled_at: float | None = None
     """When it was sent, given up or cancelled."""
+    run_id: str | None = None
+    """Of the run whose answer it is."""
 
     @property
     def queued_at(self) -> float:

@@ -88,7 +88,7 @@ class GatewaySettings:
     host: str | None = None
     """Older spelling of `bind`: an address."""
     port: int = field(default=18790, validator=_is_port)
-    """1 to 65535."""
+    """1 to 65535. Another profile than the default one has another default, see `xopc.config.profile`."""
     auth: AuthSettings = field(default=AuthSettings())
     cors_origins: tuple[str, ...] = field(default=(), validator=are_origins)
     """Origins of the web pages that may use the API: `https://desk.example.com`, or `*` for all."""

@@ -24,6 +24,9 @@ from xopc.storage.path_outbox import Attempt, Pause
 SEND_SECONDS = 120.0
 """A channel that takes longer for one part is not waited for."""
 
+SENT = "A message was sent."
+"""In the log, with the ids that the platform gave it."""
+
 _log: FilteringBoundLogger = structlog.get_logger("xopc.outbox")
 
 
@@ -157,6 +160,7 @@ class Deliveries:
         if isinstance(delivery, Sent):
             if await until_stored(self.jitter, self.storage.settle, row.id, Attempt(OutboxState.SENT)):
                 sent = {"platformMessageIds": list(platform_ids), "possibleDuplicate": row.possible_duplicate}
+                _log.info(SENT, **_fields(row), **sent)
                 self.hub.publish("message.sent", {**_data(row), **sent})
             return
         now = self.clock.now()
@@ -196,4 +200,5 @@ def _data(row: OutboxRow) -> dict[str, object]:
 
 
 def _fields(row: OutboxRow) -> dict[str, object]:
-    return {**_data(row), "attempt": row.attempts + 1}
+    run = {} if row.run_id is None else {"run": row.run_id}
+    return {**_data(row), **run, "attempt": row.attempts + 1}

@@ -7,7 +7,7 @@ push out all else, and whoever wants to know a run whole follows it by its id (`
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import asynccontextmanager
 from itertools import islice
 
@@ -43,8 +43,12 @@ _log: FilteringBoundLogger = structlog.get_logger("xopc.events")
 class Hub:
     """One for the life of a process. Not for several threads."""
 
-    def __init__(self, boot_id: str) -> None:
+    def __init__(self, boot_id: str, observe: Callable[[str, JsonObject], None] = lambda _type, _data: None) -> None:
+        """`observe` is told each event but `agent.stream`, before the subscribers are."""
         self._boot_id = boot_id
+        self._observe = observe
+        self.dropped = 0
+        """How many subscribers were too slow."""
         self._seq = 0
         self._kept: deque[Event] = deque()
         self._forgotten = 0
@@ -54,6 +58,16 @@ class Hub:
         self._is_paced = False
         self._has_news = False
         self._news = trio.lowlevel.ParkingLot()
+
+    @property
+    def subscribers(self) -> int:
+        """How many listen."""
+        return len(self._subscriptions)
+
+    @property
+    def published(self) -> int:
+        """How many events there were."""
+        return self._seq
 
     @property
     def is_heard(self) -> bool:
@@ -97,12 +111,14 @@ class Hub:
         self._seq += 1
         event = self._event(type, data)
         if type != AGENT_STREAM:
+            self._observe(type, data)
             if len(self._kept) == MAX_KEPT:
                 self._forgotten = self._kept.popleft().seq
             self._kept.append(event)
         too_slow = [subscription for subscription in self._subscriptions if not subscription.put(event)]
         for subscription in too_slow:
             del self._subscriptions[subscription]
+            self.dropped += 1
             subscription.end(TOO_SLOW, self._event(CLOSED, {"reason": TOO_SLOW}))
             _log.warn("A subscriber of the events is too slow and is closed.", waiting=MAX_QUEUE)
         if not self._is_paced:

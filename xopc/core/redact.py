@@ -87,6 +87,11 @@ def mask(secret: str) -> str:
     return f"{secret[:6]}…{secret[-4:]}"
 
 
+def hides(name: str, text: str) -> bool:
+    """Whether a text is a secret: by the name of its key, or by what it looks like."""
+    return is_secret_name(name) or redact(text) != text
+
+
 def is_secret_name(name: str) -> bool:
     """Whether a field of this name holds a secret: `token`, `botToken`, `X-Api-Key`, `client_secret`."""
     return _SECRET_NAME.search(name.lower().replace("-", "").replace("_", "")) is not None

@@ -7,7 +7,7 @@ them as one, so he cannot fall behind for ever, and never slows the run or the o
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import trio
@@ -34,7 +34,9 @@ EVENT_CHARS = 200
 class Runs:
     """The buffers of all runs. Not for several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_end: Callable[[RunResult, float], None] = lambda _result, _seconds: None) -> None:
+        """`on_end` is told how each run ended, and how long that took since its buffer was opened."""
+        self._on_end = on_end
         self._buffers: dict[str, _Buffer] = {}
         self._ended: deque[_Buffer] = deque()
         self._ended_chars = 0
@@ -66,6 +68,7 @@ class Runs:
         buffer = self._buffers.get(run_id)
         if buffer is not None and buffer.result is None:
             buffer.end(result)
+            self._on_end(result, buffer.ended_at - buffer.opened_at)
             self._ended.append(buffer)
             self._ended_chars += buffer.chars
             self._forget_old()
@@ -212,8 +215,9 @@ class _Buffer:
     """The number of the newest event."""
     chars: int = 0
     result: RunResult | None = None
-    ended_at: float = 0.0
+    opened_at: float = field(factory=trio.current_time)
     """Of trio's clock."""
+    ended_at: float = 0.0
     changed: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
     _stretches: deque[_Stretch] = field(factory=deque[_Stretch])
     _events: int = 0

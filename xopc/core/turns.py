@@ -24,6 +24,8 @@ from xopc.storage.path_outbox import lane_of
 RunTurn: TypeAlias = Callable[[Turn, Callable[[AgentEvent], None]], Awaitable[TurnEnd]]
 
 GOES_ON = "The gateway restarts. This run goes on afterwards: ask for it again by its run id."
+ENDED = "A turn has ended."
+"""In the log, with the ids that join the message with its answer."""
 DELETED = "The session was deleted before the answer was complete."
 
 _log: FilteringBoundLogger = structlog.get_logger("xopc.sessions")
@@ -123,7 +125,7 @@ class Turns:
         failures = 0
         while True:
             try:
-                await self._storage.finish(turn.run_id, end)
+                message_ids = await self._storage.finish(turn.run_id, end)
                 break
             except StorageError as error:
                 failures += 1
@@ -135,6 +137,7 @@ class Turns:
         self._outbox_wake([lane_of(address.channel, address.account, address.chat) for address in addresses])
         reply = end.message.content if end.message else active.last_said()
         self._tell_end(turn.run_id, turn.session_key, end, reply)
+        _log.info(ENDED, **_fields(turn, end), messages=message_ids)
 
     def _tell_end(self, run_id: str, session_key: str, end: TurnEnd, reply: str) -> None:
         result = RunResult(run_id, session_key, end.state, reply, end.model, end.usage, end.error, end.timed_out)
@@ -152,3 +155,19 @@ class Turns:
                 self._hub.publish(AGENT_STREAM, data)
 
         return publish
+
+
+def _fields(turn: Turn, end: TurnEnd) -> dict[str, object]:
+    """What joins the message that came in with its answer: ids, and nothing that anybody said."""
+    inbound = turn.inbound
+    fields = {
+        "run": turn.run_id,
+        "session": turn.session_key,
+        "state": end.state.value,
+        "model": end.model,
+        "channel": inbound.address.channel,
+        "dedupeKey": inbound.dedupe_key,
+        "platformMessageId": inbound.message_id,
+        "error": end.error,
+    }
+    return {name: value for name, value in fields.items() if value is not None}

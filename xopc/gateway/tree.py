@@ -8,12 +8,12 @@ storage                    the life of the process
 ├─ tls                     reads the certificate anew when its files change
 ├─ server                  the accept loop: knows the gate, not the services
 ├─ config watcher          reloads the configuration when its file changes
+├─ source watcher          has a new process take over when the sources change, for developers
 └─ generation              all that depends on the configuration
 """
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -51,14 +51,16 @@ from xopc.gateway.generation import Generation, Life, start_generation
 from xopc.gateway.heirloom import receive_connections
 from xopc.gateway.line import Line
 from xopc.gateway.memory import collect_generation
+from xopc.gateway.meters import Meters
 from xopc.gateway.orders import Declined, HandOver, Orders, Restart, Stop, receive_orders
 from xopc.gateway.places import Places
 from xopc.gateway.problems import Problems
 from xopc.gateway.reload import Reloader, Surroundings
 from xopc.gateway.room import Room
+from xopc.gateway.sources import watch_sources
 from xopc.gateway.succession import Succession, may_be_succeeded
 from xopc.gateway.tls import Tls
-from xopc.gateway.vitals import Identity, Vitals, addresses_of
+from xopc.gateway.vitals import Identity, Vitals
 from xopc.gateway.watch import TICK_SECONDS, Watch
 from xopc.server.api import ROUTES
 from xopc.server.app import build_app
@@ -69,6 +71,7 @@ from xopc.server.routes import Route
 from xopc.server.serve import Server
 from xopc.server.services import Logs, Services
 from xopc.server.slots import Slots
+from xopc.storage.base import StorageError
 from xopc.storage.sqlite import SqliteStorage, open_storage
 from xopc_supervisor import contract
 from xopc_supervisor.contract import Go, Inheritance
@@ -99,11 +102,12 @@ async def run(home: Home) -> Outcome:
     """Start the tree, follow orders until one ends it, and end it in order."""
     root = Node("gateway")
     on_fault = home.problems.reporter(problems.STORAGE)
-    async with open_storage(home.resolved.paths.database, on_fault=on_fault) as storage:
+    meters = Meters()
+    async with open_storage(home.resolved.paths.database, on_fault=on_fault, on_commit=meters.commit) as storage:
         root.add("storage", state=TaskState.RUNNING)
         with Watch(root.snapshot, log.error) as watch:
             async with open_branch(root) as branch:
-                gateway = Gateway(home, storage, branch, watch)
+                gateway = Gateway(home, storage, branch, watch, meters)
                 await gateway.start()
                 outcome = await gateway.follow_orders()
                 branch.cancel()
@@ -113,21 +117,24 @@ async def run(home: Home) -> Outcome:
 class Gateway:
     """The running gateway: one tree, of which one generation at a time."""
 
-    def __init__(self, home: Home, storage: SqliteStorage, branch: Branch, watch: Watch) -> None:
+    def __init__(self, home: Home, storage: SqliteStorage, branch: Branch, watch: Watch, meters: Meters) -> None:
         self._home = home
+        self._meters = meters
         self._watch = watch
         self._storage = storage
         self._branch = branch
         self._orders = Orders()
         self._gate = Gate()
-        self._vitals = Vitals(_identity(home), lambda: self._server.connections, home.problems)
+        self._vitals = Vitals(
+            Identity.of(home.inheritance, home.places.serving), lambda: self._server.connections, home.problems
+        )
         self._door = Door(self._policy(home.resolved), home.local_key)
-        app = build_app(self._gate, self._door, home.routes)
+        app = build_app(self._gate, self._door, home.routes, meters.request)
         self._server = Server(Front(app, self._door, self._vitals.answer))
         self._room = Room(home.resolved.paths.database, home.resolved.paths.log_dir, home.problems)
         self._tls = Tls(self._server.use_tls, home.problems)
-        self._hub = Hub(home.inheritance.boot_id)
-        self._runs = Runs()
+        self._hub = Hub(home.inheritance.boot_id, meters.event)
+        self._runs = Runs(meters.turn)
         self._life = Life(storage, self._runs, self._hub, home.inheritance.boot_id, home.environ)
         self._generation: Generation
         self._succession = Succession(home.line, self._orders, home.problems)
@@ -163,7 +170,6 @@ class Gateway:
     async def start(self) -> None:
         """Storage is open; bring up the rest, and say `ready`."""
         home, go, boot_id = self._home, self._home.go, self._home.inheritance.boot_id
-        home.known.know(secrets_held(home.resolved))
         cause = await record_boot(go, boot_id, self._storage)
         await self._branch.start("orders", receive_orders, home.line, self._orders.give)
         await self._branch.start("events", self._hub.run)
@@ -171,6 +177,7 @@ class Gateway:
         if go.since is not None:
             cause = evolve(cause, duration_ms=round((time.monotonic() - go.since) * 1000))
         await record_restart(self._storage, evolve(cause, at=utc_now()))
+        self._meters.restart(cause.kind.value)
         await self._take_over(generation)
         await self._branch.start("room", self._room.watch)
         await self._branch.start("tls", self._tls.watch)
@@ -185,6 +192,8 @@ class Gateway:
             await self._branch.start("heirloom", receive_connections, home.inheritance.heirloom_fd, self._server.adopt)
         await self._generation.begin_phase_2()
         await self._branch.start("config watcher", self._reloader.run)
+        if home.flags.watch:
+            await self._branch.start("source watcher", watch_sources, self._orders.give)
         if home.inheritance.heirloom_fd is not None:
             self._reloader.catch_up()
         log.info("The gateway is ready.", addresses=self._vitals.identity.addresses, version=xopc.__version__)
@@ -206,7 +215,9 @@ class Gateway:
         while True:
             self._watch.beat()
             self._home.line.say(contract.ALIVE)
-            await trio.sleep(TICK_SECONDS)
+            due = trio.current_time() + TICK_SECONDS
+            await trio.sleep_until(due)
+            self._meters.lag(trio.current_time() - due)
 
     async def _take_over(self, generation: Generation) -> None:
         """Let requests through to a new generation. Its restart is recorded already: whoever sees it may ask why."""
@@ -248,6 +259,14 @@ class Gateway:
             inbox, room = await self._storage.inbox_counts(), await self._room.use()
             return evolve(full, limiter=self._door.status(), inbox=inbox, storage=room)
 
+        async def metrics() -> str:
+            try:
+                backlog = await self._storage.backlog()
+            except StorageError:  # health tells of it
+                backlog = None
+            now = evolve(self._vitals.full(generation, None), storage=await self._room.use())
+            return self._meters.text(now, generation, self._hub, backlog)
+
         def restart(reason: str) -> RestartAccepted:
             if not generation.resolved.settings.commands.restart:
                 raise XopcError(
@@ -260,6 +279,8 @@ class Gateway:
             door=self._door,
             health=self._vitals.health,
             status=status,
+            metrics=metrics,
+            ways=self._storage.ways,
             tree=self._branch.node.snapshot,
             restart=restart,
             reload=self._reloader.reload,
@@ -282,6 +303,7 @@ class Gateway:
 
     async def _record(self, kind: RestartKind, reason: str, number: int, duration_ms: int | None = None) -> None:
         boot_id = self._vitals.identity.boot_id
+        self._meters.restart(kind.value)
         await record_restart(self._storage, RestartRecord(kind, reason, boot_id, number, utc_now(), duration_ms))
 
     # --------------------------------------------------------------- orders
@@ -370,13 +392,3 @@ class Gateway:
             await self._gate.idle()
             return True
         return False
-
-
-def _identity(home: Home) -> Identity:
-    return Identity(
-        boot_id=home.inheritance.boot_id,
-        supervisor_pid=home.inheritance.supervisor_pid,
-        gateway_pid=os.getpid(),
-        addresses=addresses_of(home.places.serving),
-        port=home.places.serving[0].getsockname()[1],
-    )

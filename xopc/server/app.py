@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, cast
+from time import monotonic
+from typing import Any, TypeAlias, cast
 from urllib.parse import parse_qsl
 
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope as AsgiScope
@@ -38,6 +39,12 @@ from xopc.server.query import check_once, check_path
 from xopc.server.routes import Answer, Call, Route, check, strays
 from xopc.server.rules import OTHER, Other, rule_of
 from xopc.server.sse import EventStream, streamed
+from xopc.server.tailscale import Visitor
+
+Observe: TypeAlias = Callable[[str, int, float], None]
+"""Takes the route of a request, the status of its answer, and the seconds up to that."""
+UNKNOWN_ROUTE = "other"
+"""Of a request that no route serves."""
 
 _QUART_CONFIG: Mapping[str, object] = {
     "BODY_TIMEOUT": BODY_SECONDS,
@@ -48,14 +55,19 @@ _QUART_CONFIG: Mapping[str, object] = {
 }
 
 
-def build_app(gate: Gate, door: Door, routes: Sequence[Route] = ROUTES) -> QuartTrio:
-    """The application that serves these routes, to whom the gate and the door let in.
+def build_app(
+    gate: Gate,
+    door: Door,
+    routes: Sequence[Route] = ROUTES,
+    observe: Observe = lambda _route, _status, _seconds: None,
+) -> QuartTrio:
+    """The application that serves these routes, to whom the gate and the door let in. `observe` hears of each answer.
 
     Raises:
         ValueError: a route without a summary, or declared twice; it is named.
     """
     check(routes)
-    app = _App(gate, door)
+    app = _App(gate, door, observe, frozenset(map(str, routes)))
     app.url_map.converters[OTHER] = Other
     paths = [route.path for route in routes]
     for route in routes:
@@ -78,7 +90,7 @@ def _view(gate: Gate, door: Door, route: Route) -> Callable[..., Awaitable[Respo
         result = await _serve(gate, door, route, current_request, path)
         match result:
             case EventStream():
-                is_admitted = _admission(door, route, current_request)
+                is_admitted = await _admission(door, route, current_request)
                 scope = cast("HTTPScope", current_request.scope)
                 return streamed(result, is_admitted, scope, has_body=current_request.method != "HEAD")
             case Answer():
@@ -100,14 +112,16 @@ async def _serve(gate: Gate, door: Door, route: Route, request: Request, path: M
     check_path(path)
     check_head(request)
     query = _query(request, route)
+    # Before the gate: it may have to wait for Tailscale, which must not hold a restart up.
+    visitor = await _visitor(door, route, request)
     body = None
     if route.request is not None:
         # A slow body must not hold a restart up, so it is read between two visits, and the door asks twice.
         async with gate.enter():
-            _admit(door, route, request, query)
+            _admit(door, route, request, query, visitor)
         body = await read_body(request, route.request)
     async with gate.enter() as services:
-        principal = _admit(door, route, request, query)
+        principal = _admit(door, route, request, query, visitor)
         call = Call(
             services=services,
             principal=principal,
@@ -119,12 +133,18 @@ async def _serve(gate: Gate, door: Door, route: Route, request: Request, path: M
         return await route.handler(call)
 
 
-def _admit(door: Door, route: Route, request: Request, query: Mapping[str, str]) -> Principal | None:
+async def _visitor(door: Door, route: Route, request: Request) -> Visitor | None:
+    return None if route.scope is None else await door.visitor(cast("HTTPScope", request.scope))
+
+
+def _admit(
+    door: Door, route: Route, request: Request, query: Mapping[str, str], visitor: Visitor | None
+) -> Principal | None:
     knock = cast("HTTPScope", request.scope)
-    return door.admit(knock, query, route.scope, takes_token_in_query=route.takes_token_in_query)
+    return door.admit(knock, query, route.scope, takes_token_in_query=route.takes_token_in_query, visitor=visitor)
 
 
-def _admission(door: Door, route: Route, request: Request) -> Callable[[], bool]:
+async def _admission(door: Door, route: Route, request: Request) -> Callable[[], bool]:
     """Whether the caller may still hear the stream of a route, whenever that is asked.
 
     What happens in the gateway is for those whose credential counts; an answer that has begun is given in full.
@@ -132,7 +152,8 @@ def _admission(door: Door, route: Route, request: Request) -> Callable[[], bool]
     if route.response is not None or route.request is not None:
         return lambda: True
     knock, query = cast("HTTPScope", request.scope), _query(request, route)
-    return door.admission(knock, query, route.scope, takes_token_in_query=route.takes_token_in_query)
+    visitor = await _visitor(door, route, request)
+    return door.admission(knock, query, route.scope, takes_token_in_query=route.takes_token_in_query, visitor=visitor)
 
 
 def _query(request: Request, route: Route) -> Mapping[str, str]:
@@ -145,10 +166,12 @@ def _query(request: Request, route: Route) -> Mapping[str, str]:
 class _App(QuartTrio):
     """Quart with our own end to every error, and the headers that everything carries."""
 
-    def __init__(self, gate: Gate, door: Door) -> None:
+    def __init__(self, gate: Gate, door: Door, observe: Observe, routes: frozenset[str]) -> None:
         super().__init__(__name__, static_folder=None, template_folder=None)
         self._gate = gate
         self._door = door
+        self._observe = observe
+        self._routes = routes
         self.url_map.strict_slashes = False
         self.url_map.merge_slashes = False
         for name, value in _QUART_CONFIG.items():
@@ -162,10 +185,14 @@ class _App(QuartTrio):
     async def handle_request(self, request: Request) -> Response | WerkzeugResponse:
         if is_preflight(request.method, request.headers):
             return self._seal(self._answer_preflight(request), request)
+        began = monotonic()
         try:
             response = await super().handle_request(request)
         except Exception as error:
             response = _unread(request, error)
+        # The rule's own name: a path is whatever its sender wants it to be.
+        route = request.endpoint if request.endpoint in self._routes else None
+        self._observe(route or UNKNOWN_ROUTE, response.status_code, monotonic() - began)
         return self._seal(response, request)
 
     async def handle_websocket(self, websocket: Websocket) -> Response | WerkzeugResponse | None:

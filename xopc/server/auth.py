@@ -88,14 +88,20 @@ def decide(
     required: Scope | None,
     *,
     takes_token_in_query: bool = False,
+    vouched: Principal | None = None,
 ) -> Principal | Denial | None:
     """Who the caller is, or why not. None where nobody is asked (`required` is None).
 
-    `takes_token_in_query` is for clients that can set no headers: `EventSource` in a browser.
+    `takes_token_in_query` is for clients that can set no headers: `EventSource` in a browser. `vouched` is who the
+    caller is where somebody else has found that out; it counts where no credential is presented.
     """
     if required is None:
         return None
-    caller = credentials.everybody or _identify(credentials.keys, _presented(headers, query, takes_token_in_query))
+    presented = _presented(headers, query, takes_token_in_query)
+    if vouched is not None and presented == set():
+        caller = vouched
+    else:
+        caller = credentials.everybody or _identify(credentials.keys, presented)
     if isinstance(caller, Denial) or caller.scope.includes(required):
         return caller
     return Denial(Failure.FORBIDDEN, f"Missing required scope: {required.value}")

@@ -19,11 +19,12 @@ from hypercorn.typing import HTTPScope, WebsocketScope
 from structlog.typing import FilteringBoundLogger
 
 from xopc.config.resolve import Resolved
+from xopc.config.tailscale import users_of
 from xopc.contracts.api import BlockedClient, LimiterStatus
 from xopc.contracts.auth import RateLimit, Scope
 from xopc.contracts.errors import Failure, XopcError
 from xopc.server.auth import Credentials, Denial, Headers, Principal, decide
-from xopc.server.client_address import Client, Proxies, client_of
+from xopc.server.client_address import Client, Proxies, client_of, network_of
 from xopc.server.limiter import Limiter, key_of
 from xopc.server.origin import (
     FOREIGN_SITES,
@@ -34,6 +35,7 @@ from xopc.server.origin import (
     refused_host,
 )
 from xopc.server.restraint import Restraint
+from xopc.server.tailscale import Tailnet, Visitor, claim_of
 
 LOCAL_KEY_HEADER = b"x-xopc-local-key"
 """Shows that a command on this machine may read the state directory. It opens nothing, but is not blocked."""
@@ -51,6 +53,8 @@ class Policy:
     names: Names = field(default=Names())
     proxies: Proxies = field(default=Proxies())
     limit: RateLimit = field(default=RateLimit())
+    tailscale_users: frozenset[str] = frozenset()
+    """Logins of those who need no credential, in lower case."""
 
     @classmethod
     def of(cls, resolved: Resolved, port: int, machine: Collection[str] | None = None) -> Policy:
@@ -62,6 +66,7 @@ class Policy:
             names=Names.of(settings, resolved.binding.hosts, port, names),
             proxies=Proxies.of(settings),
             limit=resolved.rate_limit,
+            tailscale_users=users_of(settings.auth),
         )
 
 
@@ -69,19 +74,40 @@ class Door:
     """Lets callers in, and remembers those who guess."""
 
     def __init__(
-        self, policy: Policy, local_key: bytes | None = None, clock: Callable[[], float] = trio.current_time
+        self,
+        policy: Policy,
+        local_key: bytes | None = None,
+        clock: Callable[[], float] = trio.current_time,
     ) -> None:
         """`local_key` is what `LOCAL_KEY_HEADER` holds where it counts; None: nowhere."""
         self._policy = policy
         self._local_key = local_key
         self._has_told_of_proxy = False
         self._restraint = Restraint(clock)
+        self._tailnet = Tailnet(clock)
         self.limiter = Limiter(policy.limit, clock)
 
     def use(self, policy: Policy) -> None:
         """Go by another policy from now on. What was counted stays."""
         self._policy = policy
         self.limiter.limit = policy.limit
+
+    async def visitor(self, knock: Knock) -> Visitor | None:
+        """Whom the machine's Tailscale vouches for, where the configuration has such come in; None in all other cases.
+
+        To be asked before `admit` and `admission`, which take the answer.
+        """
+        users = self._policy.tailscale_users
+        claim = claim_of(_peer(knock), knock["headers"]) if users else None
+        if claim is None or claim.login not in users:
+            return None
+        login = await self._tailnet.login_of(claim.address)
+        if login == claim.login:
+            return claim
+        if login is not None:
+            what = "A request claims to be of somebody else than Tailscale says."
+            self._tell_refusal(what, claimed=claim.login, login=login, client=claim.address)
+        return None
 
     def admit(
         self,
@@ -90,8 +116,9 @@ class Door:
         required: Scope | None,
         *,
         takes_token_in_query: bool = False,
+        visitor: Visitor | None = None,
     ) -> Principal | None:
-        """Who the caller is; None where nobody is asked (`required` is None).
+        """Who the caller is; None where nobody is asked (`required` is None). `visitor` is what `visitor` said.
 
         Raises:
             XopcError: FORBIDDEN, RATE_LIMITED or UNAUTHORIZED, with a message for the caller.
@@ -99,7 +126,7 @@ class Door:
         if required is None:
             return None
         policy, headers = self._policy, knock["headers"]
-        client = client_of(_peer(knock), headers, policy.proxies)
+        client = _client(knock, policy, visitor)
         host = _value(headers, b"host")
         if why := refused_host(host, policy.names):
             self._tell_refusal("A request under a foreign name was refused.", host=host[:200], client=client.address)
@@ -113,7 +140,14 @@ class Door:
         if key is not None and (seconds := self.limiter.seconds_left(key)):
             message = f"Too many wrong credentials came from this client. Try again in {seconds} s."
             raise XopcError(Failure.RATE_LIMITED, message, retry_after=seconds)
-        decision = decide(policy.credentials, headers, query, required, takes_token_in_query=takes_token_in_query)
+        decision = decide(
+            policy.credentials,
+            headers,
+            query,
+            required,
+            takes_token_in_query=takes_token_in_query,
+            vouched=_principal(visitor, policy),
+        )
         if not isinstance(decision, Denial):
             # Whoever may do less could else guess for ever at what opens more.
             if key is not None and decision and decision.scope.includes(Scope.ADMIN):
@@ -124,7 +158,13 @@ class Door:
         raise XopcError(decision.failure, decision.message)
 
     def admission(
-        self, knock: Knock, query: Mapping[str, str], required: Scope | None, *, takes_token_in_query: bool = False
+        self,
+        knock: Knock,
+        query: Mapping[str, str],
+        required: Scope | None,
+        *,
+        takes_token_in_query: bool = False,
+        visitor: Visitor | None = None,
     ) -> Callable[[], bool]:
         """Tells whenever it is asked whether the credential of a caller who was let in still counts: it may have been
         taken back. Asked again under the same policy it costs nothing, for streams of many events."""
@@ -136,7 +176,12 @@ class Door:
             if known is not self._policy:
                 known = self._policy
                 decision = decide(
-                    known.credentials, knock["headers"], query, required, takes_token_in_query=takes_token_in_query
+                    known.credentials,
+                    knock["headers"],
+                    query,
+                    required,
+                    takes_token_in_query=takes_token_in_query,
+                    vouched=_principal(visitor, known),
                 )
                 is_admitted = not isinstance(decision, Denial)
             return is_admitted
@@ -216,6 +261,19 @@ class Door:
 def _blocked_client(key: str, seconds: float) -> BlockedClient:
     browser, _, network = key.rpartition("|")
     return BlockedClient(network, browser.removeprefix("browser-origin:") or None, max(1, round(seconds)))
+
+
+def _principal(visitor: Visitor | None, policy: Policy) -> Principal | None:
+    if visitor is None or visitor.login not in policy.tailscale_users:
+        return None
+    return Principal(f"tailscale:{visitor.login}", Scope.ADMIN)
+
+
+def _client(knock: Knock, policy: Policy, visitor: Visitor | None) -> Client:
+    """A visitor counts as his own device, for which Tailscale speaks as a trusted proxy does."""
+    if visitor is not None:
+        return Client(visitor.address, network_of(visitor.address), is_local=False, is_behind_proxy=True)
+    return client_of(_peer(knock), knock["headers"], policy.proxies)
 
 
 def _peer(knock: Knock) -> str:

@@ -27,6 +27,7 @@ from xopc.core.upkeep import Upkeep
 from xopc.server.door import Door
 from xopc.server.slots import Slots
 from xopc.storage.path_cron import WholeStorage
+from xopc.storage.traces import StoredTrace
 
 
 @frozen
@@ -52,6 +53,10 @@ class Services:
     door: Door
     health: Callable[[], Health]
     status: Callable[[], Awaitable[Status]]
+    metrics: Callable[[], Awaitable[str]]
+    """What is counted, as Prometheus reads it."""
+    ways: Callable[[str], Awaitable[list[StoredTrace]]]
+    """What the storage knows of the messages that an id names."""
     tree: Callable[[], TreeNode]
     restart: Callable[[str], RestartAccepted]
     """Ask for an in-process restart with a reason, and return at once: the restart waits for the requests

@@ -85,7 +85,7 @@ def send(pid: int, number: signal.Signals) -> None:
     try:
         # Remembers when the process started, so that `send_signal` does not hit a later one with its pid.
         process = psutil.Process(pid)
-        if pid <= 1 or not runs_gateway(process.cmdline()):
+        if pid < 1 or not runs_gateway(process.cmdline()):
             raise XopcError(Failure.CONFLICT, f"refusing to signal non-gateway process pid {pid}")
         if pid in own_line():
             raise XopcError(Failure.CONFLICT, f"refusing to signal pid {pid}: this command runs inside of that gateway")

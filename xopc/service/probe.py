@@ -11,6 +11,7 @@ from typing import cast
 from attrs import evolve, frozen
 
 from xopc.client.http import Client, JsonObject, NoAnswerError, RefusedError
+from xopc.service.base import Runtime, RuntimeStatus
 from xopc.service.health import HANDING_OVER, STATUS_PATH, UNSETTLED, health_of
 from xopc.service.lockfile import Lock
 from xopc.service.poll import attempts
@@ -107,6 +108,8 @@ class Place:
     lock: Lock
     client: Client
     port: int
+    runtime: Runtime | None = None
+    """What the manager of a service says of it; None where it is not asked."""
 
 
 @frozen
@@ -124,6 +127,8 @@ class Sight:
     """What the supervisor is at."""
     obstacle: Obstacle | None = None
     """None where it was not to be seen."""
+    runtime: Runtime | None = None
+    """What its manager says of the service; None where it was not asked."""
 
     @property
     def foreign_gateways(self) -> tuple[int, ...]:
@@ -150,6 +155,7 @@ class Snapshot:
                 "status": "running" if last.pid else "stopped",
                 "pid": last.pid,
                 "state": last.state,
+                **_managed(last.runtime),
                 "problem": (last.obstacle and last.obstacle.message) or None,
             },
             "portUsage": use.to_json() if use else None,
@@ -224,7 +230,30 @@ def obstacle_of(info: LockInfo, health: JsonObject, client: Client) -> Obstacle:
     return Obstacle(str(last.get("message")), str(last.get("since")))
 
 
+def _managed(runtime: Runtime | None) -> JsonObject:
+    """What a service's manager knows better than its lock."""
+    if runtime is None:
+        return {}
+    return {"status": runtime.status.value, "lastExitStatus": runtime.last_exit_status, "service": runtime.state}
+
+
 def _look_at(place: Place, mark: Mark, request_seconds: float) -> Sight:
+    """What there is to see; where the manager of a service does not say that it runs, nothing else counts."""
+    runtime = place.runtime
+    if runtime is None:
+        return _look_at_gateway(place, mark, request_seconds)
+    if runtime.status is not RuntimeStatus.RUNNING or runtime.pid is None:
+        status = f"exit status {runtime.last_exit_status}" if runtime.last_exit_status else runtime.status.value
+        what = f"the service does not run: {runtime.state or 'its manager names no process'} ({status})"
+        return Sight(Step.PROCESS, what, runtime.pid, port_use=inspect(place.port), runtime=runtime)
+    sight = evolve(_look_at_gateway(place, mark, request_seconds), runtime=runtime)
+    if sight.pid not in (None, runtime.pid):
+        what = f"pid {sight.pid} has the lock, and the service is pid {runtime.pid}"
+        return evolve(sight, failed=Step.PROCESS, detail=what, port_use=inspect(place.port))
+    return sight
+
+
+def _look_at_gateway(place: Place, mark: Mark, request_seconds: float) -> Sight:
     """The steps in their order; the first needs HTTP too, for only there stands the generation."""
     info = place.lock.info
     if info is None or not place.lock.is_alive:

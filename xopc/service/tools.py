@@ -36,8 +36,10 @@ class Ran:
         return self
 
 
-def run_tool(*command: str, environ: Mapping[str, str] | None = None, seconds: float = TOOL_SECONDS) -> Ran:
-    """Run a tool to its end; in the environment of this process, where no other is given.
+def run_tool(
+    *command: str, environ: Mapping[str, str] | None = None, seconds: float = TOOL_SECONDS, encoding: str = "utf-8"
+) -> Ran:
+    """Run a tool to its end; in the environment of this process, where no other is given. `encoding` is its output's.
 
     Raises:
         ServiceManagerError: it is not there, or does not end.
@@ -49,7 +51,7 @@ def run_tool(*command: str, environ: Mapping[str, str] | None = None, seconds: f
             env=environ,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            encoding="utf-8",
+            encoding=encoding,
             errors="replace",
             timeout=seconds,
             check=False,

@@ -22,7 +22,8 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar, TypeVarTuple
+from time import monotonic
+from typing import Any, TypeAlias, TypeVar, TypeVarTuple
 
 import trio
 from attrs import frozen
@@ -36,6 +37,9 @@ from xopc.storage.reclaim import Reclaim
 
 MAX_GROUP = 512
 """Transactions in one commit: bounds how long the first of them waits for the last."""
+
+OnCommit: TypeAlias = Callable[[int, float], None]
+"""Takes how many transactions a commit brought to the disk, and the seconds that it took."""
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
@@ -51,12 +55,14 @@ class _Waiting:
 
 
 @asynccontextmanager
-async def open_engine(path: Path, on_fault: OnFault = lambda _: None) -> AsyncGenerator[Engine]:
+async def open_engine(
+    path: Path, on_fault: OnFault = lambda _: None, on_commit: OnCommit = lambda _transactions, _seconds: None
+) -> AsyncGenerator[Engine]:
     """The engine on the database at `path`, which is created if it is not there. Its schema is the caller's matter.
 
     What was submitted before the exit is finished before the exit. `on_fault` is called on the event loop with what
     is wrong with the disk, in a sentence, whenever that changes, and with None when it works again: before whoever
-    met the fault has his answer, and within seconds after its end.
+    met the fault has his answer, and within seconds after its end. `on_commit` is called in the writer's thread.
 
     Raises:
         XopcError: the file cannot be used.
@@ -70,7 +76,7 @@ async def open_engine(path: Path, on_fault: OnFault = lambda _: None) -> AsyncGe
         except BaseException:
             writer.close()
             raise
-        engine = Engine(writer, reader, path, on_fault)
+        engine = Engine(writer, reader, path, on_fault, on_commit)
     try:
         yield engine
     finally:
@@ -85,7 +91,14 @@ class Engine:
     but to the connection.
     """
 
-    def __init__(self, writer: sqlite3.Connection, reader: sqlite3.Connection, path: Path, on_fault: OnFault) -> None:
+    def __init__(
+        self,
+        writer: sqlite3.Connection,
+        reader: sqlite3.Connection,
+        path: Path,
+        on_fault: OnFault,
+        on_commit: OnCommit,
+    ) -> None:
         """Takes both connections over: `writer` into a thread of its own, `reader` into the running event loop."""
         self._writer = writer
         self._reader = reader
@@ -97,6 +110,7 @@ class Engine:
         self._apart = ApartReader(path)
         self._faults = FaultWatch(path, lambda sentence: token.run_sync_soon(on_fault, sentence))
         self._reclaim = Reclaim()
+        self._on_commit = on_commit
         self._closed = False
         # A daemon: a disk that hangs must not keep the process from exiting.
         self._thread = threading.Thread(target=self._serve, name="storage-writer", daemon=True)
@@ -215,6 +229,7 @@ class Engine:
         for attempt in (_trusted, self._guarded):
             outcomes: list[Outcome[Any]] = []
             try:
+                began = monotonic()
                 self._writer.execute("BEGIN IMMEDIATE")
                 outcomes += [attempt(self._writer, waiting) for waiting in group]
                 self._whereabouts.check()
@@ -228,6 +243,7 @@ class Engine:
                 if is_over:  # it never began, or sqlite took it back by itself: see `_guarded`
                     break
             else:
+                self._on_commit(len(group), monotonic() - began)
                 return outcomes
         self._faults.strike(fault)
         return [Error(_not_stored(fault)) for _ in group]

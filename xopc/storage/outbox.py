@@ -53,12 +53,19 @@ def enqueue(
 
 
 def insert_row(
-    connection: sqlite3.Connection, row_id: str, outbound: Outbound, idempotency_key: str | None, now: float
+    connection: sqlite3.Connection,
+    row_id: str,
+    outbound: Outbound,
+    idempotency_key: str | None,
+    now: float,
+    *,
+    run_id: str | None = None,
 ) -> None:
-    """Add a message at the end of its lane."""
+    """Add a message at the end of its lane; `run_id` names the run whose answer it is."""
     address = outbound.address
     connection.execute(
-        "INSERT INTO outbox (id, lane, outbound, idempotency_key, created_at, ttl) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO outbox (id, lane, outbound, idempotency_key, created_at, ttl, run_id)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
             row_id,
             lane_of(address.channel, address.account, address.chat),
@@ -66,6 +73,7 @@ def insert_row(
             idempotency_key,
             now,
             outbound.ttl_seconds,
+            run_id,
         ),
     )
 

@@ -14,7 +14,7 @@ MAX_LOOKED_AT = 2000
 
 _COLUMNS = (
     "id, outbound, state, created_at, attempts, next_attempt_at, parts_sent, last_error, platform_ids,"
-    " possible_duplicate, error_class, retried_at, pause, unclear, settled_at"
+    " possible_duplicate, error_class, retried_at, pause, unclear, settled_at, run_id"
 )
 """In the order of the fields of `OutboxRow`."""
 
@@ -57,6 +57,12 @@ def select_row(connection: sqlite3.Connection, row_id: str) -> OutboxRow | None:
     """The message of this id."""
     row = connection.execute(f"SELECT {_COLUMNS} FROM outbox WHERE id = ?", (row_id,)).fetchone()  # noqa: S608  names of columns
     return row and _row(row)
+
+
+def select_of_run(connection: sqlite3.Connection, run_id: str) -> list[OutboxRow]:
+    """The answers of a run, in their order."""
+    rows = connection.execute(f"SELECT {_COLUMNS} FROM outbox WHERE run_id = ? ORDER BY seq", (run_id,))  # noqa: S608  names of columns
+    return [_row(row) for row in rows]
 
 
 def select_pauses(connection: sqlite3.Connection) -> list[Pause]:

@@ -10,13 +10,12 @@ from pathlib import Path
 
 from xopc.contracts.errors import Failure, XopcError
 from xopc.storage.connect import connect_reader, explained
+from xopc.storage.copy import SPARE_BYTES, size_of
 from xopc.storage.faults import Obstacle, StorageUnavailableError
 from xopc.storage.migrate import MIGRATIONS, Migration, migrate, missing_migrations
 
 COPIES = 2
 """Room for so many databases: a migration may write all of the copy anew."""
-SPARE_BYTES = 16 * 1024 * 1024
-"""Left free in any case, for the gateway that serves meanwhile."""
 
 
 def rehearse(path: Path, migrations: tuple[Migration, ...] = MIGRATIONS) -> None:
@@ -77,8 +76,7 @@ def _check(connection: sqlite3.Connection) -> None:
 def _need_room(path: Path) -> None:
     """Refuse what would take the room that the owner of the database needs for its next messages."""
     with explained(path):
-        size = sum(file.stat().st_size for file in (path, path.with_name(f"{path.name}-wal")) if file.exists())
-        disk = os.statvfs(path.parent)
+        size, disk = size_of(path), os.statvfs(path.parent)
     need, free = COPIES * size + SPARE_BYTES, disk.f_bavail * disk.f_frsize
     if disk.f_blocks and free < need:
         raise _no_room(path, f"{need // 1024**2 + 1} MB are needed, and {free // 1024**2} MB are free")

@@ -100,7 +100,7 @@ def finish(
     stored: list[str] = []
     for row_id, outbound in zip(outbox_ids, end.outbox, strict=True):
         if not end.once_a_day or is_told_first(connection, outbound, now):
-            insert_row(connection, row_id, outbound, None, now)
+            insert_row(connection, row_id, outbound, None, now, run_id=run_id)
             stored.append(row_id)
     end_run(connection, run_id, end, now)
     return stored

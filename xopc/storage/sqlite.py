@@ -10,15 +10,17 @@ from pathlib import Path
 import trio
 
 from xopc.contracts.api import Restart
+from xopc.storage.backlog import Backlog, select_backlog
 from xopc.storage.base import Boot
 from xopc.storage.boots import insert_boot
 from xopc.storage.connect import explained
-from xopc.storage.engine import open_engine
+from xopc.storage.engine import OnCommit, open_engine
 from xopc.storage.faults import OnFault
 from xopc.storage.lock import hold_lock
 from xopc.storage.migrate import prepare
 from xopc.storage.restarts import insert_restart, select_last_restart
 from xopc.storage.sqlite_path import SqlitePath
+from xopc.storage.traces import StoredTrace, select_traces
 
 
 @asynccontextmanager
@@ -28,12 +30,14 @@ async def open_storage(
     wait_seconds: float = 8.0,
     clock: Callable[[], float] = time.time,
     on_fault: OnFault = lambda _: None,
+    on_commit: OnCommit = lambda _transactions, _seconds: None,
 ) -> AsyncGenerator[SqliteStorage]:
     """Own the database at `path` while the block runs: locked, at the newest schema, created if it is not there.
 
     Waits up to `wait_seconds` for an owner that is about to end. At the end of the block, what was submitted is
     finished first, and the lock is given up last. `clock` gives the seconds since the epoch that are stored.
     `on_fault` hears what is wrong with the disk, in a sentence, whenever that changes, and None when it works again.
+    `on_commit` hears of each commit, in a thread of the storage's.
 
     Raises (on entry alone, with a sentence for whoever starts the gateway):
         StorageUnavailableError: it may pass; its `obstacle` says what it is: `HELD` by another gateway, a `FULL` disk…
@@ -43,7 +47,7 @@ async def open_storage(
         _make_folder(path.parent)
     async with hold_lock(path, wait_seconds):
         await trio.to_thread.run_sync(prepare, path)
-        async with open_engine(path, on_fault) as engine:
+        async with open_engine(path, on_fault, on_commit) as engine:
             yield SqliteStorage(engine, clock)
 
 
@@ -55,6 +59,12 @@ class SqliteStorage(SqlitePath):
 
     async def record_restart(self, restart: Restart) -> None:
         await self._engine.write(insert_restart, restart)
+
+    async def backlog(self) -> Backlog:
+        return await self._engine.read_apart(select_backlog)
+
+    async def ways(self, wanted: str) -> list[StoredTrace]:
+        return await self._engine.read_apart(select_traces, wanted)
 
     async def last_restart(self) -> Restart | None:
         return await self._engine.read(select_last_restart)

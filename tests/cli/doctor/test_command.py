@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import unicodedata
 from pathlib import Path
@@ -16,12 +17,14 @@ from xopc.config.audit import Severity
 
 
 @pytest.fixture
-def private(home: Path) -> Path:
+def private(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home whose configuration nobody else may read, and whose port is free."""
     with stranger(home) as process:
         path = configure(home, port=process.port)
     path.chmod(0o600)
     path.parent.chmod(0o700)
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("PATH", str(home / "bin"))  # no service manager of whoever runs the tests is asked
     return path
 
 
@@ -41,7 +44,7 @@ def test_where_all_is_well_that_is_said(private: Path, capsys: pytest.CaptureFix
     words = " ".join(text.split())
     assert words.startswith(
         f"Configuration ✅ {private} validates Security ✅ The security audit finds nothing "
-        "✅ No secret is kept elsewhere Files"
+        "✅ No secret is kept elsewhere"
     )
     assert text.endswith("\n\n✅ Nothing is wrong.\n")
     assert "❌" not in text
@@ -75,7 +78,7 @@ def test_each_fault_says_what_where_and_how_to_mend_it(private: Path, capsys: py
     assert set(found) == {"ok", "counts", "checks"}
     assert [check["id"] for check in found["checks"]] == [check.id for check in CHECKS]
     (fault,) = found["checks"][0]["faults"]
-    assert set(fault) == {"checkId", "severity", "title", "where", "detail", "remediation"}
+    assert set(fault) == {"checkId", "severity", "title", "where", "detail", "remediation", "fixable"}
     assert (fault["checkId"], fault["severity"], fault["where"]) == ("config.invalid", "critical", str(private))
 
 
@@ -128,3 +131,62 @@ def test_a_section_is_named_once_and_nothing_of_a_fault_moves_the_cursor() -> No
     assert text == (
         "Odd Things\nℹ️  so�[2J\n   here [a.b]\n   one\n   two\n   💡 Mend it.\n➖ Not looked at: it is dark"
     )
+
+
+def test_what_is_fixable_is_told_and_mended_when_that_is_asked_for(
+    private: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    private.chmod(0o644)
+    assert doctor() == 1
+    assert capsys.readouterr().out.endswith("🔧 1 of them can be mended by: xopc doctor --fix\n")
+    assert doctor(fix=True, yes=True) == 0
+    text = capsys.readouterr().out
+    assert " ".join(text.split()).startswith(
+        f"✅ {private} [files.permissions] Its mode was 0644, and is 0600. Configuration"
+    )
+    assert text.endswith("✅ Nothing is wrong.\n")
+
+
+def test_what_was_mended_is_told_to_programs(private: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    private.chmod(0o644)
+    assert doctor(fix=True, yes=True, as_json=True) == 0
+    (one,) = json.loads(capsys.readouterr().out)["mended"]
+    assert (one["checkIds"], one["where"], one["error"]) == (["files.permissions"], str(private), "")
+    assert doctor(fix=True, yes=True, as_json=True) == 0
+    assert json.loads(capsys.readouterr().out)["mended"] == []
+
+
+def test_what_cannot_be_mended_is_told_with_the_reason(private: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (private.parent / "gateway.pid").write_text("my notes")
+    assert doctor(fix=True, yes=True) == 0
+    assert "It was not mended:" in capsys.readouterr().out
+    assert (private.parent / "gateway.pid").exists()
+
+
+@pytest.mark.parametrize(("answer", "mode"), [("y\n", 0o600), ("\n", 0o644), ("", 0o644)])
+def test_a_person_is_asked_first(
+    private: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    answer: str,
+    mode: int,
+) -> None:
+    terminal = io.StringIO(answer)
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", terminal)
+    private.chmod(0o644)
+    doctor(fix=True)
+    assert private.stat().st_mode & 0o777 == mode
+    assert f"🔧 Other users may read this file ({private})\nMend this? [y/N] " in capsys.readouterr().out
+
+
+def test_where_nobody_can_answer_nothing_is_changed(
+    private: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    private.chmod(0o644)
+    assert doctor(fix=True) == 2
+    assert "xopc doctor --fix --yes" in capsys.readouterr().err
+    assert doctor(fix=True, as_json=True) == 2
+    assert doctor(yes=True) == 2
+    assert private.stat().st_mode & 0o777 == 0o644

@@ -55,7 +55,7 @@ def test_the_first_run_is_welcomed(home: Path) -> None:
 
 
 def test_a_token_that_nobody_could_write_down_is_shown_once_in_full(home: Path) -> None:
-    resolved = prepare(environ(home), Flags(), persist=False)
+    resolved = prepare(environ(home), Flags(unconfigured=True))
     assert resolved.auth.secret is not None
     assert f"Token: {resolved.auth.secret} (kept in memory alone" in second_block(resolved)
     block = first_block(resolved)

@@ -156,6 +156,15 @@ def test_a_broken_configuration_under_a_service_manager_ends_with_78(home: Path)
     assert not (home / ".xopc" / "locks").exists()
 
 
+def test_a_service_whose_secrets_are_lost_stays_down_and_says_so(home: Path) -> None:
+    configure(home)
+    environ = {**os.environ, "XOPC_SERVICE_MARKER": "systemd", "XOPC_SERVICE_SECRETS": str(home / "gone.env")}
+    done = subprocess.run([XOPC, "gateway"], capture_output=True, text=True, timeout=30, check=False, env=environ)
+    assert done.returncode == 78
+    assert "XOPC_SERVICE_SECRETS: the service's secrets cannot be read from" in done.stderr
+    assert "xopc gateway service install --force" in done.stderr
+
+
 @pytest.mark.usefixtures("execve")
 @pytest.mark.parametrize("placeholder", [*sorted(PLACEHOLDERS), "CHANGE-ME-NOW"])
 def test_row_203_each_published_placeholder_stops_the_start(

@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from tests.fakes.gateway import TOKEN, Behaviour, configure, running_gateway, stranger
 from tests.fakes.web_server import serving
+from xopc.cli.gateway.report import SCHEMA
 from xopc.cli.gateway.restart import restart
 from xopc.cli.gateway.run import launch
 from xopc.cli.gateway.status import status
@@ -27,9 +29,17 @@ from xopc.config.resolve import Flags, resolve
 from xopc_supervisor.contract import INHERITANCE_VARIABLE, LAUNCH_VARIABLE, Inheritance, LockInfo, start_time
 
 
+@pytest.fixture(autouse=True)
+def no_tools(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No service manager of whoever runs the tests is asked."""
+    monkeypatch.setenv("PATH", str(home / "no-such-directory"))
+
+
 def status_as_json(capsys: pytest.CaptureFixture[str], code: int = 0, **options: Any) -> Any:  # noqa: ANN401 - JSON
     assert status(as_json=True, **options) == code
-    return json.loads(capsys.readouterr().out)
+    shown = json.loads(capsys.readouterr().out)
+    jsonschema.validate(shown, json.loads(SCHEMA.read_text("utf-8")))
+    return shown
 
 
 def codes(shown: Any) -> list[str]:  # noqa: ANN401 - JSON
@@ -41,7 +51,8 @@ def test_rows_020_to_024_a_running_gateway(home: Path, capsys: pytest.CaptureFix
         assert status() == 0
     text = capsys.readouterr().out
     assert text.startswith(
-        f"✅ Gateway is running\n\n   Port: {gateway.port}\n   Version: 0.1.0 (pid {gateway.pid}, up 0 s)\n"
+        f"✅ Gateway is running\n\n   Port: {gateway.port}\n   Config: ~/.xopc/xopc.json\n"
+        f"   Version: 0.1.0 (pid {gateway.pid}, up 0 s)\n"
     )
     assert text.endswith(
         f"\n\n🌐 Access:\n   URL: http://localhost:{gateway.port}\n   Token: {TOKEN[:8]}...{TOKEN[-8:]}\n"

@@ -15,6 +15,7 @@ from xopc.config.accepted import keep_accepted
 from xopc.config.certificate import leaves
 from xopc.config.resolve import Flags, resolve
 from xopc.contracts.errors import ConfigError, Failure, XopcError
+from xopc.service.secrets_file import write_secrets
 from xopc_supervisor.contract import LockInfo, start_time
 
 
@@ -24,6 +25,19 @@ def test_without_anything_it_is_the_default_gateway_and_nothing_is_made(home: Pa
     assert (target.url, target.port, target.credential) == ("http://127.0.0.1:18790", 18790, None)
     assert target.paths.config_path == home / ".xopc" / "xopc.json"
     assert list(home.iterdir()) == []
+
+
+def test_a_services_secrets_come_before_dot_env_and_after_what_is_set(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = home / "a.env"
+    write_secrets(secrets, {"A": "secret", "B": "secret", "C": "secret"})
+    (home / ".env").write_text("A=dotenv\nD=dotenv\n")
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("XOPC_SERVICE_SECRETS", str(secrets))
+    monkeypatch.setenv("B", "set")
+    environ = read_environment(None)
+    assert [environ[name] for name in "ABCD"] == ["secret", "set", "secret", "dotenv"]
 
 
 def test_without_a_lock_the_configuration_says_where(home: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.gateway import TOKEN, configure, running_gateway
+from xopc.cli.gateway.service.install import install
 from xopc.cli.gateway.token import token
 from xopc.config.resolve import Flags, resolve
 from xopc.contracts.errors import ConfigError, XopcError
@@ -180,3 +181,13 @@ def test_a_token_that_is_kept_in_a_file_is_exchanged_there(home: Path, capsys: p
     assert (kept.read_text(), kept.stat().st_mode & 0o777) == (new, 0o600)
     assert new != TOKEN
     assert json.loads(path.read_text())["gateway"]["auth"] == reference
+
+
+@pytest.mark.usefixtures("managers")
+def test_a_new_token_says_that_the_service_has_the_old_one(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    configure(home)
+    assert install() == 0
+    capsys.readouterr()
+    assert token(generate=True) == 0
+    cure = "Run `xopc gateway service install --force` to sync."
+    assert capsys.readouterr().err == f"⚠️  Token drift detected: service token differs from config. {cure}\n"

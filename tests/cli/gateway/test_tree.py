@@ -26,7 +26,7 @@ def node(name: str, *children: TreeNode) -> TreeNode:
 
 
 def test_the_tasks_of_a_running_gateway_are_drawn(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with running_gateway(home):
+    with running_gateway(home, Behaviour(channels="backing-off")):
         assert tree() == 0
     assert capsys.readouterr().out.splitlines() == [
         "gateway       running, for 1 h",

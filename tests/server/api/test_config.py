@@ -12,7 +12,7 @@ from tests.fakes.asgi import ask
 from tests.fakes.door import open_door
 from tests.fakes.generation import BEARER, TOKEN, Generation
 from xopc.contracts.api_config import Reloaded
-from xopc.server.api.config import hides
+from xopc.core.redact import hides
 from xopc.server.app import build_app
 from xopc.server.gate import Gate
 

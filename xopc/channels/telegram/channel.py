@@ -84,7 +84,7 @@ class Telegram:
     async def run_account(self, account: str, *, task_status: trio.TaskStatus[None]) -> None:
         found = self._accounts[account]
         try:
-            api = await _api(found, await _read_token(found.bot))
+            api = await _api(found, await read_token(found.bot))
             bot = await connect(api, found.health)
             task_status.started()
             await poll(api, bot, found.bot.policy, self._context, found.health)
@@ -111,7 +111,7 @@ class Telegram:
             return Sent()
         try:
             # Answers go out whether updates are read or not: before the first connection, and in a drain.
-            api = account.api or await _api(account, await _read_token(account.bot))
+            api = account.api or await _api(account, await read_token(account.bot))
         except (ChannelError, OSError) as error:
             return Retry(str(error), whole_account=True, until_changed=True)
         return await send_part(api, outbound, text, part=part, mode=account.bot.reply_to_mode)
@@ -127,7 +127,7 @@ async def _api(account: _Account, token: str) -> Api:
         return account.api
 
 
-async def _read_token(bot: Bot) -> str:
+async def read_token(bot: Bot) -> str:
     """The bot's token.
 
     Raises:

@@ -14,8 +14,10 @@ from xopc.client.http import Client
 from xopc.config.audit import Severity
 from xopc.service.health import Answer, ask
 from xopc.service.ports import PortUse, inspect
+from xopc.service.survey import Service, Survey, survey
 
 ANSWER_SECONDS = 5
+SERVICE_SECONDS = 10.0
 
 
 @frozen
@@ -70,6 +72,18 @@ class Sight:
     def use(self) -> PortUse | None:
         """Who listens at the port; None where that is not known."""
         return None if self.target.port is None else inspect(self.target.port)
+
+    @cached_property
+    def survey(self) -> Survey:
+        """The look at the service, which may go on for longer than it is waited for."""
+        target = self.target
+        owner = target.owner.pid if target.owner else None
+        return Survey(lambda: survey(target.environ, target.paths, owner))
+
+    @cached_property
+    def service(self) -> Service | None:
+        """The service of this configuration; None where no manager is there, or it does not answer in time."""
+        return self.survey.result(SERVICE_SECONDS)
 
     @cached_property
     def issues(self) -> tuple[Issue, ...]:

@@ -2,45 +2,97 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Annotated
 
-from xopc.cli.doctor import configuration, files, gateway
+from cyclopts import Parameter
+
+from xopc.cli.doctor import certificate, configuration, files, gateway, installation, places, service, storage, tasks
 from xopc.cli.doctor.check import Check, Fault, Result, Sight
 from xopc.cli.doctor.configuration import of_refusal
+from xopc.cli.doctor.mend import Mended, is_fixable, mend
 from xopc.cli.gateway.target import find_target
 from xopc.cli.options import ConfigOption, JsonOption
-from xopc.cli.output import print_json, without_controls
+from xopc.cli.output import as_typed, print_json, without_controls
 from xopc.cli.secrets.checks import look_beside_the_file
 from xopc.client.http import JsonObject
 from xopc.config.audit import Severity
 from xopc.contracts.convert import unstructure
 from xopc.contracts.errors import ConfigError
-from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK
+from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK, EXIT_USAGE
 
 _SECRETS = Check("secrets.references", "security", look_beside_the_file)
-CHECKS: tuple[Check, ...] = (*configuration.CHECKS, _SECRETS, *files.CHECKS, *gateway.CHECKS)
+CHECKS: tuple[Check, ...] = (
+    *configuration.CHECKS,
+    _SECRETS,
+    *certificate.CHECKS,
+    *files.CHECKS,
+    *places.CHECKS,
+    *storage.CHECKS,
+    *gateway.CHECKS[:2],
+    *tasks.CHECKS,
+    *gateway.CHECKS[2:],
+    *service.CHECKS,
+    *installation.CHECKS,
+)
 """In the order in which they are told."""
 WIDTH = 80
 _MARKS = {Severity.CRITICAL: "❌", Severity.WARN: "⚠️ ", Severity.INFO: "ℹ️ "}
 _INDENT = "   "
 
 
-def doctor(*, as_json: JsonOption = False, config: ConfigOption = None) -> int:
-    """Look for what is wrong with the gateway and its configuration, and say how to mend it.
+def doctor(
+    *,
+    fix: Annotated[bool, Parameter(help="Mend what can be mended without a loss.")] = False,
+    yes: Annotated[bool, Parameter(help="With --fix: do not ask first.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> int:
+    """Look for what is wrong with the gateway, its configuration and its service, and say how to mend it.
 
-    The exit code is 1 where something is critical. It changes nothing.
+    The exit code is 1 where something is critical. Without --fix it changes nothing.
     """
+    if yes and not fix:
+        print("xopc doctor: --yes belongs to --fix.", file=sys.stderr)
+        return EXIT_USAGE
+    if fix and not yes and (as_json or not sys.stdin.isatty()):
+        what = "--fix asks before it changes anything. Where nobody can answer: xopc doctor --fix --yes"
+        print(f"xopc doctor: {what}", file=sys.stderr)
+        return EXIT_USAGE
     results = examine(config)
-    counts = Counter(fault.severity for result in results.values() for fault in result.faults)
+    mended = _fix(config, results, ask=not yes) if fix else None
+    if mended:
+        results = examine(config)
+    counts = Counter(fault.severity for fault in _all(results))
     if as_json:
-        print_json(_to_json(results, counts))
+        print_json(_to_json(results, counts, mended))
     else:
-        print(to_text(results))
-        print(f"\n{_total(counts)}")
+        print("\n".join(_to_terminal(results, counts, mended)))
     return EXIT_FAILURE if counts[Severity.CRITICAL] else EXIT_OK
+
+
+def _fix(config: Path | None, results: Mapping[Check, Result], *, ask: bool) -> list[Mended]:
+    """Mend what can be mended; nothing where whoever is asked does not want it."""
+    fixable = [fault for fault in _all(results) if is_fixable(fault)]
+    if not fixable:
+        return []
+    if ask:
+        for fault in fixable:
+            print(without_controls(f"🔧 {fault.title} ({fault.where})"))
+        try:
+            if input("Mend this? [y/N] ").strip().lower() not in {"y", "yes"}:
+                return []
+        except EOFError:
+            return []
+    return list(mend(Sight(find_target(config)), fixable))
+
+
+def _all(results: Mapping[Check, Result]) -> list[Fault]:
+    return [fault for result in results.values() for fault in result.faults]
 
 
 def examine(config: Path | None) -> Mapping[Check, Result]:
@@ -60,7 +112,23 @@ def to_text(results: Mapping[Check, Result]) -> str:
     return without_controls("\n".join(_lines(results)))
 
 
-def _to_json(results: Mapping[Check, Result], counts: Counter[Severity]) -> JsonObject:
+def _to_terminal(
+    results: Mapping[Check, Result], counts: Counter[Severity], mended: list[Mended] | None
+) -> Iterator[str]:
+    for one in mended or []:
+        mark, said = ("✅", one.done) if one.done else ("❌", f"It was not mended: {one.error}")
+        yield from _wrapped(f"{mark} ", without_controls(f"{one.where} [{', '.join(one.check_ids)}]"))
+        yield from _wrapped(_INDENT, without_controls(said))
+    if mended:
+        yield ""
+    yield to_text(results)
+    yield f"\n{_total(counts)}"
+    count = sum(map(is_fixable, _all(results)))
+    if count and mended is None:
+        yield f"🔧 {count} of them can be mended by: xopc doctor --fix"
+
+
+def _to_json(results: Mapping[Check, Result], counts: Counter[Severity], mended: list[Mended] | None) -> JsonObject:
     return {
         "ok": not counts[Severity.CRITICAL],
         "counts": {severity.value: counts[severity] for severity in Severity},
@@ -70,10 +138,11 @@ def _to_json(results: Mapping[Check, Result], counts: Counter[Severity]) -> Json
                 "section": check.section,
                 "summary": result.summary,
                 "skipped": result.skipped,
-                "faults": unstructure(result.faults),
+                "faults": [{**unstructure(fault), "fixable": is_fixable(fault)} for fault in result.faults],
             }
             for check, result in results.items()
         ],
+        **({"mended": [unstructure(one) for one in mended]} if mended is not None else {}),
     }
 
 
@@ -86,7 +155,7 @@ def _lines(results: Mapping[Check, Result]) -> Iterator[str]:
         if result.skipped:
             yield from _wrapped("➖ ", f"Not looked at: {result.summary}")
         elif result.summary:
-            yield from _wrapped("🔎 " if result.faults else "✅ ", result.summary)
+            yield from _wrapped("🔎 " if result.faults else "✅ ", as_typed(result.summary))
         for fault in result.faults:
             yield from _fault(fault)
 
@@ -96,7 +165,7 @@ def _fault(fault: Fault) -> Iterator[str]:
     yield from _wrapped(_INDENT, f"{fault.where} [{fault.check_id}]")
     for line in fault.detail.splitlines():
         yield from _wrapped(_INDENT, line.strip())
-    yield from _wrapped(f"{_INDENT}💡 ", fault.remediation)
+    yield from _wrapped(f"{_INDENT}💡 ", as_typed(fault.remediation))
 
 
 def _wrapped(head: str, text: str) -> Iterable[str]:

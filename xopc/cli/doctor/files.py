@@ -10,15 +10,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from xopc.cli.doctor.check import Check, Fault, Result, Sight
+from xopc.cli.gateway.target import DOT_ENV
 from xopc.config.audit import Severity
 from xopc.config.paths import Paths
+from xopc.service.audit import is_secret_name
 
 OTHERS_OR_GROUP_WRITES = 0o027
 
 
 def look_at_modes(sight: Sight) -> Result:
     """May anybody else read or change them?"""
-    files = private_files(sight.target.paths)
+    files = (*private_files(sight.target.paths), *_environment_files(sight))
     faults = (_of_mode(path, mode) for path in files if (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077)
     return Result.of(faults, "Nobody else may read or change what holds secrets")
 
@@ -37,6 +39,21 @@ def private_files(paths: Paths) -> Iterator[Path]:
     yield from (path for path in files if path.exists())
     if credentials.is_dir():
         yield from sorted(path for path in credentials.rglob("*") if path.exists())
+
+
+def _environment_files(sight: Sight) -> Iterator[Path]:
+    """Files of variables: `.env` where the command runs, and the service's secrets, which have a check of their own."""
+    if DOT_ENV.is_file() and _holds_secret(DOT_ENV):
+        yield DOT_ENV.absolute()
+    service = sight.target.paths.state_dir / "service"
+    if service.is_dir():
+        yield service
+
+
+def _holds_secret(path: Path) -> bool:
+    from dotenv import dotenv_values
+
+    return any(value and is_secret_name(name) for name, value in dotenv_values(path, interpolate=False).items())
 
 
 def foreign_files(files: Iterable[Path], user_id: int) -> tuple[Fault, ...]:

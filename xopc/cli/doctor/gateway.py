@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from attrs import evolve
+
 from xopc.cli.doctor.check import Check, Fault, Result, Sight, of_issues
-from xopc.cli.gateway.issues import LOCALHOST
+from xopc.cli.gateway.issues import LEGACY_PID_FILE, LOCALHOST
 from xopc.config.audit import Severity
 from xopc.service.ports import PortStatus
 
 _OF_CONFIGURATION = {"config-invalid", "config-warning"}
 _OF_AUTH = {"unauthorized"}
 _OF_PORT = {"port-in-use", "other-configuration", LOCALHOST}
+_LEFTOVER = "gateway.legacy-pid-file"
 _RESTART = "xopc gateway restart"
 
 
@@ -19,6 +22,8 @@ def look_at_gateway(sight: Sight) -> Result:
     elsewhere = _OF_CONFIGURATION | _OF_AUTH | _OF_PORT
     where = target.url or str(target.lock.path)
     faults = of_issues("gateway", where, (issue for issue in sight.issues if issue.code not in elsewhere))
+    left = str(target.paths.state_dir / LEGACY_PID_FILE)
+    faults = tuple(evolve(one, where=left) if one.check_id == _LEFTOVER else one for one in faults)
     owner = target.owner
     if owner is None:
         return Result("It does not run. Start it with: xopc gateway", faults)

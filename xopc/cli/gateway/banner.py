@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from xopc.cli.gateway.target import connectable
-from xopc.cli.output import preview
+from xopc.cli.output import as_typed, preview
 from xopc.config.audit import is_open_to_all
 from xopc.config.bind import Binding
+from xopc.config.profile import DEFAULT
 from xopc.config.resolve import Resolved
 from xopc.contracts.auth import AuthMode, SecretSource
 
@@ -15,6 +16,7 @@ def first_block(resolved: Resolved) -> str:
     lines = [
         *(_welcome(resolved) if resolved.first_run else ()),
         "🚀 Starting xopc gateway...",
+        *([] if resolved.profile == DEFAULT else [f"   Profile: {resolved.profile}"]),
         f"   Bind: {resolved.binding.mode.value} ({_where(resolved.binding)})",
         f"   Port: {resolved.port or 'any free one'}",
         *(f"⚠️  {warning}" for warning in resolved.warnings),
@@ -56,8 +58,8 @@ def _welcome(resolved: Resolved) -> list[str]:
     if path.exists():
         lines.append(f"   Wrote {path}, the configuration.")
     if resolved.auth.mode is AuthMode.TOKEN and not _is_kept_in_memory(resolved):
-        lines.append("   `xopc gateway token` prints the token that clients have to present.")
-    return [*lines, ""]
+        lines.append(as_typed("   `xopc gateway token` prints the token that clients have to present."))
+    return [*lines, as_typed("   `xopc onboard` connects a model, a Telegram bot and the service."), ""]
 
 
 def _who_may_enter(resolved: Resolved) -> str:

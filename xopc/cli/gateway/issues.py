@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 
 from attrs import frozen
@@ -14,6 +15,7 @@ from xopc.service.health import Answer
 from xopc_supervisor.contract import LockInfo
 
 if TYPE_CHECKING:
+    from xopc.service.finding import Finding
     from xopc.service.ports import PortUse
 
 LEGACY_PID_FILE = "gateway.pid"
@@ -53,7 +55,9 @@ class Issue:
     hint: str
     detail: str = ""
     level: str = "recommended"
-    """`required`: it does not serve like this. `recommended`: it does."""
+    """`required`: it does not serve like this. `recommended`: it does. `aggressive`: it may be so on purpose."""
+    headline: str = ""
+    """What a terminal says instead of the message; empty: the message."""
 
     def to_json(self) -> JsonObject:
         return {
@@ -66,9 +70,17 @@ class Issue:
 
 
 def find_issues(
-    target: Target, answer: Answer | None, use: PortUse | None = None, *, elsewhere: bool
+    target: Target,
+    answer: Answer | None,
+    use: PortUse | None = None,
+    *,
+    elsewhere: bool,
+    findings: Iterable[Finding] = (),
 ) -> tuple[Issue, ...]:
-    """All that is wrong with one gateway, at whose port `use` was found; `elsewhere`: it was asked for by its URL."""
+    """All that is wrong with one gateway, at whose port `use` was found; `elsewhere`: it was asked for by its URL.
+
+    `findings` are those of its service.
+    """
     if elsewhere:
         return tuple(_of_gateway_elsewhere(answer)) if answer is not None else ()
     issues = [*_of_lock(target, answer, use), *_of_configuration(target, answer)]
@@ -80,7 +92,12 @@ def find_issues(
     if pid_file.exists():
         what = f"{pid_file} is left from an old version, and does no harm."
         issues.append(Issue("legacy-pid-file", what, f"Remove it: rm {pid_file}"))
-    return tuple(issues)
+    return (*issues, *map(of_finding, findings))
+
+
+def of_finding(finding: Finding) -> Issue:
+    """What was found out about the service, as an issue of the gateway."""
+    return Issue(finding.code, finding.message, finding.hint, finding.detail, finding.level, finding.headline)
 
 
 def _of_gateway_elsewhere(answer: Answer) -> list[Issue]:

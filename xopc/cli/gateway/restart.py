@@ -4,48 +4,32 @@ from __future__ import annotations
 
 import signal
 import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
-from attrs import evolve, frozen
+from attrs import evolve
 from cyclopts import Parameter
 
+from xopc.cli.gateway.restarting import Request, intent_for, mark_of, mode_of, tell, watch
 from xopc.cli.gateway.target import Target, find_target
 from xopc.cli.options import ConfigOption, DurationOption, JsonOption
-from xopc.cli.output import fail, print_json, sentence, tell_not_running
-from xopc.client.http import Client
+from xopc.cli.output import fail, sentence, tell_not_running
 from xopc.contracts.errors import Failure, XopcError
+from xopc.service.base import ServiceManagerError
 from xopc_supervisor.contract import (
-    EXIT_OK,
     EXIT_USAGE,
     IN_PROCESS,
     NO_RESPAWN_VARIABLE,
     RESPAWN,
     LockInfo,
-    RestartIntent,
 )
 
 if TYPE_CHECKING:
     from xopc.service.ports import PortUse
-    from xopc.service.probe import Mark, Snapshot
 
 PICK_UP_SECONDS = 1.5
-MARK_SECONDS = 1.0
-"""How long the gateway may take to say which generation it is at; one that hangs is to be restarted all the same."""
 DISABLED = "Gateway restart is disabled in config (commands.restart=false); unmanaged SIGUSR1 restart would be ignored"
 LOGS = "xopc gateway logs"
 ENDING = ("stopping", "ended")
-
-
-@frozen
-class Request:
-    """What was asked for."""
-
-    mode: str
-    reason: str
-    wait_seconds: float | None
-    expected_version: str | None
-    as_json: bool
 
 
 def restart(
@@ -61,7 +45,8 @@ def restart(
 ) -> int:
     """Restart the running gateway; no client is refused meanwhile.
 
-    It reads its configuration again. Without --wait the command returns as soon as the gateway has taken the request.
+    It reads its configuration again. Without --wait the command returns as soon as the gateway has taken the request. A
+    service is restarted by its manager, which replaces the process.
     """
     if expect_version is not None and wait is None:
         message = "--expect-version needs --wait, which looks what runs afterwards: --wait 30s"
@@ -70,6 +55,8 @@ def restart(
     request = Request(RESPAWN if respawn else IN_PROCESS, reason, wait, expect_version, as_json)
     try:
         return _restart(find_target(config), request)
+    except ServiceManagerError as error:
+        return fail(f"Gateway restart failed: {error}", as_json=as_json, hints=[LOGS])
     except XopcError as error:
         return fail(f"Gateway restart failed: {error.message}", as_json=as_json)
     except BrokenPipeError:
@@ -79,12 +66,20 @@ def restart(
 
 
 def _restart(target: Target, request: Request) -> int:
+    from xopc.cli.gateway.managed import find_service, may_ask
+    from xopc.cli.gateway.restart_service import restart_service
+
+    service = find_service(target)
+    if service is not None and service.is_kept and service.runs(target.owner) and may_ask(service):
+        return restart_service(target, service, request)
+    if service is not None and target.owner is not None and not service.runs(target.owner):
+        request = evolve(request, warnings=(*request.warnings, service.by_hand(target.owner)))
     if target.resolved is not None and not target.resolved.settings.commands.restart:
         return fail(DISABLED, as_json=request.as_json)
     owner = target.owner
     if owner is None:
         _refuse_what_listens(target)
-        return tell_not_running(as_json=request.as_json)
+        return tell_not_running("xopc gateway service start" if service else "xopc gateway", as_json=request.as_json)
     if owner.state is None:
         # It does not handle SIGUSR1 yet, which would end it.
         raise XopcError(Failure.UNAVAILABLE, f"the gateway (pid {owner.pid}) is still starting: try again")
@@ -136,14 +131,16 @@ def _signal(target: Target, owner: LockInfo, request: Request) -> int:
     from xopc.service.intent import pending_intent
     from xopc.service.poll import attempts
 
-    with pending_intent(target.paths.intent_path, _intent(owner, request)) as intent:
+    with pending_intent(target.paths.intent_path, intent_for(owner, request)) as intent:
         send(owner.pid, signal.SIGUSR1)
         taken = any(intent.is_consumed() for _ in attempts(PICK_UP_SECONDS, first=0.005, longest=0.05))
     if not taken:
         why = f"pid {owner.pid} has not picked the request up within {PICK_UP_SECONDS:g} s"
         return fail(f"Gateway restart failed: {why}", as_json=request.as_json, hints=[LOGS])
     message = f"Gateway restart signal sent to unmanaged process on port {target.port}: {owner.pid}."
-    return _tell(target, "restarted", message, _not_followed(owner, request), as_json=request.as_json)
+    return tell(
+        target, "restarted", message, [*request.warnings, *_not_followed(owner, request)], as_json=request.as_json
+    )
 
 
 def _signal_and_wait(target: Target, owner: LockInfo, request: Request, seconds: float) -> int:
@@ -152,18 +149,18 @@ def _signal_and_wait(target: Target, owner: LockInfo, request: Request, seconds:
     from xopc.service.intent import pending_intent
     from xopc.service.probe import Outcome
 
-    mark = _mark(target, owner, request.expected_version)
-    warnings = _not_followed(owner, request)
-    with pending_intent(target.paths.intent_path, _intent(owner, request)) as intent:
+    mark = mark_of(target, owner, request.expected_version)
+    warnings = [*request.warnings, *_not_followed(owner, request)]
+    with pending_intent(target.paths.intent_path, intent_for(owner, request)) as intent:
         send(owner.pid, signal.SIGUSR1)
-        snapshot = _watch(target, mark, seconds, as_json=request.as_json)
+        snapshot = watch(target, mark, seconds, as_json=request.as_json)
         picked_up = intent.is_consumed()
-    more = {"mode": _mode(mark, snapshot), "snapshot": snapshot.to_json()}
+    more = {"mode": mode_of(mark, snapshot), "snapshot": snapshot.to_json()}
     if snapshot.outcome is Outcome.HEALTHY:
         done = "restarted in its process" if more["mode"] == IN_PROCESS != request.mode else "restarted"
         message = f"Gateway {done} and healthy (pid {snapshot.last.pid}, {snapshot.elapsed_ms}ms)."
         if picked_up:
-            return _tell(target, "healthy", message, warnings, as_json=request.as_json, **more)
+            return tell(target, "healthy", message, warnings, as_json=request.as_json, **more)
         what = f"It restarted, but has not read {target.paths.intent_path}: neither mode nor reason counted"
         return fail(what, as_json=request.as_json, hints=[LOGS], **(more if request.as_json else {}))
     message = f"Restart health check failed: {snapshot.outcome.value}"
@@ -181,78 +178,3 @@ def _not_followed(owner: LockInfo, request: Request) -> list[str]:
     if request.mode != RESPAWN or not never_respawns(owner.pid):
         return []
     return [f"{NO_RESPAWN_VARIABLE} is set for the gateway: it restarts in its process, which is not replaced."]
-
-
-def _mode(mark: Mark, snapshot: Snapshot) -> str | None:
-    """Whether another process runs than before; None where that is not known."""
-    from xopc.service.probe import Step
-
-    boot_id = (snapshot.last.health or {}).get("bootId")
-    if mark.boot_id is None or boot_id is None or snapshot.last.failed is Step.PROCESS:
-        return None
-    return IN_PROCESS if boot_id == mark.boot_id else RESPAWN
-
-
-def _intent(owner: LockInfo, request: Request) -> RestartIntent:
-    now_ms = int(datetime.now(UTC).timestamp() * 1000)
-    return RestartIntent(owner.pid, owner.boot_id, request.mode, request.reason, now_ms)
-
-
-def _mark(target: Target, owner: LockInfo, expected_version: str | None) -> Mark:
-    """What runs now, to tell what comes after it."""
-    from xopc.service.health import health_of
-    from xopc.service.probe import Mark, Obstacle, obstacle_of
-
-    client = Client(
-        target.url or "", target.credential, MARK_SECONDS, certificates=target.certificates, local_key=target.local_key
-    )
-    generation, obstacle = None, Obstacle(owner.problem or "")
-    try:
-        health = health_of(evolve(client, credential=None))
-    except XopcError:
-        pass  # there may be a reason why it is restarted
-    else:
-        found: object = health.get("generation")
-        generation = found if isinstance(found, int) else None
-        if owner.boot_id in (None, health.get("bootId")):
-            obstacle = obstacle_of(owner, health, client)
-    return Mark(owner.pid, owner.boot_id, generation, datetime.now(UTC), obstacle, expected_version)
-
-
-def _watch(target: Target, mark: Mark, seconds: float, *, as_json: bool) -> Snapshot:
-    """Wait for the restart, with a dot for each look in vain."""
-    from xopc.service.lockfile import read_lock
-    from xopc.service.probe import Place, await_restart
-
-    dots = 0
-
-    def look() -> Place:
-        now = evolve(target, lock=read_lock(target.paths.lock_path))
-        known = now if now.owner and now.owner.port else target
-        client = Client(known.url or "", target.credential, certificates=known.certificates, local_key=known.local_key)
-        return Place(now.lock, client, known.port or 0)
-
-    def still_waiting() -> None:
-        nonlocal dots
-        dots += 1
-        if not as_json:
-            print(".", end="", flush=True)
-
-    snapshot = await_restart(mark, look, seconds, still_waiting)
-    if dots and not as_json:
-        print()
-    return snapshot
-
-
-def _tell(target: Target, result: str, message: str, warnings: list[str], *, as_json: bool, **more: object) -> int:
-    warnings = [*warnings]
-    if target.config_error is not None:
-        # It may be good all the same in the gateway's own environment, which decides.
-        warnings.append(f"The configuration does not validate here: {target.config_error.message}")
-    if as_json:
-        print_json({"ok": True, "result": result, "message": message, "warnings": warnings, **more})
-    else:
-        print(f"✅ {message}")
-        for warning in warnings:
-            print(f"⚠️  {warning}")
-    return EXIT_OK

@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias
 
+from attrs import asdict
 from cyclopts import Parameter, validators
 
 import xopc
 from xopc.cli.options import ConfigOption
 from xopc_supervisor import contract
-from xopc_supervisor.contract import EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, Launch
+from xopc_supervisor.contract import EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, EXIT_USAGE, Launch
 
 if TYPE_CHECKING:
     from xopc.config.resolve import Resolved
@@ -39,6 +40,13 @@ def run(
     bind: BindOption = None,
     token: TokenOption = None,
     no_persist_token: Annotated[bool, Parameter(help="Keep a generated token out of the configuration file.")] = False,
+    allow_unconfigured: Annotated[
+        bool, Parameter(help="Write no configuration file where there is none, nor into one.")
+    ] = False,
+    reset: Annotated[bool, Parameter(help="With --dev: delete all that it has on disk first.")] = False,
+    watch: Annotated[
+        bool, Parameter(help="With --dev, in a source checkout: replace the process when a source changes.")
+    ] = False,
     force: Annotated[
         bool, Parameter(help="Have whoever listens at its port end first, and the gateway that runs already.")
     ] = False,
@@ -51,7 +59,8 @@ def run(
     """
     from xopc.cli.gateway.banner import first_block, open_to_all_block
     from xopc.cli.gateway.force import make_room
-    from xopc.cli.gateway.target import read_environment
+    from xopc.cli.gateway.target import finish_restore, read_environment
+    from xopc.config.paths import resolve_paths
     from xopc.config.resolve import Flags
     from xopc.config.setup import prepare
     from xopc.contracts.errors import ConfigError
@@ -60,9 +69,21 @@ def run(
     if os.getpid() == 1:
         # The kernel drops what process 1 does not handle: let a `docker stop` wait for the supervisor, which does.
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
-    environ = read_environment(config)
+    environ: dict[str, str] = dict(os.environ)
     try:
-        resolved = prepare(environ, Flags(port, bind, token), persist=not no_persist_token)
+        finish_restore(resolve_paths(environ))  # a service's file of secrets is part of what is restored
+        environ = read_environment(config)
+        finish_restore(resolve_paths(environ))
+        if (wrong := _misuse(environ, resets=reset, watches=watch)) is not None:
+            print(f"xopc gateway: {wrong}", file=sys.stderr)
+            print("See: xopc gateway --help", file=sys.stderr)
+            return EXIT_USAGE
+        if reset:
+            from xopc.cli.gateway.reset import reset as delete_state
+
+            delete_state(environ)
+        flags = Flags(port, bind, token, unconfigured=allow_unconfigured or no_persist_token, watch=watch)
+        resolved = prepare(environ, flags)
         _refuse_lack(resolved, environ)
     except ConfigError as error:
         print(f"Gateway refused to start: {error.message}", file=sys.stderr)
@@ -75,6 +96,26 @@ def run(
         if (warning := open_to_all_block(resolved)) is not None:
             print(warning, file=sys.stderr, flush=True)
     return _become_supervisor(resolved, environ)
+
+
+def _misuse(environ: Mapping[str, str], *, resets: bool, watches: bool) -> str | None:
+    """What is wrong with the options for developers in this environment."""
+    from xopc.config.profile import DEV, profile_of
+
+    if resets:
+        from xopc.cli.gateway.reset import refusal
+
+        if (why := refusal(environ)) is not None:
+            return why
+    if not watches:
+        return None
+    if profile_of(environ) != DEV:
+        return "--watch is for developers: give --dev, too"
+    if not (Path(xopc.__file__).parent.parent / "pyproject.toml").is_file():
+        return f"--watch needs a source checkout, and xopc is installed in {Path(xopc.__file__).parent}"
+    if contract.is_on(environ.get(contract.NO_RESPAWN_VARIABLE)):
+        return f"--watch starts new processes, which {contract.NO_RESPAWN_VARIABLE} forbids: unset it"
+    return None
 
 
 def _refuse_lack(resolved: Resolved, environ: Mapping[str, str]) -> None:
@@ -108,6 +149,9 @@ def refusal_exit(environ: Mapping[str, str]) -> int:
             return EXIT_CONFIG
 
 
+_FLAGS = ("port", "bind", "token", "generated")
+
+
 def launch(resolved: Resolved) -> Launch:
     """What the supervisor has to know."""
     from xopc.cli.gateway.banner import second_block
@@ -124,5 +168,6 @@ def launch(resolved: Resolved) -> Launch:
         explain_port=(*PYTHON, "xopc.service.ports"),
         version_file=str(Path(xopc.__file__)),
         ready_text=second_block(resolved),
-        flags={"port": flags.port, "bind": flags.bind, "token": flags.token, "generated": flags.generated},
+        # An older version, which may take over, does not know the rest.
+        flags={name: value for name, value in asdict(flags).items() if name in _FLAGS or value},
     )

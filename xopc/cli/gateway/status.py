@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import sys
 from typing import TYPE_CHECKING, Annotated, cast
 
-from attrs import frozen
 from cyclopts import Parameter
 
-from xopc.cli.gateway.issues import LOCALHOST, Issue, find_issues
+from xopc.cli.gateway.issues import LOCALHOST, find_issues, of_finding
+from xopc.cli.gateway.report import SCHEMA, Report, last_error, since
 from xopc.cli.gateway.target import Target, find_target
 from xopc.cli.options import ConfigOption, CredentialOption, Duration, DurationOption, JsonOption, UrlOption
-from xopc.cli.output import duration, preview, print_json, seconds_since, size
+from xopc.cli.output import as_typed, duration, preview, print_json, seconds_since, size, without_controls
 from xopc.client.http import Client, JsonObject, split_base_url
+from xopc.config.paths import from_home
+from xopc.config.profile import DEFAULT, profile_of
 from xopc.service.health import HANDING_OVER, Answer, ask
-from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK
+from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK, EXIT_USAGE
 
 if TYPE_CHECKING:
     from xopc.service.ports import PortUse
+    from xopc.service.survey import Service, Survey
 
 DEFAULT_TIMEOUT = Duration(5)
 LOCAL_HOSTS = {"127.0.0.1", "::1"}
@@ -26,39 +31,34 @@ _WAITING = {"inboxWaiting": "to be answered", "outboxWaiting": "to be sent", "de
 _MEANINGS = {HANDING_OVER: "a new process prepares; this one serves until it stands by"}
 
 
-@frozen
-class Report:
-    """What was found out about one gateway."""
-
-    target: Target
-    running: bool
-    url: str | None
-    port: int | None
-    answer: Answer | None
-    """None where it was not asked."""
-    issues: tuple[Issue, ...]
-    credential: str | None
-
-    @property
-    def last_restart(self) -> JsonObject | None:
-        found: object = self.answer.details.get("lastRestart") if self.answer else None
-        return cast("JsonObject", found) if isinstance(found, dict) else None
-
-
 def status(
     *,
     as_json: JsonOption = False,
+    deep: Annotated[
+        bool, Parameter(help="Look further: other starters, unit files, the installed program, the disk.")
+    ] = False,
     no_probe: Annotated[bool, Parameter(help="Do not ask it; look at the lock alone.")] = False,
+    require_probe: Annotated[bool, Parameter(help="Fail where it runs, and does not answer.")] = False,
     url: UrlOption = None,
     token: CredentialOption = None,
     timeout: Annotated[DurationOption, Parameter(help="How long an answer may take (default: 5s).")] = DEFAULT_TIMEOUT,
+    schema: Annotated[
+        bool, Parameter(help="Print the JSON Schema of what --json prints, and do nothing else.")
+    ] = False,
     config: ConfigOption = None,
 ) -> int:
     """Tell whether the gateway runs, where, and what is wrong.
 
     The exit code is 0 when it runs, and 1 when it does not.
     """
+    if schema:
+        print(SCHEMA.read_text("utf-8"), end="")
+        return EXIT_OK
+    if no_probe and require_probe:
+        print("xopc gateway status: --no-probe and --require-probe exclude each other.", file=sys.stderr)
+        return EXIT_USAGE
     target = find_target(config)
+    survey = _begin_survey(target) if url is None else None
     # A stranger at the port must not see the configuration's secret, only whoever holds its lock.
     credential = token or (target.credential if target.owner and url is None else None)
     asked = url or target.url
@@ -67,20 +67,56 @@ def status(
     client = Client(asked or "", credential, timeout, certificates=certificates, local_key=local_key)
     answer = None if no_probe or asked is None else ask(client)
     use = _look_at_port(target, answer) if url is None else None
+    service = survey.result() if survey else None
+    reachable = answer is not None and answer.reachable
+    running = (url is None and target.lock.is_alive) or reachable or _runs_here(target, service)
+    issues = find_issues(target, answer, use, elsewhere=url is not None, findings=survey.findings if survey else ())
+    depths = None
+    if deep and url is None:
+        from xopc.cli.gateway.deep import look_deeper
+
+        depths = look_deeper(target, service)
+        issues = (*issues, *map(of_finding, depths.findings))
     report = Report(
         target=target,
-        running=(url is None and target.lock.is_alive) or (answer is not None and answer.reachable),
+        running=running,
         url=asked,
         port=split_base_url(url)[2] if url else target.port,
         answer=answer,
-        issues=find_issues(target, answer, use, elsewhere=url is not None),
+        issues=issues,
         credential=token or target.credential,
+        service=service,
+        use=use,
+        last_error=last_error(target.paths.log_dir) if _should_answer(target, service, answer) else None,
+        depths=depths,
     )
     if as_json:
-        print_json(_to_json(report))
+        print_json(report.to_json())
     else:
-        print("\n".join(_running_text(report) if report.running else _not_running_text(report)))
-    return EXIT_OK if report.running else EXIT_FAILURE
+        lines = _running_text(report) if report.running else _not_running_text(report)
+        print(as_typed("\n".join(lines)))
+    return EXIT_OK if report.running and (reachable or not require_probe) else EXIT_FAILURE
+
+
+def _begin_survey(target: Target) -> Survey:
+    """Look at the service while the gateway is asked."""
+    from xopc.service.survey import Survey, survey
+
+    owner = target.owner
+    return Survey(lambda: survey(target.environ, target.paths, owner.pid if owner else None))
+
+
+def _runs_here(target: Target, service: Service | None) -> bool:
+    """Whether the manager says that it runs a gateway of this configuration."""
+    if service is None or service.runtime.status.value != "running" or service.paths is None:
+        return False
+    return os.path.realpath(service.paths.config_path) == os.path.realpath(target.paths.config_path)
+
+
+def _should_answer(target: Target, service: Service | None, answer: Answer | None) -> bool:
+    """Whether somebody expects an answer of it, and there is none."""
+    is_expected = target.owner is not None or (service is not None and service.is_loaded)
+    return is_expected and answer is not None and not answer.reachable
 
 
 def _look_at_port(target: Target, answer: Answer | None) -> PortUse | None:
@@ -107,37 +143,17 @@ def _has_localhost(target: Target, answer: Answer | None, port: int) -> bool:
     return False
 
 
-def _to_json(report: Report) -> JsonObject:
-    lock, info = report.target.lock, report.target.lock.info
-    return {
-        "running": report.running,
-        "service": None,
-        "lock": {
-            "alive": lock.is_alive,
-            "pid": info.pid if info else None,
-            "childPid": info.child_pid if info else None,
-            "bootId": info.boot_id if info else None,
-            "state": info.state if info else None,
-            "since": _since(report),
-            "problem": info.problem if info else None,
-            "path": str(lock.path),
-        },
-        "probe": report.answer.to_json() if report.answer else None,
-        "url": report.url,
-        "port": report.port,
-        "lastRestart": report.last_restart,
-        "issues": [issue.to_json() for issue in report.issues],
-    }
-
-
 def _running_text(report: Report) -> list[str]:
     silent = report.answer is not None and not report.answer.reachable
     return [
         "⚠️  Gateway is running, and does not answer" if silent else "✅ Gateway is running",
         "",
+        *_profile(report),
         f"   Port: {report.port or 'not known yet'}",
         *_vitals(report),
         *_parked(report),
+        *_service(report),
+        *_depths(report),
         "",
         "🌐 Access:",
         f"   URL: {_shown_url(report)}",
@@ -151,12 +167,68 @@ def _running_text(report: Report) -> list[str]:
 
 
 def _not_running_text(report: Report) -> list[str]:
-    return ["⚠️  Gateway is not running", "", "💡 Start with: xopc gateway", *_issues(report)]
+    lines = [
+        "⚠️  Gateway is not running",
+        "",
+        *_profile(report),
+        *_service(report),
+        *_depths(report),
+        *_last_error(report),
+    ]
+    lines += ["", "💡 Start with: xopc gateway"] if lines[2:] else ["💡 Start with: xopc gateway"]
+    if report.service is not None:
+        is_installed = report.service.installed is not None
+        lines.append(
+            f"💡 Or start its service: {report.service.start}"
+            if is_installed
+            else "💡 Or install service: xopc gateway service install"
+        )
+    return [*lines, *_issues(report)]
+
+
+def _service(report: Report) -> list[str]:
+    """What keeps it running, and which configuration that has where it is another one."""
+    service = report.service
+    if service is None or service.installed is None:
+        return []
+    runs = service.runtime.status.value
+    pid = f" (pid {service.runtime.pid})" if service.runtime.pid else ""
+    lines = [f"   Service: {service.manager.label}, {service.loaded_text}, {runs}{pid}"]
+    if report.is_mismatch:
+        lines.append(
+            f"   Config of the service: {report.service_config}, and of this command: {report.target.paths.config_path}"
+        )
+    return lines
+
+
+def _depths(report: Report) -> list[str]:
+    """What a deep look has seen, well or not."""
+    depths = report.depths
+    if depths is None:
+        return []
+    others = [one for one in depths.starters if not one.is_of(report.target.paths)]
+    lines = [f"   Also starts a gateway: {one.kind} {one.name} ({one.config_path or 'of no place'})" for one in others]
+    if depths.program_version is not None:
+        lines.append(f"   Program of the service: version {depths.program_version}")
+    if depths.disk is not None:
+        lines.append(f"   Disk: {size(depths.disk.free_bytes)} of {size(depths.disk.bytes)} free")
+    return lines
+
+
+def _last_error(report: Report) -> list[str]:
+    return [f"   Last error: {without_controls(report.last_error)}"] if report.last_error else []
+
+
+def _profile(report: Report) -> list[str]:
+    profile = profile_of(report.target.environ)
+    return [] if profile == DEFAULT else [f"   Profile: {profile} ({from_home(report.target.paths.state_dir)})"]
 
 
 def _vitals(report: Report) -> list[str]:
     lines: list[str] = []
     health = report.answer.health if report.answer else None
+    if report.url == report.target.url:
+        lines.append(f"   Config: {from_home(report.target.paths.config_path)}")
     if health is not None:
         uptime = health.get("uptime")
         up = f", up {duration(uptime)}" if isinstance(uptime, int | float) else ""
@@ -173,7 +245,7 @@ def _vitals(report: Report) -> list[str]:
         parts += [f"{duration(ago)} ago"] if ago is not None else []
         parts += [f"{took} ms"] if took is not None else []
         lines.append(f"   Last restart: {', '.join(parts)}")
-    return [*lines, *_room(report)]
+    return [*lines, *_room(report), *_last_error(report)]
 
 
 def _room(report: Report) -> list[str]:
@@ -202,13 +274,8 @@ def _parked(report: Report) -> list[str]:
     return [f"   Parked messages: {parked} (see: xopc inbox list)"] if parked else []
 
 
-def _since(report: Report) -> str | None:
-    at = report.target.lock.written_at
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None
-
-
 def _for_how_long(report: Report) -> str:
-    seconds = seconds_since(_since(report))
+    seconds = seconds_since(since(report.target))
     return "" if seconds is None else f", for {duration(seconds)}"
 
 
@@ -241,5 +308,7 @@ def _who_may_enter(report: Report) -> list[str]:
 def _issues(report: Report) -> list[str]:
     lines = [""] if report.issues else []
     for issue in report.issues:
-        lines += [f"⚠️  {issue.message}", *(f"   {row}" for row in issue.detail.splitlines()), f"💡 {issue.hint}"]
+        # The sentences of the contract have one blank behind the sign.
+        told = f"⚠️ {issue.headline}" if issue.headline else f"⚠️  {issue.message}"
+        lines += [told, *(f"   {row}" for row in issue.detail.splitlines()), f"💡 {issue.hint}"]
     return lines

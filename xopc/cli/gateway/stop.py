@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 from attrs import frozen
+from cyclopts import Parameter
 
 from xopc.cli.gateway.target import Target, find_target
 from xopc.cli.options import ConfigOption, JsonOption
 from xopc.cli.output import fail, print_json, tell_not_running
 from xopc.contracts.errors import Failure, XopcError
+from xopc.service.base import RuntimeStatus, ServiceManagerError
 from xopc_supervisor import contract
 from xopc_supervisor.contract import EXIT_OK
+
+if TYPE_CHECKING:
+    from xopc.cli.gateway.managed import Service
 
 STOP_SECONDS = 8.0
 """A gateway drains for 5 s and is killed by its supervisor after 6."""
 PORT_SECONDS = 1.0
+DISABLE = "xopc gateway stop --disable"
 
 
 @frozen
@@ -26,34 +34,83 @@ class Stopping:
     start_time: int | None
 
 
-def stop(*, as_json: JsonOption = False, config: ConfigOption = None) -> int:
+def stop(
+    *,
+    disable: Annotated[
+        bool, Parameter(help="Keep its service from starting it again, until `xopc gateway service start`.")
+    ] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> int:
     """Stop the running gateway, and wait until it has ended.
 
-    What is in flight may finish, for 5 seconds at most. Without a lock, the verified gateways that listen at the
-    configured port are stopped; another program there is never touched.
+    What is in flight may finish, for 5 seconds at most. A service is stopped by its manager, and comes back at the next
+    login. Without a lock, the verified gateways that listen at the configured port are stopped; another program there
+    is never touched.
     """
+    from xopc.cli.gateway.managed import find_service
+
+    target = find_target(config)
     try:
-        return stop_and_wait(find_target(config), as_json=as_json)
+        service = find_service(target)
+        if service is None or not service.is_kept:
+            return stop_and_wait(target, as_json=as_json)
+        return _stop_service(target, service, disable=disable, as_json=as_json)
     except XopcError as error:
         return fail(f"Gateway stop failed: {error.message}", as_json=as_json)
+    except ServiceManagerError as error:
+        return fail(f"Gateway stop failed: {error}", as_json=as_json)
 
 
-def stop_and_wait(target: Target, *, as_json: bool) -> int:
-    """Stop what runs, and tell what came of it. Returns the exit code.
+def _stop_service(target: Target, service: Service, *, disable: bool, as_json: bool) -> int:
+    """Have its manager stop it; a gateway that is not the manager's as well.
+
+    Raises:
+        ServiceManagerError: the manager did not.
+        XopcError: nobody may be signalled.
+    """
+    from xopc.cli.gateway.managed import may_ask
+
+    if not may_ask(service):
+        command = f"sudo systemctl {'disable --now' if disable else 'stop'} {service.manager.label}"
+        raise ServiceManagerError(f"it is a service of the whole machine, which root stops: {command}")
+    owner = target.owner
+    if disable:
+        service.manager.disable()
+    elif service.runs(owner) or service.runtime.status is not RuntimeStatus.STOPPED:
+        service.manager.stop()
+    if owner is not None and not service.runs(owner):
+        return stop_and_wait(target, as_json=as_json, warnings=(service.by_hand(owner),))
+    ending = _await_end(_family(target))
+    message = "Gateway stopped and disabled (will not respawn)." if disable else "Gateway stop signal sent."
+    warnings = _left_behind(target, ending)
+    hints = [] if disable else [f"It comes back at the next login. To keep it off: {DISABLE}"]
+    if as_json:
+        result = "stopping" if ending else "stopped"
+        print_json({"ok": True, "result": result, "message": message, "warnings": warnings, "hints": hints})
+        return EXIT_OK
+    print(f"✅ {message}")
+    for warning in warnings:
+        print(f"⚠️  {warning}")
+    for hint in hints:
+        print(f"💡 {hint}")
+    return EXIT_OK
+
+
+def stop_and_wait(target: Target, *, as_json: bool, warnings: Sequence[str] = ()) -> int:
+    """Stop what runs, and tell what came of it, with `warnings` first. Returns the exit code.
 
     Raises:
         XopcError: nobody may be signalled.
     """
     from xopc.service.identity import send
-    from xopc.service.poll import attempts
 
     pids = _whom_to_signal(target)
     if not pids:
         return tell_not_running(as_json=as_json)
     kept = _kept_running(pids)
     ending = [Stopping(pid, contract.start_time(pid)) for pid in pids]
-    if target.owner is not None and target.owner.child_pid is not None:
-        ending.append(Stopping(target.owner.child_pid, target.owner.child_start_time))
+    ending += [process for process in _family(target) if process.pid not in pids]
     for pid in pids:
         try:
             send(pid, signal.SIGTERM)
@@ -65,11 +122,8 @@ def stop_and_wait(target: Target, *, as_json: bool) -> int:
     message = f"Gateway stop signal sent to unmanaged {noun}{place}: {', '.join(map(str, pids))}."
     if not as_json:
         print(f"✅ {message}", flush=True)
-    for _ in attempts(STOP_SECONDS, first=0.02, longest=0.2):
-        ending = [process for process in ending if contract.is_alive(process.pid, process.start_time)]
-        if not ending:
-            break
-    warnings = [*kept, *_left_behind(target, ending)]
+    ending = _await_end(ending)
+    warnings = [*warnings, *kept, *_left_behind(target, ending)]
     if as_json:
         result = "stopping" if ending else "stopped"
         print_json({"ok": True, "result": result, "message": message, "warnings": warnings})
@@ -79,6 +133,26 @@ def stop_and_wait(target: Target, *, as_json: bool) -> int:
         if not ending:
             print("✅ Gateway stopped.")
     return EXIT_OK
+
+
+def _family(target: Target) -> list[Stopping]:
+    """The processes of the gateway that has the lock."""
+    owner = target.owner
+    if owner is None:
+        return []
+    child = [Stopping(owner.child_pid, owner.child_start_time)] if owner.child_pid is not None else []
+    return [Stopping(owner.pid, owner.start_time), *child]
+
+
+def _await_end(ending: list[Stopping]) -> list[Stopping]:
+    """Those that are still there when they have had their time."""
+    from xopc.service.poll import attempts
+
+    for _ in attempts(STOP_SECONDS, first=0.02, longest=0.2):
+        ending = [process for process in ending if contract.is_alive(process.pid, process.start_time)]
+        if not ending:
+            break
+    return ending
 
 
 def _whom_to_signal(target: Target) -> tuple[int, ...]:

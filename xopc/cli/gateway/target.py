@@ -14,9 +14,10 @@ from attrs import frozen
 from xopc.client.http import Client
 from xopc.config.certificate import leaves
 from xopc.config.local_key import read_local_key
-from xopc.config.paths import Paths, resolve_paths
+from xopc.config.paths import RESTORE_NAME, Paths, resolve_paths
 from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.contracts.errors import ConfigError, Failure, XopcError
+from xopc.service.base import SECRETS_FILE_VARIABLE
 from xopc.service.lockfile import Lock, read_lock
 from xopc_supervisor.contract import LockInfo
 
@@ -150,15 +151,42 @@ def find_target(config: Path | None) -> Target:
 
     Raises:
         ConfigError: the environment names no usable place.
+        XopcError: a restore is under way.
     """
     environ = read_environment(config)
     paths = resolve_paths(environ)
+    finish_restore(paths)
     return Target(environ, paths, read_lock(paths.lock_path))
 
 
+def finish_restore(paths: Paths) -> None:
+    """Before anything is looked at, finish a restore that was killed in the middle, and tell of it.
+
+    Raises:
+        XopcError: it is under way, or cannot be finished.
+    """
+    if not (paths.state_dir / RESTORE_NAME).exists():
+        return
+    import sys
+
+    from xopc.service.backup.journal import finish_interrupted
+
+    if (finished := finish_interrupted(paths)) is not None:
+        print(f"💡 {finished}", file=sys.stderr)
+
+
 def read_environment(config: Path | None) -> dict[str, str]:
-    """The environment, with what `.env` in the working directory adds, and with the given configuration file."""
+    """The environment, with what a service's file of secrets and `.env` in the working directory add, and with the
+    given configuration file.
+
+    Raises:
+        ConfigError: the environment names a file of secrets that cannot be read.
+    """
     environ = dict(os.environ)
+    if environ.get(SECRETS_FILE_VARIABLE):
+        from xopc.service.secrets_file import add_secrets
+
+        add_secrets(environ)
     if DOT_ENV.is_file():
         from dotenv import dotenv_values
 

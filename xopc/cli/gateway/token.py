@@ -70,6 +70,7 @@ def _show(target: Target, form: Form) -> int:
 
 
 def _generate(target: Target, form: Form) -> int:
+    from xopc.cli.gateway.managed import drift_of, find_service
     from xopc.config.setup import generate_token
 
     path, new = target.paths.config_path, generate_token()
@@ -81,6 +82,9 @@ def _generate(target: Target, form: Form) -> int:
         warnings.append(f"The configuration does not validate yet: {what}")
     elif after.resolved.auth.secret != new:
         warnings.append("The environment outranks the file: XOPC_GATEWAY_TOKEN or XOPC_GATEWAY_AUTH_MODE is set.")
+    service = find_service(after)
+    if service is not None and (drifts := drift_of(after, service)):
+        return _print(new, [*warnings, *drifts], form)
     if target.owner is not None and not _is_watched(after):
         warnings.append("The running gateway takes it after: xopc gateway restart")
     return _print(new, warnings, form)

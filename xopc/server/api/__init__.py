@@ -20,6 +20,7 @@ from xopc.server.api.logs import (
     LOGS,
 )
 from xopc.server.api.messages import MESSAGE, MESSAGE_SYNC
+from xopc.server.api.metrics import METRICS
 from xopc.server.api.outbox import (
     OUTBOUND,
     OUTBOUND_DELETE,
@@ -46,6 +47,7 @@ from xopc.server.api.session_actions import (
 from xopc.server.api.session_store import CHAT_IDS, SESSION_STATISTICS, SESSIONS_FORGET, SESSIONS_PRUNE
 from xopc.server.api.sessions import SESSION, SESSION_CREATE, SESSION_DELETE, SESSIONS
 from xopc.server.api.status import API_HEALTH, HEALTH, STATUS
+from xopc.server.api.trace import TRACE
 from xopc.server.api.tree import TREE
 from xopc.server.api.unlock import UNLOCK
 from xopc.server.routes import Route
@@ -54,6 +56,7 @@ ROUTES: tuple[Route, ...] = with_reference(
     HEALTH,
     API_HEALTH,
     STATUS,
+    METRICS,
     TREE,
     RESTART,
     UNLOCK,
@@ -90,6 +93,7 @@ ROUTES: tuple[Route, ...] = with_reference(
     LOG_DIRECTORY,
     LOG_LEVEL,
     LOG_LEVEL_CHANGE,
+    TRACE,
     INBOX,
     INBOX_RETRY,
     INBOX_DELETE,

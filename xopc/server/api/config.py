@@ -16,7 +16,7 @@ from xopc.contracts.api_config import (
 )
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure, XopcError
-from xopc.core.redact import is_secret_name, redact
+from xopc.core.redact import hides
 from xopc.server.routes import Call, Route
 
 APPLY_SECONDS = 5
@@ -52,11 +52,6 @@ async def _reload(call: Call[None]) -> ConfigReloaded:
     outcome = await call.services.reload("POST /api/config/reload")
     error = None if outcome.error is None else call.services.config.without_path(outcome.error)
     return ConfigReloaded(evolve(outcome, error=error))
-
-
-def hides(name: str, text: str) -> bool:
-    """Whether a text is a secret: by the name of its key, or by what it looks like."""
-    return is_secret_name(name) or redact(text) != text
 
 
 _ONE_AT_A_TIME = trio.Lock()

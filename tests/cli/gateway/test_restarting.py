@@ -1,0 +1,60 @@
+"""What every restart has."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.gateway import Behaviour, configure, running_gateway
+from xopc.cli.gateway.restarting import Request, intent_for, mark_of, tell, watch
+from xopc.cli.gateway.target import find_target
+from xopc.service.base import Runtime, RuntimeStatus
+from xopc.service.probe import Outcome, Step
+from xopc_supervisor.contract import RESPAWN
+
+REQUEST = Request(RESPAWN, "because", None, None, as_json=True)
+
+
+def test_an_intent_names_whom_it_is_for_and_why(home: Path) -> None:
+    with running_gateway(home) as gateway:
+        owner = find_target(None).owner
+        assert owner is not None
+        intent = intent_for(owner, REQUEST)
+    assert (intent.pid, intent.boot_id, intent.mode, intent.reason) == (gateway.pid, "a-boot", "respawn", "because")
+
+
+def test_what_runs_is_marked_by_its_generation(home: Path) -> None:
+    with running_gateway(home):
+        target = find_target(None)
+        assert target.owner is not None
+        mark = mark_of(target, target.owner, "9.9.9")
+    assert (mark.pid, mark.generation, mark.expected_version) == (target.owner.pid, 1, "9.9.9")
+
+
+def test_a_gateway_that_does_not_answer_is_marked_all_the_same(home: Path) -> None:
+    with running_gateway(home, Behaviour(health_code=500)):
+        target = find_target(None)
+        assert target.owner is not None
+        assert mark_of(target, target.owner, None).generation is None
+
+
+def test_a_manager_that_names_no_process_is_believed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with running_gateway(home):
+        target = find_target(None)
+        assert target.owner is not None
+        mark = mark_of(target, target.owner, None)
+        snapshot = watch(target, mark, 0.2, as_json=False, runtime=lambda: Runtime(RuntimeStatus.RUNNING))
+    assert snapshot.outcome is Outcome.STALE_PIDS
+    assert snapshot.last.failed is Step.PROCESS
+    assert set(capsys.readouterr().out) == {".", "\n"}
+
+
+def test_what_came_of_it_is_told_with_what_is_odd(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    configure(home, port="high")
+    target = find_target(None)
+    assert tell(target, "restarted", "Done.", ["Odd."], as_json=True) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["result"], shown["warnings"][0]) == ("restarted", "Odd.")
+    assert shown["warnings"][1].startswith("The configuration does not validate here: ")

@@ -1,0 +1,138 @@
+"""The service that a running gateway may be of, for the commands that stop and restart one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from xopc.cli.gateway.target import DOT_ENV, Target
+from xopc.contracts.errors import ConfigError, XopcError
+from xopc.service.base import SECRETS_FILE_VARIABLE, Installed, Runtime, RuntimeStatus, ServiceManager
+from xopc.service.managers import find_manager, is_of_machine
+from xopc_supervisor.contract import RESPAWN, LockInfo, RestartIntent
+
+if TYPE_CHECKING:
+    from xopc.service.intent import PendingIntent
+
+
+@frozen
+class Service:
+    """An installed service of a configuration, at the moment that the command looks."""
+
+    manager: ServiceManager
+    installed: Installed
+    loaded: bool
+    runtime: Runtime
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the manager has it run, or will."""
+        return self.loaded or self.runtime.status is not RuntimeStatus.STOPPED
+
+    def runs(self, owner: LockInfo | None) -> bool:
+        """Whether the gateway that holds the lock is the one that the manager started; nobody is nobody else."""
+        return owner is None or owner.pid == self.runtime.pid
+
+    def by_hand(self, owner: LockInfo) -> str:
+        """What to say about a gateway that is not the service's."""
+        return f"The service {self.manager.label} is not what runs: this gateway (pid {owner.pid}) was started by hand."
+
+
+def find_service(target: Target) -> Service | None:
+    """The service of the configuration that a command is about: the user's own, else the machine's.
+
+    One that is installed for another configuration is not of this gateway, and nothing to touch.
+    """
+    from xopc.service.audit import paths_of
+
+    for system in (False, True) if sys.platform == "linux" else (False,):
+        manager = find_manager(target.environ, system=system)
+        installed = manager.read() if manager is not None else None
+        if manager is None or installed is None:
+            continue
+        theirs = paths_of(installed.arguments, installed.environment)
+        if theirs is not None and theirs.config_path.resolve() == target.paths.config_path.resolve():
+            return Service(manager, installed, manager.is_loaded(), manager.runtime())
+    return None
+
+
+@contextmanager
+def announced(target: Target, owner: LockInfo | None, reason: str) -> Generator[PendingIntent | None]:
+    """Tell the running gateway that the SIGTERM which its manager is about to send is a restart.
+
+    Where nobody runs, nobody is told.
+    """
+    from xopc.service.intent import pending_intent
+
+    if owner is None:
+        yield None
+        return
+    now_ms = int(datetime.now(UTC).timestamp() * 1000)
+    intent = RestartIntent(owner.pid, owner.boot_id, RESPAWN, reason, now_ms)
+    with pending_intent(target.paths.intent_path, intent) as pending:
+        yield pending
+
+
+def may_ask(service: Service) -> bool:
+    """Whether this user may have the manager do something: the machine's services are root's."""
+    return os.name == "nt" or os.getuid() == 0 or not is_of_machine(service.manager)
+
+
+def refusal_of(installed: Installed) -> str | None:
+    """Why a service would refuse to start, with what it knows; None where it would not.
+
+    To be asked before its manager is: that ends the gateway which runs, and only then sees that no other comes up.
+    """
+    from xopc.config.resolve import Flags, resolve
+    from xopc.service.audit import option_of
+
+    port = option_of(installed.arguments, "--port")
+    flags = Flags(int(port) if port and port.isdecimal() else None, option_of(installed.arguments, "--bind"))
+    try:
+        resolve(_environment_of(installed), flags)
+    except ConfigError as error:
+        return error.message
+    except (XopcError, OSError):
+        return None  # the new process may see it otherwise, and waits for a disk
+    return None
+
+
+def cures_of_refusal(target: Target) -> list[str]:
+    """What to do about it where it is not the file that is wrong: this shell knows more than the service."""
+    if target.resolved is None:
+        return []
+    return ["With what this shell knows, it is accepted. Let the service know it: xopc gateway service install --force"]
+
+
+def drift_of(target: Target, service: Service) -> list[str]:
+    """What is to be told about a token that is not the configuration's."""
+    from xopc.service.audited import audit_service
+
+    found = audit_service(service.manager, target.environ, target.paths, installed=service.installed)
+    findings = found.findings if found is not None else ()
+    return [f"{one.headline} {one.hint}" for one in findings if one.code == "token-drift"]
+
+
+def _environment_of(installed: Installed) -> Mapping[str, str]:
+    """What a service's gateway finds in its environment, in the order in which it counts.
+
+    Raises:
+        ConfigError: its secrets cannot be read.
+    """
+    from dotenv import dotenv_values
+
+    from xopc.service.secrets_file import add_secrets
+
+    environ = dict(installed.environment)
+    if environ.get(SECRETS_FILE_VARIABLE):
+        add_secrets(environ)
+    path = (installed.working_directory or Path("/")) / DOT_ENV
+    found = {name: value for name, value in dotenv_values(path).items() if value is not None} if path.is_file() else {}
+    return {**found, **environ}

@@ -1,0 +1,86 @@
+"""The terminal that a person sits at: lines out, lines in, and one that nobody sees being typed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Mapping
+from typing import Protocol
+
+from xopc.cli.output import without_controls
+
+WIDEST = 80
+"""Columns of a text; lines that are longer are hard to read."""
+
+
+class Terminal(Protocol):
+    """Where a guide asks."""
+
+    def write(self, text: str, *, bold: bool = False) -> None:
+        """Show a paragraph: its lines are broken where they are too long, and begin below the first word."""
+        ...
+
+    def read(self, prompt: str) -> str:
+        """The next line that is typed, without its end.
+
+        Raises:
+            EOFError: there will be none.
+            KeyboardInterrupt: Ctrl+C.
+            UnicodeDecodeError: it is in another encoding than the terminal's.
+        """
+        ...
+
+    def read_hidden(self, prompt: str) -> str:
+        """The same, and what is typed is not shown."""
+        ...
+
+
+class Screen:
+    """The `Terminal` of this process."""
+
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        self._in_colour = sys.stdout.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+
+    def write(self, text: str, *, bold: bool = False) -> None:
+        width = min(WIDEST, shutil.get_terminal_size().columns)
+        # Servers and strangers have chosen some of the words.
+        lines = [
+            broken for line in without_controls(text).split("\n") for broken in (broken_lines(line, width) or [""])
+        ]
+        shown = "\n".join(lines)
+        print(f"\033[1m{shown}\033[22m" if bold and self._in_colour else shown, flush=True)
+
+    def read(self, prompt: str) -> str:
+        return input(without_controls(prompt))
+
+    def read_hidden(self, prompt: str) -> str:
+        from getpass import getpass
+
+        return getpass(prompt)
+
+
+def broken_lines(line: str, width: int) -> list[str]:
+    """A line as lines of at most `width` columns, the later ones indented as the first one's text is.
+
+    Words stay whole: a path or a command that is broken cannot be copied.
+    """
+    body = line.lstrip(" ")
+    indent = " " * (len(line) - len(body))
+    mark, space, _ = body.partition(" ")
+    hanging = indent + " " * (len(mark) + 1) if space and not mark[0].isalpha() else indent
+    return textwrap.wrap(
+        line,
+        width - 1,
+        subsequent_indent=hanging,
+        break_long_words=False,
+        break_on_hyphens=False,
+        drop_whitespace=True,
+        replace_whitespace=False,
+    )
+
+
+def is_attended() -> bool:
+    """Whether somebody sits at a terminal and can answer."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))

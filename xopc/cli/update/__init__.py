@@ -1,0 +1,1 @@
+"""`xopc update`: another version of xopc, and the way back."""

@@ -1,0 +1,47 @@
+"""After a change of version: the definition of the gateway's service says so, too, and names the program that stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from xopc.cli.gateway.target import Target
+from xopc.cli.output import sentence
+from xopc.service.audit import option_of, paths_of
+from xopc.service.base import Installed, ServiceManagerError
+from xopc.service.installations import Environment
+from xopc.service.managers import find_manager
+from xopc.service.tools import run_tool
+
+REINSTALL = "xopc gateway service install --force"
+SECONDS = 60.0
+_KEPT = ("--port", "--bind")
+"""What the service was installed with, and the configuration may not know."""
+
+
+def bring_up_to_date(target: Target, to: Environment) -> list[str]:
+    """Have a version write the definition anew, where there is one of this gateway; whoever runs goes on.
+
+    Gives a sentence where that cannot be done.
+    """
+    manager = find_manager(target.environ)
+    installed = manager.read() if manager is not None else None
+    if installed is None or not _is_of(target, installed):
+        return []
+    command = (str(to.python), "-P", "-m", "xopc", "gateway", "service", "install", "--force", "--json")
+    try:
+        run_tool(*command, *_options(installed), environ=target.environ, seconds=SECONDS).check()
+    except (ServiceManagerError, OSError) as error:
+        why = sentence(error) if isinstance(error, OSError) else str(error)
+        return [f"{installed.source_path} could not be written anew ({why}): {REINSTALL}"]
+    return []
+
+
+def _is_of(target: Target, installed: Installed) -> bool:
+    theirs = paths_of(installed.arguments, installed.environment)
+    return theirs is not None and theirs.config_path.resolve() == target.paths.config_path.resolve()
+
+
+def _options(installed: Installed) -> Iterator[str]:
+    for name in _KEPT:
+        if (value := option_of(installed.arguments, name)) is not None:
+            yield from (name, value)

@@ -1,0 +1,175 @@
+"""Has the running gateway replaced by one of the version that is in use now, and tells how that went."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+
+import psutil
+from attrs import evolve, frozen
+
+from xopc.cli.gateway.target import Target
+from xopc.client.http import Client
+from xopc.contracts.errors import XopcError
+from xopc.service.health import health_of
+from xopc.service.identity import launch_of, never_respawns, send, signal_target
+from xopc.service.installations import Environment, Installations
+from xopc.service.intent import pending_intent
+from xopc.service.lockfile import read_lock
+from xopc.service.poll import attempts
+from xopc.service.probe import Mark, Obstacle, Outcome, Place, await_restart, obstacle_of
+from xopc_supervisor.contract import RESPAWN, Installation, LockInfo, RestartIntent, is_alive
+
+MARK_SECONDS = 1.0
+UNREADY_SECONDS = 2.0
+"""For a supervisor to see that a process has ended."""
+LOOPING = frozenset({"backing-off", "crash-looping"})
+"""States of a supervisor whose new process has crashed more than once."""
+
+
+class End(Enum):
+    """How it went."""
+
+    NOT_RUNNING = "not-running"
+    """No gateway runs; the next one is of the version in use."""
+    HANDED_OVER = "handed-over"
+    LEFT_ALONE = "left-alone"
+    """It cannot be replaced while it runs; the reason is told."""
+    KEPT = "kept"
+    """The new one could not take over, and the one before serves."""
+    LOST = "lost"
+    """The new one took over, and does not serve."""
+
+
+@frozen
+class Handed:
+    """How it went, and why."""
+
+    end: End
+    reason: str = ""
+    waited_ms: int = 0
+
+
+class _LoopingError(Exception):
+    """The new process crashes again and again."""
+
+
+def hand_over(
+    target: Target,
+    installed: Installations,
+    to: Environment,
+    seconds: float,
+    reason: str,
+    *,
+    patient: bool = False,
+) -> Handed:
+    """Have the gateway of `target` follow the version in use, `to`, and wait until it serves, at most for `seconds`.
+
+    A new process that crashes twice is not waited for; with `patient` it is, since what crashes is of another version.
+
+    Raises:
+        XopcError: it may not be signalled.
+        OSError: the restart intent cannot be written.
+    """
+    target = evolve(target, lock=read_lock(target.paths.lock_path))
+    owner = target.owner
+    if owner is None:
+        return Handed(End.NOT_RUNNING)
+    why = why_left_alone(target, owner, installed)
+    if why:
+        return Handed(End.LEFT_ALONE, why)
+    mark = _mark(target, owner, to.version)
+    with pending_intent(target.paths.intent_path, _intent(owner, reason)):
+        send(owner.pid, signal.SIGUSR1)
+        return _wait(target, mark, seconds, patient=patient)
+
+
+def why_left_alone(target: Target, owner: LockInfo, installed: Installations) -> str:
+    """Why the gateway that runs cannot be replaced by another version; empty where it can."""
+    who = f"the gateway that runs (pid {owner.pid}, version {owner.version or 'unknown'})"
+    anew = f"stop it, and start it with `{installed.program} gateway`; a service with `xopc gateway restart`"
+    launch = launch_of(owner.pid)
+    if launch is not None:
+        environment = Path(launch.command[0]).parent.parent
+        record = Installation.read(str(environment))
+        if record is None or Path(record.current) != installed.root / "current":
+            return f"{who} was started from {environment}, another installation of xopc: {anew}"
+    if never_respawns(owner.pid):
+        return f"{who} was told to start no new process (XOPC_NO_RESPAWN): {anew}"
+    if target.resolved is not None and not target.resolved.settings.commands.restart:
+        return f"{who} does not allow restarts (commands.restart is false): {anew}"
+    return ""
+
+
+def left_behind(target: Target, installed: Installations, to: Environment) -> list[str]:
+    """A sentence for each other gateway of this installation that still runs another version."""
+    found: list[str] = []
+    for process in psutil.process_iter():
+        launch = launch_of(process.pid) if signal_target(process.pid) == process.pid else None
+        if launch is None or launch.lock_path == str(target.paths.lock_path):
+            continue
+        environment = Path(launch.command[0]).parent.parent
+        record = Installation.read(str(environment))
+        if record and Path(record.current) == installed.root / "current" and environment.resolve() != to.path:
+            what = f"Another gateway (pid {process.pid}) still runs another version"
+            found.append(f"{what}: xopc gateway restart --respawn --wait 60s --config {launch.config_path}")
+    return found
+
+
+def end_unready(target: Target) -> None:
+    """Kill a gateway process that is starting, and serves nobody, so that its supervisor starts the version in use."""
+    for left in attempts(UNREADY_SECONDS, first=0.05, longest=0.2):
+        info = read_lock(target.paths.lock_path).info
+        if info is None or info.state != "starting" or info.child_pid is None:
+            return
+        if is_alive(info.child_pid, info.child_start_time) and left == UNREADY_SECONDS:
+            with suppress(ProcessLookupError):
+                os.kill(info.child_pid, signal.SIGKILL)
+
+
+def _wait(target: Target, mark: Mark, seconds: float, *, patient: bool) -> Handed:
+    last: LockInfo | None = None
+
+    def look() -> Place:
+        nonlocal last
+        now = evolve(target, lock=read_lock(target.paths.lock_path))
+        last = now.owner
+        if last is not None and last.state in LOOPING and not patient:
+            raise _LoopingError(last.problem or "it crashed")
+        known = now if now.owner and now.owner.port else target
+        return Place(now.lock, _client(known), known.port or 0)
+
+    try:
+        snapshot = await_restart(mark, look, seconds, lambda: None)
+    except _LoopingError as error:
+        return Handed(End.LOST, str(error))
+    took_ms = snapshot.elapsed_ms
+    if snapshot.outcome is Outcome.HEALTHY:
+        return Handed(End.HANDED_OVER, waited_ms=took_ms)
+    obstacle = snapshot.last.obstacle
+    why = (obstacle.message if obstacle else "") or snapshot.last.detail or snapshot.outcome.value
+    still = last is not None and last.boot_id == mark.boot_id and last.state != "stopping"
+    return Handed(End.KEPT if still else End.LOST, why, took_ms)
+
+
+def _mark(target: Target, owner: LockInfo, expected_version: str) -> Mark:
+    """What runs now, to tell what comes after it."""
+    obstacle = Obstacle(owner.problem or "")
+    client = _client(target, MARK_SECONDS)
+    with suppress(XopcError):
+        obstacle = obstacle_of(owner, health_of(evolve(client, credential=None)), client)
+    return Mark(owner.pid, owner.boot_id, None, datetime.now(UTC), obstacle, expected_version)
+
+
+def _client(target: Target, seconds: float = MARK_SECONDS) -> Client:
+    return Client(
+        target.url or "", target.credential, seconds, certificates=target.certificates, local_key=target.local_key
+    )
+
+
+def _intent(owner: LockInfo, reason: str) -> RestartIntent:
+    return RestartIntent(owner.pid, owner.boot_id, RESPAWN, reason, int(datetime.now(UTC).timestamp() * 1000))

@@ -1,0 +1,1 @@
+"""Backups: what belongs to one, how it is written and read, and how it is put back."""
