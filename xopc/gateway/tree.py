@@ -14,7 +14,6 @@ storage                    the life of the process
 
 from __future__ import annotations
 
-import os
 import time
 from functools import partial
 
@@ -56,7 +55,7 @@ from xopc.gateway.room import Room
 from xopc.gateway.sources import watch_sources
 from xopc.gateway.succession import Succession, may_be_succeeded
 from xopc.gateway.tls import Tls
-from xopc.gateway.vitals import Identity, Vitals, addresses_of
+from xopc.gateway.vitals import Identity, Vitals
 from xopc.gateway.watch import TICK_SECONDS, Watch
 from xopc.server.app import build_app
 from xopc.server.door import Door, Policy
@@ -99,7 +98,9 @@ class Gateway:
         self._branch = branch
         self._orders = Orders()
         self._gate = Gate()
-        self._vitals = Vitals(_identity(home), lambda: self._server.connections, home.problems)
+        self._vitals = Vitals(
+            Identity.of(home.inheritance, home.places.serving), lambda: self._server.connections, home.problems
+        )
         self._door = Door(self._policy(home.resolved), home.local_key)
         app = build_app(self._gate, self._door, home.routes, meters.request)
         self._server = Server(Front(app, self._door, self._vitals.answer))
@@ -142,7 +143,6 @@ class Gateway:
     async def start(self) -> None:
         """Storage is open; bring up the rest, and say `ready`."""
         home, go, boot_id = self._home, self._home.go, self._home.inheritance.boot_id
-        home.known.know(secrets_held(home.resolved))
         cause = await record_boot(go, boot_id, self._storage)
         await self._branch.start("orders", receive_orders, home.line, self._orders.give)
         await self._branch.start("events", self._hub.run)
@@ -365,13 +365,3 @@ class Gateway:
             await self._gate.idle()
             return True
         return False
-
-
-def _identity(home: Home) -> Identity:
-    return Identity(
-        boot_id=home.inheritance.boot_id,
-        supervisor_pid=home.inheritance.supervisor_pid,
-        gateway_pid=os.getpid(),
-        addresses=addresses_of(home.places.serving),
-        port=home.places.serving[0].getsockname()[1],
-    )
