@@ -165,7 +165,8 @@ class Supervisor:
 
     def _meaning(self, number: int) -> states.Event:
         if number == signal.SIGUSR1:
-            return self._restart_asked(self._intent())
+            wanted = self._intent()
+            return self._restart_asked(*((wanted.mode, wanted.reason) if wanted else (contract.IN_PROCESS, "SIGUSR1")))
         if number == signal.SIGHUP and not self._on_terminal:
             return states.RestartAsked(contract.RELOAD, "configuration reload (SIGHUP)")
         wanted = self._intent() if number == signal.SIGTERM else None
@@ -173,15 +174,14 @@ class Supervisor:
             return states.StopAsked()
         if os.environ.get(contract.MARKER_VARIABLE):
             return states.StopAsked(restart=wanted.reason)
-        return self._restart_asked(wanted)
+        return self._restart_asked(wanted.mode, wanted.reason)
 
     def _intent(self) -> contract.RestartIntent | None:
         boot_id = self._child.boot_id if self._child else None
         path = self._estate.launch.intent_path
         return intent.consume(path, os.getpid(), boot_id, lambda what: self._log.write("error", what))
 
-    def _restart_asked(self, wanted: contract.RestartIntent | None) -> states.Event:
-        mode, reason = (wanted.mode, wanted.reason) if wanted else (contract.IN_PROCESS, "SIGUSR1")
+    def _restart_asked(self, mode: str, reason: str) -> states.Event:
         running = self._child.version if self._child else self._version
         code = renew.installed(self._estate.launch)
         is_other = self._is_other(code)
@@ -382,7 +382,9 @@ class Supervisor:
         for exited in self._reap():  # its signal came to the code before
             self._handle(exited)
         if resumption.restart is not None:
-            self._handle(states.RestartAsked(*resumption.restart))
+            leads_on = self._is_other(renew.installed(self._estate.launch))
+            ask = self._restart_asked if leads_on else states.RestartAsked
+            self._handle(ask(*resumption.restart))
 
     def _who(self, child: Child) -> Who:
         return Who.CHILD if child is self._child else Who.CANDIDATE

@@ -4,14 +4,20 @@ import fcntl
 import json
 import os
 import shlex
+import tarfile
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
 
+from tests.service.backup.test_reading import rewritten
 from tests.service.backup.worlds import World, world
+from xopc.cli.gateway.target import find_target
 from xopc.cli.restore import restore
 from xopc.contracts.errors import XopcError
+from xopc.service.backup.journal import Exchange, Journal, commit
+from xopc.service.backup.manifest import MANIFEST
+from xopc.storage.migrate import LATEST_SCHEMA
 from xopc_supervisor.contract import LockInfo, start_time
 
 
@@ -118,3 +124,32 @@ def test_a_file_that_is_none_is_told(there: World, tmp_path: Path) -> None:
         restore(str(tmp_path / "missing"), yes=True)
     with pytest.raises(XopcError, match="is a folder"):
         restore(str(tmp_path), yes=True)
+
+
+def test_a_backup_of_a_newer_version_is_refused_and_that_version_named(there: World, file: str) -> None:
+    def newer(member: tarfile.TarInfo, data: bytes) -> list[tuple[tarfile.TarInfo, bytes]]:
+        if member.name != MANIFEST:
+            return [(member, data)]
+        return [(member, json.dumps({**json.loads(data), "version": "9.1", "schema": LATEST_SCHEMA + 1}).encode())]
+
+    Path(file).write_bytes(rewritten(BytesIO(Path(file).read_bytes()), newer).getvalue())
+    with pytest.raises(XopcError, match=r"made by xopc 9\.1 .*install xopc 9\.1 or a newer one"):
+        restore(file, yes=True)
+    assert there.says() == {"b", "a,b"}
+
+
+def test_a_restore_that_was_killed_is_finished_by_the_next_command(
+    there: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = there.paths.state_dir
+    (state / "restoring-x").mkdir()
+    (state / "restoring-x" / "models.json").write_text('{"note": "new"}')
+    models = str(there.paths.models)
+    staged = str(state / "restoring-x" / "models.json")
+    exchange = Exchange(models, str(state / "before-restore-x" / "models.json"), staged)
+    commit(state, Journal("my.tar.gz", (str(state / "restoring-x"),), (exchange,)))
+    find_target(None)
+    assert capsys.readouterr().err == "💡 A restore of my.tar.gz had been interrupted. It is finished now.\n"
+    assert there.paths.models.read_text() == '{"note": "new"}'
+    find_target(None)
+    assert capsys.readouterr().err == ""

@@ -33,6 +33,7 @@ def test_nothing_in_the_file_shows_every_default() -> None:
     assert view["gateway"].pop("bind") == "loopback"
     assert view["gateway"].pop("channelConnectDeferMode") == "auto"
     auth: JsonObject = {"mode": "token", "token": "", "password": "", "tokens": []}
+    auth |= {"allowTailscale": False, "tailscaleUsers": []}
     limiter = {"enabled": True, "maxAttempts": 5, "windowMs": 900000, "blockDurationMs": 300000}
     assert view["gateway"].pop("auth") == {**auth, "rateLimit": {**limiter, "exemptLoopback": False}}
     assert view["channels"]["telegram"].pop("botToken") == ""

@@ -109,12 +109,23 @@ def _files(home: Path) -> Iterator[Path]:
         here = Path(directory)
         if here.name.startswith(".xopc"):
             folders[:] = [name for name in folders if name not in OWN_FOLDERS]
-        yield from (here / name for name in names if not _belongs(name) and (here / name) not in linked)
+        files = (here / name for name in names if not _belongs(name))
+        yield from (path for path in files if path not in linked and not _is_configuration(path, home))
 
 
 def _belongs(name: str) -> bool:
     """Whether secrets belong into a file of this name: what a person wrote, and what keeps it."""
     return name.lstrip(".").startswith(("xopc.json", "models.json")) or name.endswith((".env", ".pem", ".key"))
+
+
+def _is_configuration(path: Path, home: Path) -> bool:
+    """Whether it is one that the test wrote itself, outside of the state directories, and named to the gateway."""
+    if path.suffix != ".json" or path.relative_to(home).parts[0].startswith(".xopc"):
+        return False
+    with suppress(ConfigError, OSError):
+        document = load_document(path)
+        return document is not None and "gateway" in document.values
+    return False
 
 
 def _in_file(path: Path, home: Path, secrets: set[str]) -> Iterator[str]:

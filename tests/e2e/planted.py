@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,7 @@ class Scene:
 
 
 @contextmanager
-def well(home: Path) -> Iterator[Scene]:
+def well(home: Path) -> Generator[Scene]:
     """A scene where nothing is wrong: its service was installed by the real command."""
     with stranger(home) as process:
         port = process.port

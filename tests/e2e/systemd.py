@@ -23,8 +23,10 @@ CONTAINED = ("setpriv", "--pdeathsig", "KILL", *NAMESPACES, "--pid", "--fork", "
 
 # sd_booted(3) asks for /run/systemd/system; without it `systemd --user` does not start. The script is process 1, which
 # systemd as a user's manager must not be.
+# Shared among its own namespaces: systemd mounts a unit's credentials in one and expects them in the others.
 BOOT = f"""
 set -e
+mount --make-rshared /
 mount -t tmpfs tmpfs /run
 mkdir -p /run/systemd/system "$XDG_RUNTIME_DIR"
 umount --lazy --recursive /sys/fs/cgroup 2>/dev/null || true
@@ -172,14 +174,18 @@ class Unit:
 class Service(Unit):
     """`xopc gateway` in a home, as a unit of the test's own."""
 
-    def __init__(self, manager: UserManager, home: Path, unit: str = "xopc-gateway", watchdog: str = "30s") -> None:
+    def __init__(
+        self, manager: UserManager, home: Path, unit: str = "xopc-gateway", watchdog: str = "30s", more: str = ""
+    ) -> None:
+        """`more` are further lines of its section."""
         super().__init__(manager, unit)
         self.home = home
         environ = {"XOPC_HOME": home, "HOME": home, "PATH": os.environ["PATH"]}
         if "PYTHONPATH" in os.environ:
             environ["PYTHONPATH"] = Path(os.environ["PYTHONPATH"])
         shown = " ".join(f'"{name}={value}"' for name, value in environ.items())
-        manager.install(self.unit, SERVICE.format(xopc=XOPC, environ=shown, home=home, watchdog=watchdog))
+        text = SERVICE.format(xopc=XOPC, environ=shown, home=home, watchdog=watchdog)
+        manager.install(self.unit, f"{text}{more}\n")
 
     @property
     def output(self) -> str:

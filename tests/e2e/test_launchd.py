@@ -69,6 +69,7 @@ def mac(home: Path) -> Iterator[Mac]:
 def test_a_service_is_installed_restarted_stopped_started_and_removed(mac: Mac) -> None:
     installed = mac.json("gateway", "service", "install")
     assert installed["result"] == "installed"
+    assert "It has been started, and starts when you log in." in installed["hints"]
     assert plistlib.loads(mac.plist.read_bytes())["EnvironmentVariables"]["XOPC_SERVICE_MARKER"] == "launchd"
     assert TOKEN not in mac.plist.read_text()
     status = until(lambda: serving(mac), "launchd has started it")
@@ -83,12 +84,12 @@ def test_a_service_is_installed_restarted_stopped_started_and_removed(mac: Mac) 
     assert kickstart.argv == ("kickstart", "-k", TARGET)
     assert [call.intent for call in mac.tools.calls if call.argv[:2] == ("kill", "SIGTERM")] == [True]
 
-    port = serving(mac)["port"]
+    port = until(lambda: serving(mac), "it serves")["port"]
     mac.xopc("gateway", "stop")
     assert is_refused(port)
     assert mac.tools.calls_of("launchctl", "kill", "SIGTERM")[-1] == ["kill", "SIGTERM", TARGET]
     assert mac.json("gateway", "service", "start")["outcome"] == "started"
-    assert serving(mac)["pid"] == mac.pid
+    assert until(lambda: serving(mac), "it serves again")["pid"] == mac.pid
 
     mac.xopc("gateway", "stop", "--disable")
     assert mac.tools.calls_of("launchctl", "bootout", TARGET)

@@ -28,7 +28,7 @@ from tests.fakes.service_managers import FakeManagers
 from tests.ports import free_port
 from xopc_supervisor.contract import Installation
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)  # on a machine that does much else; some 20 s each on one that does not
 
 OLD, NEW, MIGRATING, FAULTY = "0.1.0", "0.2.0", "0.3.0", "0.4.0"
 MIGRATION = "CREATE TABLE only_of_the_newer (id INTEGER PRIMARY KEY);\n"
@@ -265,6 +265,15 @@ def test_an_update_that_is_killed_at_any_step_leaves_what_serves_and_can_be_upda
         assert not (world.root / "update.json").exists()
         assert world.update("--rollback")["to"] == OLD
     assert load.failures == []
+    newer = (world.root / "previous").resolve()
+    newer.rename(newer.with_name(".aside"))
+    assert "there is no version before" in world.fail_to_update("--rollback")
+    newer.with_name(".aside").rename(newer)
+    (world.root / "current").unlink()
+    (world.root / "current").symlink_to("gone")
+    again = world.xopc("update", "--wheel", wheel)
+    assert f"xopc {OLD} is in use again" in again.stdout
+    assert f"xopc {NEW} is in use, and its gateway serves" in again.stdout
     names = sorted(path.name for path in (world.root / "versions").iterdir())
     assert names == [OLD, f"{NEW}-2"], "what was made by half is gone, and its name was not used again"
 

@@ -6,6 +6,8 @@ where that is so. With XOPC_CHAOS=long it restarts and kills more often.
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import os
 import signal
 import time
@@ -162,3 +164,35 @@ def test_a_socket_unit_may_listen_for_it(manager: UserManager, tmp_path: Path, p
     assert unanswered(load) == []
     manager.systemctl("stop", service.unit)
     assert not is_refused(port), "the manager still listens"
+
+
+def test_a_credential_of_the_unit_opens_the_door(manager: UserManager, home: Path, port: int) -> None:
+    kept = home / "kept"
+    kept.write_text(f"{TOKEN}\n")
+    kept.chmod(0o600)
+    write_config(home, {"gateway": {"port": port, "auth": {"token": "${credential:token}"}}})
+    service = Service(manager, home, more=f"LoadCredential=token:{kept}")
+    service.start()
+    assert status_of(port) == 200
+    service.manager.systemctl("reload-or-restart", service.unit)
+    assert status_of(port) == 200
+    assert TOKEN not in service.output
+
+
+def test_a_unit_without_its_credential_is_told_what_to_write_and_stays_down(
+    manager: UserManager, home: Path, port: int
+) -> None:
+    write_config(home, {"gateway": {"port": port, "auth": {"token": "${credential:token}"}}})
+    service = Service(manager, home)
+    with pytest.raises(AssertionError):
+        service.start()
+    until(lambda: service.show("ExecMainStatus") == "78", "it has ended with 78")
+    assert "LoadCredential=token:PATH" in service.output
+    assert service.show("ActiveState") == "failed"
+
+
+def status_of(port: int) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    with contextlib.closing(connection):
+        connection.request("GET", "/api/status", headers={"Authorization": f"Bearer {TOKEN}"})
+        return connection.getresponse().status

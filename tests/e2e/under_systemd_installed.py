@@ -18,10 +18,11 @@ from pathlib import Path
 import pytest
 
 from tests.checks.repository import ROOT
-from tests.e2e.harness import TOKEN, is_refused, until, write_config
+from tests.e2e.harness import TOKEN, XOPC, is_refused, until, write_config
 from tests.e2e.load import Load
 from tests.e2e.outside import Outside
-from tests.e2e.systemd import Unit, UserManager, user_manager
+from tests.e2e.systemd import NAMESPACES, Unit, UserManager, user_manager
+from tests.fakes.service_managers import FakeManagers
 from tests.ports import free_port
 
 pytestmark = pytest.mark.timeout(300)  # a crash is waited for, and each restart is a whole start
@@ -216,3 +217,48 @@ def test_what_people_write_while_the_service_is_restarted_and_killed_is_answered
     assert world.until_sent(1, seconds=60) == ["You said: slow:8"], "the turn that was cut is finished"
     time.sleep(1)
     assert (world.sent(chat=8), len(world.sent())) == (expected, 1), "and nothing is said twice"
+
+
+AS_ROOT = """
+set -e
+mount -t tmpfs tmpfs /etc/systemd/system
+mount --bind "$1" /etc/passwd
+shift
+"$@"
+cat /etc/systemd/system/xopc-gateway.service
+"""
+
+
+def test_root_installs_a_service_of_the_machine_for_whoever_called_sudo(tmp_path: Path, port: int) -> None:
+    home, user = tmp_path / "amy", 4711
+    home.mkdir()
+    path = write_config(home, {"gateway": {"port": port}})
+    for one in (home, path.parent, path):
+        os.chown(one, user, user)
+    passwd = tmp_path / "passwd"
+    passwd.write_text(f"{Path('/etc/passwd').read_text()}amy:x:{user}:{user}::{home}:/bin/sh\n")
+    managers = FakeManagers(tmp_path)
+    managers.set(system_units="/etc/systemd/system")
+    environ = {name: value for name, value in os.environ.items() if name != "XOPC_HOME"}
+    done = subprocess.run(
+        [*NAMESPACES, "sh", "-c", AS_ROOT, "sh", passwd, XOPC, "gateway", "service", "install", "--system"],
+        env={**environ, **managers.environ, "SUDO_USER": "amy"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "⚠️" not in done.stdout
+    for line in (
+        "User=amy",
+        "WantedBy=multi-user.target",
+        f'Environment="HOME={home}"',
+        f"WorkingDirectory={path.parent}",
+    ):
+        assert f"\n{line}\n" in done.stdout
+    assert "--user" not in json.dumps(managers.calls_of("systemctl"))
+    made = list(home.rglob("*"))
+    assert path.parent / "service" / "xopc-gateway.env" in made
+    assert [one for one in made if one.stat().st_uid != user] == [], "root's files could not be read"
+    assert json.loads(path.read_text())["gateway"]["auth"]["token"], "as a start would have made it"

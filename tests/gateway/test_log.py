@@ -316,3 +316,23 @@ def test_a_thread_that_hangs_in_a_line_does_not_hold_up_the_others(configured: C
         log.info("written")
         written = [json.loads(line) for line in reader.read(65536).splitlines()]
     assert [(line["message"], line.get("lost")) for line in written] == [("waits", 1), ("written", None)]
+
+
+@pytest.mark.parametrize("secret", ["correct horse battery staple", "12345678", "pässwörter-überall", "a+(b)[c]\\d"])
+def test_a_secret_in_force_is_in_no_line_whatever_it_looks_like(
+    configured: Configure, log_dir: Path, capfd: pytest.CaptureFixture[str], secret: str
+) -> None:
+    writer = configured()
+    writer.known.know([secret])
+    log = structlog.get_logger("m")
+    log.info(f"It was {secret}.", one=secret, many=[{"deep": f"<{secret}>"}], raw=secret.encode())
+    try:
+        {}[secret]
+    except KeyError as error:
+        log.exception("It failed.", error=error)
+    logging.getLogger("library").warning("said %s", secret)
+    written = "".join(path.read_text() for path in log_dir.glob("app-*.log")) + capfd.readouterr().err
+    assert secret not in written
+    assert json.dumps(secret)[1:-1] not in written
+    assert written.count("***") >= 8
+    assert len(lines(log_dir)) == 3

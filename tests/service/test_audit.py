@@ -169,6 +169,12 @@ def test_a_secret_on_the_command_line_is_found() -> None:
     assert (finding.code, TOKEN in str(finding)) == ("secret-embedded", False)
 
 
+def test_the_gateways_own_secrets_are_found_under_any_name() -> None:
+    finding = the(evolve(SERVICE, text=f"Environment=MINE={TOKEN}\n"))
+    assert finding.message == "The service definition holds secrets in clear: one of the gateway's own."
+    assert found(evolve(SERVICE, text="Environment=MINE=ok\n", secrets={"SHORT_TOKEN": "ok"})) == ()
+
+
 def test_the_file_of_secrets_is_there_and_its_owners() -> None:
     assert the(on_disk=OnDisk(secrets_mode=None)).code == "secrets-file-missing"
     finding = the(on_disk=OnDisk(secrets_mode=0o644))

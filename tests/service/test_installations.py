@@ -92,10 +92,12 @@ def test_a_place_that_is_taken_gets_a_number(installed: Installations, add: Call
 
 
 def test_two_updates_do_not_run_at_once(installed: Installations) -> None:
+    assert not installed.is_locked()
     with installed.locked(), pytest.raises(XopcError, match=f"pid {os.getpid()}"), installed.locked():
         pass
     with installed.locked():
-        pass
+        assert installed.is_locked()
+    assert not installed.is_locked()
 
 
 def test_an_update_that_was_begun_is_known_until_it_is_finished(installed: Installations, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -25,6 +26,18 @@ def test_it_is_a_private_file_that_the_supervisor_understands(tmp_path: Path) ->
         assert consume(str(path), 4711, "a-boot") is not None
         assert pending.is_consumed()
     assert list(path.parent.iterdir()) == []
+
+
+def test_what_root_leaves_is_of_whoever_the_gateway_is_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[int, int]] = []
+
+    def give(fd: int, user: int, group: int) -> None:
+        given.append((user, group))
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "fchown", give)
+    with pending_intent(tmp_path / "intent.json", an_intent()):
+        assert given == [(tmp_path.stat().st_uid, tmp_path.stat().st_gid)]
 
 
 def test_row_044_it_is_removed_when_nobody_takes_it(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from attrs import evolve
 
 from tests.fakes.service_managers import FakeManagers
 from xopc.config.paths import Paths, resolve_paths
-from xopc.service.base import Installed
-from xopc.service.others import Places, Starter, find_starters, findings_of, usual_places
+from xopc.service.others import Places, find_starters, usual_places
+from xopc.service.starter import Starter
 
 ELSEWHERE = "XOPC_STATE_DIR=/srv/other"
 
@@ -162,33 +162,6 @@ def test_lines_of_the_users_crontab(places: Places, paths: Paths) -> None:
     starter = the(places)
     assert (starter.source, starter.is_of(paths)) == ("crontab -l", True)
     assert starter.cure == "Remove that line: crontab -e"
-
-
-def test_one_starter_is_none_too_many_and_a_second_one_is(home: Path, places: Places, paths: Paths) -> None:
-    unit(places.user_units[0], "ExecStart=/usr/bin/xopc gateway")
-    assert findings_of(find_starters(places), None, paths) == ()
-    unit(places.system_units[0], "ExecStart=/usr/bin/xopc gateway", f"User={os.getuid()}", name="xopc-gateway.service")
-    (finding,) = findings_of(find_starters(places), None, paths)
-    assert (finding.code, finding.hint) == ("other-starter", "Run: sudo systemctl disable --now xopc-gateway.service")
-    assert "So does the user unit assistant.service" in finding.detail
-
-
-def test_its_own_service_is_none_too_many(home: Path, places: Places, paths: Paths) -> None:
-    path = unit(places.user_units[0], "ExecStart=/usr/bin/xopc gateway", name="xopc-gateway.service")
-    own = Installed(path, ("/usr/bin/xopc", "gateway"), None, {}, {})
-    assert findings_of(find_starters(places), own, paths) == ()
-    write(places.crontabs[0], f"@reboot {os.getuid()} xopc gateway\n")
-    (finding,) = findings_of(find_starters(places), own, paths)
-    assert finding.message == "The cron job @reboot starts this gateway, too."
-    assert "So does the service xopc-gateway.service" in finding.detail
-
-
-def test_a_gateway_of_another_configuration_is_nobodys_business(places: Places, paths: Paths) -> None:
-    unit(places.user_units[0], "ExecStart=/usr/bin/xopc gateway", name="one.service")
-    unit(places.user_units[0], "ExecStart=/usr/bin/xopc --profile rescue gateway", name="two.service")
-    starters = find_starters(places)
-    assert findings_of(starters, None, paths) == ()
-    assert [one.to_json(paths)["sameConfiguration"] for one in starters] == [True, False]
 
 
 def test_the_usual_places_are_this_users(home: Path) -> None:

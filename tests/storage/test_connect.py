@@ -66,8 +66,9 @@ def test_a_file_that_is_no_database_says_so_and_how_to_mend_it(path: Path) -> No
         connect_writer(path)
     assert raised.value.failure is Failure.BAD_CONFIG
     assert raised.value.message == (
-        f"{path} is damaged, or not a database of xopc (file is not a database). Restore a backup of it; or, "
-        "to start with an empty one, move it away together with xopc.db-wal and xopc.db-shm."
+        f"{path} is damaged, or not a database of xopc (file is not a database). Restore a backup "
+        "of it with xopc restore; or, to start with an empty one, move it away together with xopc.db-wal and "
+        "xopc.db-shm."
     )
 
 

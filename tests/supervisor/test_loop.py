@@ -13,11 +13,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.ports import free_port
-from xopc_supervisor import contract
-from xopc_supervisor.contract import Address, Launch, LockInfo, RestartIntent
+from xopc_supervisor import contract, lock, renew
+from xopc_supervisor.child import Child
+from xopc_supervisor.contract import Address, Installation, Launch, LockInfo, RestartIntent
+from xopc_supervisor.states import Phase, State
 
 FAKE = Path(__file__).parents[1] / "fakes" / "supervised_child.py"
 TROUBLED = Path(__file__).parents[1] / "fakes" / "troubled_supervisor.py"
@@ -507,3 +510,53 @@ def test_a_defect_of_the_supervisor_is_logged_and_survived(start: Callable[..., 
 
 def log_of(supervised: Supervised) -> str:
     return "".join(path.read_text() for path in Path(supervised.launch.log_dir).glob("app-*.log"))
+
+
+def environment(root: Path, version: str) -> Path:
+    """An interpreter in an environment of its own, which knows where the one in use is."""
+    python = root / version / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    (root / version / "version.py").write_text(f'__version__ = "{version}"\n')
+    (root / version / Installation.NAME).write_text(Installation(str(root / "current"), "version.py").to_json())
+    return python
+
+
+def test_a_supervisor_that_was_renewed_goes_on_to_the_environment_that_has_taken_its_place(tmp_path: Path) -> None:
+    # As when pip has replaced the code of a version that knew of no such thing.
+    first, second = environment(tmp_path, "0.1.0"), environment(tmp_path, "0.2.0")
+    (tmp_path / "current").symlink_to("0.2.0")
+    launch = Launch(
+        config_path=str(tmp_path / "xopc.json"),
+        state_dir=str(tmp_path),
+        lock_path=str(tmp_path / "gateway.lock"),
+        intent_path=str(tmp_path / "intent.json"),
+        log_dir=str(tmp_path / "logs"),
+        listen=(),
+        command=(str(first), str(FAKE)),
+        explain_port=(str(first), "-c", ""),
+        version_file=str(tmp_path / "0.1.0" / "version.py"),
+        ready_text="",
+        flags={},
+    )
+    held = lock.acquire(launch.lock_path, LockInfo(os.getpid(), None, launch.config_path, ""))
+    ours, theirs = socket.socketpair()
+    ours.settimeout(20)
+    sleeping = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with socket.create_server(("127.0.0.1", 0)) as listener, ours, theirs, subprocess.Popen(sleeping) as serving:
+        child = Child(serving.pid, "boot-1", theirs)
+        state = State(Phase.SERVING, ready_at=1.0, ever_ready=True)
+        asked = ("respawn", "an update")
+        left = renew.save(held, [listener], child, state, announced=True, down_since=None, restart=asked)
+        environ = {contract.LAUNCH_VARIABLE: launch.to_json(), renew.VARIABLE: left.to_json()}
+        command = [first, "-P", "-m", "xopc_supervisor", "gateway"]
+        with subprocess.Popen(command, env={**os.environ, **environ}, pass_fds=left.fds) as supervisor:
+            try:
+                assert ours.recv(200) == b"restart respawn an update, version None to 0.2.0\n"
+                seen = psutil.Process(supervisor.pid).environ()
+                assert Launch.from_json(seen[contract.LAUNCH_VARIABLE]).command == (str(second), str(FAKE))
+            finally:
+                supervisor.kill()
+                serving.kill()
+    held.release()

@@ -132,12 +132,12 @@ class Turns:
                 what = "The end of a turn cannot be stored."
                 _log.error(what, session=turn.session_key, run=turn.run_id, error=str(error))
                 await trio.sleep(delay_seconds(failures, 0, STORAGE_MOST_SECONDS))
-        _log.info(ENDED, **_fields(turn, end), messages=message_ids)
         self._pending.forget(turn.run_id)
         addresses = [outbound.address for outbound in end.outbox]
         self._outbox_wake([lane_of(address.channel, address.account, address.chat) for address in addresses])
         reply = end.message.content if end.message else active.last_said()
         self._tell_end(turn.run_id, turn.session_key, end, reply)
+        _log.info(ENDED, **_fields(turn, end), messages=message_ids)
 
     def _tell_end(self, run_id: str, session_key: str, end: TurnEnd, reply: str) -> None:
         result = RunResult(run_id, session_key, end.state, reply, end.model, end.usage, end.error, end.timed_out)

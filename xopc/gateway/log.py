@@ -23,6 +23,7 @@ from typing import cast
 
 import structlog
 
+from xopc.core.known_secrets import KnownSecrets
 from xopc.core.logs.level import LEVELS, LevelSwitch
 from xopc.core.redact import Plain, redact_value
 from xopc.gateway.log_console import Console
@@ -99,6 +100,8 @@ class LogWriter:
         level.on_change = self._tell_level
         self._file = file
         self._console = console
+        self.known = KnownSecrets()
+        """The secrets in force, which no line shows."""
         self._redacts = redacts
         self._lock = threading.RLock()
         self._on_fault = on_fault
@@ -141,7 +144,7 @@ class LogWriter:
         now = datetime.now(UTC)
         line = compose(now, level, module, message, fields)
         if self._redacts:
-            line = cast("dict[str, Plain]", redact_value(line))
+            line = cast("dict[str, Plain]", self.known.hide(redact_value(line)))
         with self._turn() as mine:
             if mine:
                 self._write(now, line)

@@ -56,7 +56,9 @@ def main(routes: tuple[Route, ...] = ROUTES) -> int:
             home = _stand_by(inheritance, launch, line, environ)
             if home is None:
                 return contract.EXIT_OK
-            return trio.run(run, evolve(home, routes=routes, problems=problems, log_level=writer.level))
+            return trio.run(
+                run, evolve(home, routes=routes, problems=problems, log_level=writer.level, known=writer.known)
+            )
         except Exception as error:
             message, code = explain(error)
             log.fatal(message, exc_info=not isinstance(error, XopcError) and code == contract.EXIT_FAILURE)

@@ -26,6 +26,7 @@ from attrs import evolve, field, frozen
 import xopc
 from xopc.config.accepted import keep_accepted
 from xopc.config.edit import Editor
+from xopc.config.held import secrets_held
 from xopc.config.resolve import Flags, Resolved
 from xopc.config.setup import prepare
 from xopc.contracts.api import (
@@ -38,6 +39,7 @@ from xopc.contracts.api import (
 )
 from xopc.contracts.errors import ConfigError, Failure, XopcError
 from xopc.core.hub import Hub
+from xopc.core.known_secrets import KnownSecrets
 from xopc.core.logs.level import LevelSwitch
 from xopc.core.runs import Runs
 from xopc.core.tasks import Branch, Node, open_branch, utc_now
@@ -93,6 +95,8 @@ class Home:
     routes: tuple[Route, ...] = ROUTES
     problems: Problems = field(factory=Problems)
     log_level: LevelSwitch = field(factory=LevelSwitch)
+    known: KnownSecrets = field(factory=KnownSecrets)
+    """The secrets in force, for the log."""
 
 
 async def run(home: Home) -> Outcome:
@@ -165,6 +169,7 @@ class Gateway:
     async def start(self) -> None:
         """Storage is open; bring up the rest, and say `ready`."""
         home, go, boot_id = self._home, self._home.go, self._home.inheritance.boot_id
+        home.known.know(secrets_held(home.resolved))
         cause = await record_boot(go, boot_id, self._storage)
         await self._branch.start("orders", receive_orders, home.line, self._orders.give)
         await self._branch.start("events", self._hub.run)
@@ -235,6 +240,7 @@ class Gateway:
         """Take over what the generation's configuration says of what lives longer: with a new generation, and when a
         reload has changed the configuration of the running one. Warnings that are `known` are not logged again."""
         resolved = self._generation.resolved
+        self._home.known.know(secrets_held(resolved) | set(self._generation.keys.found.values()))
         for warning in resolved.warnings:
             if warning not in known:
                 log.warn(warning)

@@ -23,6 +23,7 @@ TOKEN_VARIABLE = "XOPC_GATEWAY_TOKEN"  # noqa: S105 - the name of a variable
 PASSWORD_VARIABLE = "XOPC_GATEWAY_PASSWORD"  # noqa: S105 - the name of a variable
 DRIFT_HEADLINE = "Token drift detected: service token differs from config."
 _SECRET_NAME = re.compile(r"(?:^|_)(?:TOKEN|PASSWORD|SECRET|API_?KEY|PRIVATE_KEY)$")
+LONG_SECRET_CHARS = 12
 _SECRET_OPTIONS = ("--token", "--password")
 _BROKEN = frozenset({"missing-program", "interpreter-gone"})
 """With one of these the service cannot start."""
@@ -189,6 +190,8 @@ def _look_at_theirs(expected: Expected) -> str:
 def _of_secrets(installed: Installed, expected: Expected, on_disk: OnDisk) -> Iterator[Finding]:
     inline = [name for name, value in installed.environment.items() if value and is_secret_name(name)]
     inline += [option for option in _SECRET_OPTIONS if option_of(installed.arguments, option)]
+    if not inline and any(secret in installed.text for secret in _own_secrets(installed, expected)):
+        inline = ["one of the gateway's own"]
     if inline:
         what = f"The service definition holds secrets in clear: {', '.join(sorted(inline))}."
         where = f"Whoever may read {installed.source_path} or the list of processes reads them."
@@ -202,6 +205,12 @@ def _of_secrets(installed: Installed, expected: Expected, on_disk: OnDisk) -> It
     elif on_disk.secrets_mode & 0o077:
         what = f"Others may read the service's file of secrets: {path} has the mode {on_disk.secrets_mode:04o}."
         yield Finding("secrets-file-readable", what, f"Run: chmod 600 {path}")
+
+
+def _own_secrets(installed: Installed, expected: Expected) -> Iterator[str]:
+    """Those that are known, and too long to stand there by chance."""
+    known = (expected.token, expected.password, *installed.secrets.values())
+    yield from (secret for secret in known if secret and len(secret) >= LONG_SECRET_CHARS)
 
 
 def _of_search_path(installed: Installed, expected: Expected) -> Iterator[Finding]:

@@ -155,6 +155,17 @@ class Installations:
             file.flush()
             yield
 
+    def is_locked(self) -> bool:
+        """Whether an update runs."""
+        try:
+            with (self.root / "update.lock").open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
+
     def pending(self) -> Pending | None:
         """The update that was cut off, if one was."""
         try:

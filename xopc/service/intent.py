@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -39,6 +40,10 @@ class PendingIntent:
         try:
             fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
             with os.fdopen(fd, "wb") as file:
+                if sys.platform != "win32" and os.geteuid() == 0:
+                    # What root leaves for a gateway of another user, that gateway has to be able to read.
+                    directory = self._path.parent.stat()
+                    os.fchown(fd, directory.st_uid, directory.st_gid)
                 file.write(self._text)
             draft.replace(self._path)
         except BaseException:

@@ -9,7 +9,7 @@ import psutil
 
 from xopc.config.paths import Paths
 from xopc.service.identity import GATEWAY, launch_of, own_line, runs_gateway
-from xopc.service.others import Starter
+from xopc.service.starter import Starter
 from xopc.service.starts import find_start
 
 _SHOWN = ("HOME", "XOPC_HOME", "XOPC_STATE_DIR", "XOPC_CONFIG_PATH", "XOPC_CONFIG", "XOPC_PROFILE")

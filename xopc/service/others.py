@@ -18,10 +18,10 @@ from xml.parsers.expat import ExpatError
 from attrs import field, frozen
 from dotenv import dotenv_values
 
-from xopc.config.paths import Paths
-from xopc.service.base import Installed, ServiceManagerError
+from xopc.service.audit import option_of
+from xopc.service.base import ServiceManagerError
 from xopc.service.escape import assignments, command_words, specified
-from xopc.service.finding import Finding
+from xopc.service.starter import Starter
 from xopc.service.starts import Start, find_start, find_start_in
 from xopc.service.tools import run_tool
 from xopc.service.unit_file import read_unit
@@ -30,37 +30,6 @@ TOOL_SECONDS = 3.0
 MAX_BYTES = 256 * 1024
 _NAME = b"xopc"
 _CRON_FIELDS = 5
-
-
-@frozen
-class Starter:
-    """Something that starts a gateway by itself."""
-
-    kind: str
-    """For people: `user unit`."""
-    name: str
-    source: str
-    """The file that it stands in, or what shows it."""
-    config_path: Path | None
-    """Of the gateway that it starts; None where it names no usable place."""
-    cure: str
-    """The command, or the sentence, that ends it."""
-
-    def is_of(self, paths: Paths) -> bool:
-        """Whether it starts a gateway of this configuration."""
-        return self.config_path is not None and os.path.realpath(self.config_path) == os.path.realpath(
-            paths.config_path
-        )
-
-    def to_json(self, paths: Paths) -> dict[str, object]:
-        return {
-            "kind": self.kind,
-            "name": self.name,
-            "source": self.source,
-            "configPath": str(self.config_path) if self.config_path else None,
-            "sameConfiguration": self.is_of(paths),
-            "cure": self.cure,
-        }
 
 
 @frozen
@@ -114,26 +83,6 @@ def find_starters(places: Places) -> tuple[Starter, ...]:
     )
 
 
-def findings_of(starters: Iterable[Starter], own: Installed | None, paths: Paths) -> tuple[Finding, ...]:
-    """What is one too many for this configuration, besides its own service. A single starter is none too many."""
-    ours = os.path.realpath(own.source_path) if own else None
-    same = [one for one in starters if one.is_of(paths) and os.path.realpath(one.source) != ours]
-    if len(same) + (own is not None) < 2:
-        return ()
-    first = f"the service {own.source_path.name}" if own else f"the {same[0].kind} {same[0].name}"
-    extra = same if own else same[1:]
-    return tuple(
-        Finding(
-            "other-starter",
-            f"The {one.kind} {one.name} starts this gateway, too.",
-            one.cure if " " in one.cure and one.cure[0].isupper() else f"Run: {one.cure}",
-            f"So does {first}: where both do, one of them fails, or the wrong one runs. Found in {one.source}.",
-            where=one.source,
-        )
-        for one in extra
-    )
-
-
 # ------------------------------------------------------------------ systemd
 
 
@@ -151,7 +100,7 @@ def _units(directories: Iterable[Path], places: Places, *, is_system: bool) -> I
             scope, sudo = ("", "sudo ") if is_system else (" --user", "")
             kind = "system unit" if is_system else "user unit"
             cure = f"{sudo}systemctl{scope} disable --now {shlex.quote(path.name)}"
-            yield Starter(kind, path.name, str(path), _config_of(start, environment), cure)
+            yield Starter(kind, path.name, str(path), _config_of(start, environment), cure, _port_of(start))
 
 
 def _unit_environment(values: Mapping[str, tuple[str, ...]], home: str) -> dict[str, str]:
@@ -195,7 +144,7 @@ def _jobs(directories: Iterable[Path], places: Places, *, is_system: bool) -> It
         target = shlex.quote(f"{domain}/{label}")
         cure = f"{sudo}launchctl bootout {target}; {sudo}launchctl disable {target}"
         kind = "LaunchDaemon" if is_system else "LaunchAgent"
-        yield Starter(kind, label, str(path), _config_of(start, {"HOME": _home(places), **own}), cure)
+        yield Starter(kind, label, str(path), _config_of(start, {"HOME": _home(places), **own}), cure, _port_of(start))
 
 
 def _job(path: Path) -> dict[str, object]:
@@ -218,7 +167,7 @@ def _autostarts(places: Places) -> Iterator[Starter]:
         if start is not None and "Hidden=true" not in lines:
             cure = f"rm {shlex.quote(str(path))}"
             config = _config_of(start, {"HOME": _home(places)})
-            yield Starter("autostart entry", path.stem, str(path), config, cure)
+            yield Starter("autostart entry", path.stem, str(path), config, cure, _port_of(start))
 
 
 def _cron(places: Places) -> Iterator[Starter]:
@@ -249,7 +198,7 @@ def _cron_lines(text: str, source: str, cure: str, places: Places, *, has_user: 
         if start is not None:
             home = _home_of(parts[times], places) if has_user else _home(places)
             config = _config_of(start, {"HOME": home, **environment})
-            yield Starter("cron job", " ".join(parts[:times]), source, config, cure)
+            yield Starter("cron job", " ".join(parts[:times]), source, config, cure, _port_of(start))
 
 
 # ------------------------------------------------------------------- shared
@@ -258,6 +207,11 @@ def _cron_lines(text: str, source: str, cure: str, places: Places, *, has_user: 
 def _config_of(start: Start, environment: Mapping[str, str]) -> Path | None:
     paths = start.paths(environment)
     return paths.config_path if paths else None
+
+
+def _port_of(start: Start) -> int | None:
+    text = option_of(start.arguments, "--port") or ""
+    return int(text) if text.isdecimal() else None
 
 
 def _all(directories: Iterable[Path], pattern: str) -> Iterator[Path]:

@@ -102,8 +102,9 @@ def explained(path: Path) -> Generator[None]:
             raise XopcError(Failure.BAD_CONFIG, message) from error
         if obstacle is Obstacle.DAMAGED:
             message = (
-                f"{path} is damaged, or not a database of xopc ({what}). Restore a backup of it; or, to start with "
-                f"an empty one, move it away together with {path.name}-wal and {path.name}-shm."
+                f"{path} is damaged, or not a database of xopc ({what}). Restore a backup of it with "
+                f"xopc restore; or, to start with an empty one, move it away together with {path.name}-wal and "
+                f"{path.name}-shm."
             )
             raise XopcError(Failure.BAD_CONFIG, message) from error
         cure = _IN_THE_WAY.get(obstacle, _OUT_OF_REACH)

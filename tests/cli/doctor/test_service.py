@@ -65,6 +65,14 @@ def test_what_does_not_fit_is_a_fault_of_its_file(home: Path, managers: FakeMana
     assert (second.check_id, second.where) == ("service.secrets-file-readable", str(wanted.secrets_path))
 
 
+def test_a_manager_that_hangs_is_told(home: Path, managers: FakeManagers, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(home, managers)
+    monkeypatch.setattr("xopc.cli.doctor.check.SERVICE_SECONDS", 0.2)
+    managers.fail("systemctl", seconds=3)
+    (fault,) = looked().faults
+    assert (fault.check_id, fault.where) == ("service.service-unknown", "the service manager")
+
+
 def test_a_second_starter_is_a_fault_where_it_stands(home: Path, managers: FakeManagers) -> None:
     install(home, managers)
     assert look_at_starters(Sight(find_target(None))) == Result("Nothing else starts this gateway")

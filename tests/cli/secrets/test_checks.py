@@ -107,7 +107,8 @@ def test_secrets_in_plain_text_are_told_and_the_gateway_s_own_is_no_fault(home: 
         ("secrets.plain", "$.providers.box.apiKey"),
     ]
     assert [fault.severity for fault in result.faults] == [Severity.INFO, Severity.WARN, Severity.WARN]
-    assert 'write "${file:secrets/openai}"' in result.faults[1].remediation
+    assert result.faults[1].remediation == "Give it to: xopc secrets set providers.openai"
+    assert 'write "${file:secrets/apiKey}"' in result.faults[2].remediation
 
 
 def test_what_was_moved_elsewhere_is_found_in_the_copies_of_before(home: Path) -> None:

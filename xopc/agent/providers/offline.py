@@ -72,7 +72,7 @@ class OfflineProvider:
 
     def _how_to(self) -> str:
         return (
-            "To connect a model:\n"
+            "To connect a model: run `xopc onboard` on my machine; it asks, and tries the model. By hand:\n"
             f'1. Put its key into {self.config_path}: {{"providers": {{"openai": "sk-…"}}}}. For Ollama, or another '
             f"server that speaks like OpenAI, write {self.models_path} instead.\n"
             "2. The first takes effect by itself; after the second run `xopc gateway restart`.\n"

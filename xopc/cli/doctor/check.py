@@ -74,11 +74,16 @@ class Sight:
         return None if self.target.port is None else inspect(self.target.port)
 
     @cached_property
-    def service(self) -> Service | None:
-        """The service of this configuration; None where no manager is there, or it does not answer in time."""
+    def survey(self) -> Survey:
+        """The look at the service, which may go on for longer than it is waited for."""
         target = self.target
         owner = target.owner.pid if target.owner else None
-        return Survey(lambda: survey(target.environ, target.paths, owner)).result(SERVICE_SECONDS)
+        return Survey(lambda: survey(target.environ, target.paths, owner))
+
+    @cached_property
+    def service(self) -> Service | None:
+        """The service of this configuration; None where no manager is there, or it does not answer in time."""
+        return self.survey.result(SERVICE_SECONDS)
 
     @cached_property
     def issues(self) -> tuple[Issue, ...]:

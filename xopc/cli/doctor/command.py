@@ -11,7 +11,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from xopc.cli.doctor import certificate, configuration, files, gateway, places, service, storage, tasks
+from xopc.cli.doctor import certificate, configuration, files, gateway, installation, places, service, storage, tasks
 from xopc.cli.doctor.check import Check, Fault, Result, Sight
 from xopc.cli.doctor.configuration import of_refusal
 from xopc.cli.doctor.mend import Mended, is_fixable, mend
@@ -37,6 +37,7 @@ CHECKS: tuple[Check, ...] = (
     *tasks.CHECKS,
     *gateway.CHECKS[2:],
     *service.CHECKS,
+    *installation.CHECKS,
 )
 """In the order in which they are told."""
 WIDTH = 80

@@ -14,6 +14,8 @@ _CRITICAL = {"missing-program", "interpreter-gone", "secrets-file-missing", "ser
 def look_at_service(sight: Sight) -> Result:
     """Is what is installed what would be installed now?"""
     service = sight.service
+    if service is None and sight.survey.findings:
+        return Result("", tuple(of_finding(finding, "the service manager") for finding in sight.survey.findings))
     if service is None:
         return Result("No service manager answers here: whoever starts the gateway keeps it")
     if service.installed is None:
@@ -30,10 +32,11 @@ def look_at_service(sight: Sight) -> Result:
 def look_at_starters(sight: Sight) -> Result:
     """Does anything else start this gateway, too?"""
     from xopc.cli.gateway.deep import all_starters
-    from xopc.service.others import findings_of
+    from xopc.service.starter import findings_of
 
     own, paths = sight.service.installed if sight.service else None, sight.target.paths
-    faults = [of_finding(finding, finding.where) for finding in findings_of(all_starters(sight.target), own, paths)]
+    found = findings_of(all_starters(sight.target), own, paths, sight.target.port)
+    faults = [of_finding(finding, finding.where) for finding in found]
     return Result.of(faults, "Nothing else starts this gateway")
 
 

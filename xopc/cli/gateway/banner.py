@@ -59,7 +59,7 @@ def _welcome(resolved: Resolved) -> list[str]:
         lines.append(f"   Wrote {path}, the configuration.")
     if resolved.auth.mode is AuthMode.TOKEN and not _is_kept_in_memory(resolved):
         lines.append(as_typed("   `xopc gateway token` prints the token that clients have to present."))
-    return [*lines, ""]
+    return [*lines, as_typed("   `xopc onboard` connects a model, a Telegram bot and the service."), ""]
 
 
 def _who_may_enter(resolved: Resolved) -> str:

@@ -19,7 +19,8 @@ from xopc.service.audited import find_program
 from xopc.service.base import Installed, ServiceManagerError
 from xopc.service.finding import Finding
 from xopc.service.loops import find_loops
-from xopc.service.others import Starter, find_starters, findings_of, usual_places
+from xopc.service.others import find_starters, usual_places
+from xopc.service.starter import Starter, findings_of
 from xopc.service.starts import find_start
 from xopc.service.survey import Service
 from xopc.service.tools import run_tool
@@ -62,7 +63,7 @@ def look_deeper(target: Target, service: Service | None) -> Depths:
     disk = disk_below(target.paths.state_dir)
     reinstall = service.reinstall if service else ""
     findings = (
-        *findings_of(starters, installed, target.paths),
+        *findings_of(starters, installed, target.paths, target.port),
         *_of_definition(problems, version, reinstall),
         *_of_disk(disk, target.paths.state_dir),
     )

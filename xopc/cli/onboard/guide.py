@@ -116,8 +116,10 @@ class Attended:
                 self._terminal.write(f"{prompt}{default}")
                 return _proposed(check, default, option)
             try:
-                return check(read(prompt).strip() or default)
-            except UnicodeDecodeError:
+                answer = read(prompt).strip()
+                answer.encode()  # in the C locale, Python takes any byte, and stands something in for it
+                return check(answer or default)
+            except UnicodeError:
                 self._terminal.write("   That is in another encoding than this terminal's: type it again.")
             except ValueError as error:
                 self._terminal.write(f"   {error}")

@@ -24,7 +24,7 @@ from xopc.config.references import NO_SECRETS, Keys, Reference, Secrets, Source,
 from xopc.config.secret_command import refuse_foreign
 from xopc.config.secret_file import LostError
 from xopc.config.secrets import files_named, gather, read_settings
-from xopc.config.substitute import substitute
+from xopc.config.substitute import is_secret, substitute
 from xopc.contracts.convert import JsonObject
 from xopc.contracts.errors import ConfigError, LostSecret
 from xopc.contracts.secret_settings import SecretsSettings
@@ -160,14 +160,16 @@ def _unresolved(where: str, what: str, *, is_kept: bool) -> Fault:
 
 def _plain(keys: Keys, path: Path) -> Fault:
     is_own = keys[:2] == ("gateway", "auth")
-    name = next((str(key) for key in reversed(keys) if isinstance(key, str)), "secret")
+    key = path_of(keys).removeprefix("$.")
+    name = next((str(one) for one in reversed(keys) if isinstance(one, str)), "secret")
+    by_hand = f'Put it into a file of its own, mode 0600, and write "${{file:secrets/{name}}}"'
     return Fault(
         "secrets.plain",
         Severity.INFO if is_own else Severity.WARN,
         "A secret stands in plain text",
         f"{path_of(keys)} ({path})",
         "Whoever is shown the file, or a copy of it, has it.",
-        f'Put it into a file of its own, mode 0600, and write "${{file:secrets/{name}}}"',
+        f"Give it to: xopc secrets set {key}" if is_secret(keys) and path.name != "models.json" else by_hand,
     )
 
 

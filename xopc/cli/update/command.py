@@ -94,11 +94,15 @@ def _contradiction(
 
 
 def _adopt(change: Change, origin: Origin) -> None:
-    """Let this environment belong to those that are looked after."""
+    """Let this environment belong to those that are looked after; and be in use, where what was in use is gone."""
+    installed = change.installed
     if not origin.is_kept:
-        change.installed.adopt(origin.prefix, origin.version_file)
+        installed.adopt(origin.prefix, origin.version_file)
         where = f"{origin.prefix}, made by {origin.installer}, stays: the xopc in it leads to the version in use"
-        change.tell(f"Versions are kept in {change.installed.root} from now on. {where}.")
+        change.tell(f"Versions are kept in {installed.root} from now on. {where}.")
+    elif installed.current() is None:
+        installed.use(origin.prefix)
+        change.tell(f"What was in use is gone or not whole: xopc {origin.version} is in use again.")
 
 
 def _look(installed: Installations, origin: Origin, wanted: Wanted, *, check: bool) -> int:

@@ -14,7 +14,8 @@ import pytest
 from tests.fakes.gateway import configure
 from tests.fakes.service_managers import FakeManagers
 from xopc.cli.gateway.service import place as module
-from xopc.cli.gateway.service.place import find_place, warnings_about_root, why_unavailable
+from xopc.cli.gateway.service.place import find_place, give_to_owner, warnings_about_root, why_unavailable
+from xopc.config.paths import resolve_paths
 from xopc.contracts.errors import XopcError
 
 
@@ -109,3 +110,25 @@ def test_root_is_warned(managers: FakeManagers, monkeypatch: pytest.MonkeyPatch)
     assert warnings_about_root(system=True) == []
     monkeypatch.setattr(os, "getuid", lambda: 1000)
     assert warnings_about_root(system=False) == []
+
+
+def test_what_root_makes_is_given_to_whoever_the_gateway_is_of(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = resolve_paths({"HOME": str(home)})
+    configure(home)
+    given: list[Path] = []
+
+    def give(path: Path, user: int, group: int, *, follow_symlinks: bool) -> None:
+        assert (user, follow_symlinks) == (paths.config_path.parent.stat().st_uid, False)
+        given.append(path)
+
+    monkeypatch.setattr(os, "chown", give)
+    monkeypatch.setattr(os, "getuid", lambda: 1000)
+    give_to_owner(paths)
+    assert given == []
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    paths.workspace.mkdir()
+    backup = paths.config_path.with_name("xopc.json.bak")
+    backup.touch()
+    give_to_owner(paths)
+    owners = {path: path.lstat().st_uid for path in (paths.state_dir, paths.workspace, paths.config_path, backup)}
+    assert given == [path for path, owner in owners.items() if owner == 0]

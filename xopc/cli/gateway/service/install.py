@@ -9,7 +9,7 @@ from attrs import evolve
 from cyclopts import Parameter
 
 from xopc.cli.gateway.run import BindOption, PortOption, TokenOption
-from xopc.cli.gateway.service.place import SystemOption, find_place, refuse, warnings_about_root
+from xopc.cli.gateway.service.place import SystemOption, find_place, give_to_owner, refuse, warnings_about_root
 from xopc.cli.gateway.target import Target
 from xopc.cli.options import ConfigOption, JsonOption
 from xopc.cli.output import as_typed, fail, print_json
@@ -84,6 +84,7 @@ def _define(
     known = kept_secrets(before.secrets, target.paths, target.environ) if before is not None else {}
     environ = {**target.environ, **known}
     resolved, extra, warnings = _prepare(environ, Flags(port, bind, token))
+    give_to_owner(resolved.paths)
     if is_temporary(Path((program := define(resolved, environ, manager.marker, manager.label)).arguments[0])):
         cure = "install xopc for good (pipx install xopc), and the service anew"
         warnings.append(f"{program.arguments[0]} is in a temporary place, and the service ends with it: {cure}")
@@ -139,6 +140,11 @@ def _tell(
     elif owner is not None:
         what = f"A gateway that was started by hand runs (pid {owner.pid})"
         hints = [f"{what}. To have the service instead: xopc gateway stop && {START}", STATUS]
+    elif pid is not None:
+        hints = [
+            "It has been started, and starts when you log in.",
+            STATUS,
+        ]  # by launchd, which does so when it loads it
     else:
         hints = [f"It starts when you log in. To have it now: {START}", STATUS]
     if as_json:

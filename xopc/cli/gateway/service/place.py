@@ -14,7 +14,7 @@ from cyclopts import Parameter
 
 from xopc.cli.gateway.target import Target, find_target
 from xopc.cli.output import fail
-from xopc.config.paths import resolve_paths
+from xopc.config.paths import Paths, resolve_paths
 from xopc.contracts.errors import Failure, XopcError
 from xopc.service.base import ServiceManager
 from xopc.service.lockfile import read_lock
@@ -112,3 +112,14 @@ def _of_caller(target: Target) -> Target:
         cure = f"make it as {caller}, without sudo: xopc gateway token --generate"
         raise XopcError(Failure.NOT_FOUND, f"{caller} has no configuration of their own at {paths.config_path}: {cure}")
     return evolve(target, environ=environ, paths=paths, lock=read_lock(paths.lock_path))
+
+
+def give_to_owner(paths: Paths) -> None:
+    """Let whoever the gateway is of own what root made of it just now; a link is not followed."""
+    if os.name == "nt" or os.getuid() != 0:
+        return
+    owner = paths.config_path.parent.stat()
+    backups = paths.config_path.parent.glob(f"{paths.config_path.name}.bak*")
+    for path in (paths.state_dir, paths.workspace, paths.config_path, *backups):
+        if path.lstat().st_uid == 0:
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)

@@ -31,14 +31,11 @@ def status(*, system: SystemOption = False, as_json: JsonOption = False, config:
         print_json({**_to_json(manager, installed, runtime), "issues": [finding.to_json() for finding in findings]})
         return EXIT_OK
     print("\n".join(_to_text(manager, installed, runtime)))
+    if findings:
+        print()
     for finding in findings:
         print(as_typed(f"⚠️  {finding.headline or finding.message}\n💡 {finding.hint}"))
     return EXIT_OK
-
-
-def to_json(manager: ServiceManager) -> JsonObject:
-    """All there is to tell of a service; no secret is in it."""
-    return _to_json(manager, manager.read(), manager.runtime())
 
 
 def _to_json(manager: ServiceManager, installed: Installed | None, runtime: Runtime) -> JsonObject:
