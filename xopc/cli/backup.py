@@ -16,7 +16,7 @@ from cyclopts import Parameter, validators
 
 from xopc.cli.gateway.target import find_target
 from xopc.cli.options import ConfigOption, JsonOption
-from xopc.cli.output import fail, print_json, size
+from xopc.cli.output import as_typed, fail, print_json, size
 from xopc.config.paths import from_home
 from xopc.contracts.errors import Failure, XopcError
 from xopc_supervisor.contract import EXIT_OK
@@ -235,7 +235,7 @@ def _tell(path: Path, manifest: Manifest, warnings: list[str], removed: list[str
         print(f"⚠️ {warning}")
     if removed:
         print(f"   {len(removed)} older removed")
-    print("💡 It holds secrets: keep it where nobody else reads it. Put it back with: xopc restore FILE")
+    print(as_typed("💡 It holds secrets: keep it where nobody else reads it. Put it back with: xopc restore FILE"))
 
 
 def contents(manifest: Manifest) -> str:
