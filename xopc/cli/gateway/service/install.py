@@ -12,7 +12,7 @@ from xopc.cli.gateway.run import BindOption, PortOption, TokenOption
 from xopc.cli.gateway.service.place import SystemOption, find_place, give_to_owner, refuse, warnings_about_root
 from xopc.cli.gateway.target import Target
 from xopc.cli.options import ConfigOption, JsonOption
-from xopc.cli.output import fail, print_json
+from xopc.cli.output import as_typed, fail, print_json
 from xopc.config.secrets import CREDENTIALS_VARIABLE
 from xopc.contracts.errors import ConfigError
 from xopc.service.base import Definition, Installed, ServiceManager, ServiceManagerError
@@ -164,5 +164,5 @@ def _tell(
     for warning in warnings:
         print(f"⚠️  {warning}")
     for hint in hints:
-        print(f"💡 {hint}")
+        print(as_typed(f"💡 {hint}"))
     return EXIT_OK

@@ -10,7 +10,7 @@ from xopc.cli.gateway.managed import announced, cures_of_refusal, refusal_of
 from xopc.cli.gateway.service.place import SystemOption, find_place, refuse
 from xopc.cli.gateway.target import Target
 from xopc.cli.options import ConfigOption, JsonOption
-from xopc.cli.output import fail, print_json
+from xopc.cli.output import as_typed, fail, print_json
 from xopc.service.base import Installed, Runtime, ServiceManager, ServiceManagerError
 from xopc.service.managers import is_of_machine
 from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK
@@ -71,7 +71,7 @@ def _repair(stale: tuple[Finding, ...], *, as_json: bool) -> int:
     print("⚠️  Service needs repair:")
     for finding in stale:
         print(f"   - {finding.message}")
-    print(f"💡 Write it anew: {REINSTALL}")
+    print(as_typed(f"💡 Write it anew: {REINSTALL}"))
     return EXIT_FAILURE
 
 
