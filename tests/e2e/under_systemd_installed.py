@@ -162,6 +162,27 @@ def test_a_gateway_that_was_started_by_hand_is_not_the_services(unit: Unit, tmp_
     assert unit.show("ActiveState") == "inactive"
 
 
+def test_status_and_doctor_tell_what_was_changed_by_hand_and_the_doctor_mends_it(unit: Unit, tmp_path: Path) -> None:
+    manager = unit.manager
+
+    def issues() -> set[str]:
+        shown = json.loads(manager.run(tmp_path, "gateway", "status", "--deep", "--json").stdout)
+        assert shown["service"]["runtime"]["pid"] == shown["lock"]["pid"]
+        # Whether this user lingers is the machine's affair.
+        return {issue["code"] for issue in shown["issues"]} - {"no-linger"}
+
+    manager.run(tmp_path, "gateway", "service", "start")
+    assert issues() == set()
+    file = manager.units / unit.unit
+    file.write_text(file.read_text().replace("KillMode=mixed", "KillMode=process\nKillMoode=mixed"))
+    manager.systemctl("daemon-reload")
+    pid = unit.show("MainPID")
+    assert issues() == {"systemd-kill-mode", "definition-invalid"}
+    manager.run(tmp_path, "doctor", "--fix", "--yes")
+    assert issues() == set()
+    assert (unit.show("KillMode"), unit.show("MainPID")) == ("mixed", pid)
+
+
 def test_a_hung_supervisor_is_ended_by_the_watchdog_of_the_unit(unit: Unit, tmp_path: Path, port: int) -> None:
     folder = unit.manager.units / f"{unit.unit}.d"
     folder.mkdir()
