@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.e2e.harness import Gateway, run_xopc, until
@@ -350,3 +351,8 @@ def kill_update(world: World, wheel: str, step: str) -> None:
     os.killpg(process.pid, signal.SIGKILL)
     process.wait(10)
     process.stdout.close()
+    for each in psutil.process_iter(["cmdline"]):  # the gateway that was tried would end by itself a minute later
+        if (each.info["cmdline"] or [""])[0].startswith(str(world.root)):
+            with contextlib.suppress(psutil.Error):
+                if "xopc-trial-" in each.environ().get("XOPC_HOME", ""):
+                    each.kill()
