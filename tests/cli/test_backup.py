@@ -109,6 +109,16 @@ def test_where_there_is_nothing_no_backup_is_made(home: Path, capsys: pytest.Cap
     assert "There is nothing to back up" in capsys.readouterr().err
 
 
+def test_a_disk_that_becomes_full_is_told_and_nothing_is_left_on_it(
+    there: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("xopc.cli.backup.LEAST_FREE_BYTES", 2**62)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(XopcError, match=r"nearly full.*--no-workspace"):
+        backup(output=str(tmp_path / "out" / "a.tar.gz"))
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_one_at_a_time(there: World) -> None:
     folder = there.paths.state_dir / "backups"
     folder.mkdir()

@@ -9,6 +9,7 @@ from xopc.config.references import (
     Secrets,
     Source,
     as_text,
+    file_in,
     has_leftover,
     has_reference,
     path_of,
@@ -61,6 +62,14 @@ def test_a_reference_is_read_as_it_is_written(source: Source, name: str) -> None
     match = PATTERN.fullmatch(str(reference))
     assert match is not None
     assert reference_of(match) == reference
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [("${file:~/x}", "~/x"), ("a ${file:x}", None), ("${command:x}", None), ("${A}", None), ("$${", None), (5, None)],
+)
+def test_a_text_that_is_a_file_s_and_nothing_else_is_told(text: object, path: str | None) -> None:
+    assert file_in(text) == path
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def _is_configuration(path: Path, home: Path) -> bool:
 
 def _in_file(path: Path, home: Path, secrets: set[str]) -> Iterator[str]:
     with suppress(OSError, ValueError):  # it has gone, is no file, or is empty
-        if not path.is_file():
+        if path.is_symlink() or not path.is_file():  # what a link leads to is searched where it is
             return
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             for secret in secrets:

@@ -15,9 +15,12 @@ from contextlib import suppress
 from fcntl import ioctl
 from pathlib import Path
 
+import psutil
+
 COLUMNS = 80
 LINES = 40
 SECONDS = 30.0
+CALM_SECONDS = 2.0
 
 
 class PseudoTerminal:
@@ -61,6 +64,11 @@ class PseudoTerminal:
         self.press(f"{text}\r")
 
     def press(self, keys: str) -> None:
+        """Press the keys, once nobody is busy: a Ctrl+C that comes just before a program waits is heard at the next key
+        only."""
+        deadline = time.monotonic() + CALM_SECONDS
+        while self._is_busy() and time.monotonic() < deadline:
+            time.sleep(0.02)
         os.write(self._terminal, keys.encode())
 
     def answer(self, question: str, text: str) -> None:
@@ -89,6 +97,10 @@ class PseudoTerminal:
             assert time.monotonic() < deadline, f"it goes on:\n{self.text}"
             time.sleep(0.01)
         return self.code
+
+    def _is_busy(self) -> bool:
+        first = psutil.Process(self.pid)
+        return any(process.status() == psutil.STATUS_RUNNING for process in (first, *first.children(recursive=True)))
 
     def _read(self, seconds: float) -> bool:
         """Whether there was more, in time."""

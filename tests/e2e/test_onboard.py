@@ -130,6 +130,7 @@ def test_ctrl_c_and_ctrl_d_leave_nothing_behind(
 ) -> None:
     with PseudoTerminal([XOPC, "onboard", "--skip-model"], environ, ada) as person:
         person.expect("Port [")
+        person.expect("]:")
         person.press(keys)
         person.expect(words)
         assert person.wait() == code

@@ -82,7 +82,7 @@ def test_from_installation_to_removal(unit: Unit, tmp_path: Path, port: int) -> 
     with Load(port, "/health", {}).running() as load:
         unit.kill_supervisor()
     assert not [failure for failure in load.failures if failure.startswith("ConnectionRefusedError")], "row 086"
-    assert load.longest_seconds < 10, "those who came while nobody was there have waited for RestartSec"
+    assert len(load.failures) <= 4, "what was being answered is torn; each client has one request in flight"
 
     with Load(port, "/health", {}).running() as load:
         for _ in range(3):
@@ -217,6 +217,34 @@ def test_what_people_write_while_the_service_is_restarted_and_killed_is_answered
     assert world.until_sent(1, seconds=60) == ["You said: slow:8"], "the turn that was cut is finished"
     time.sleep(1)
     assert (world.sent(chat=8), len(world.sent())) == (expected, 1), "and nothing is said twice"
+
+
+def test_a_configuration_that_refers_to_credentials_of_the_unit_is_restarted_and_installed_anew(
+    unit: Unit, tmp_path: Path, port: int
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("abcdef0123456789abcdef0123456789")
+    folder = unit.manager.units / f"{unit.unit}.d"
+    folder.mkdir()
+    (folder / "own.conf").write_text(f"[Service]\nLoadCredential=bravo:{secret}\n")
+    unit.manager.systemctl("daemon-reload")
+    auth = {"token": TOKEN}
+    write_config(tmp_path, {"gateway": {"port": port, "auth": auth}, "providers": {"openai": "${credential:bravo}"}})
+    for words in (
+        ("service", "start"),
+        ("restart", "--wait", "30s"),
+        ("service", "install", "--force"),
+        ("restart",),
+        ("stop",),
+        ("service", "start"),
+    ):
+        unit.manager.run(tmp_path, "gateway", *words)
+    assert unit.show("ActiveState") == "active"
+    (folder / "own.conf").unlink()
+    unit.manager.systemctl("daemon-reload")
+    unit.manager.run(tmp_path, "gateway", "stop")
+    refused = unit.manager.run(tmp_path, "gateway", "service", "start", code=1).stderr
+    assert "the credential bravo is not there" in refused
 
 
 AS_ROOT = """

@@ -15,9 +15,11 @@ from attrs import define
 
 from xopc.config.resolve import Flags
 from xopc.config.setup import prepare
+from xopc.gateway.departure import Outcome
+from xopc.gateway.home import Home
 from xopc.gateway.line import Line
 from xopc.gateway.places import Places
-from xopc.gateway.tree import Home, Outcome, run
+from xopc.gateway.tree import run
 from xopc_supervisor.contract import Address, Go, Inheritance
 
 TOKEN = "an-invented-token-0123456789"

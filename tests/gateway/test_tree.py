@@ -11,7 +11,7 @@ from tests.fakes.supervised_tree import TOKEN, running, write
 from xopc.config.accepted import keep_accepted
 from xopc.config.resolve import Flags
 from xopc.config.setup import prepare
-from xopc.gateway.tree import Outcome
+from xopc.gateway.departure import Outcome
 from xopc_supervisor.contract import Address
 
 

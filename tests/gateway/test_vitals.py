@@ -1,4 +1,5 @@
 import json
+import os
 import socket
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from xopc.config.resolve import Flags, resolve
 from xopc.contracts.api import HealthStatus, LastReload
 from xopc.gateway.generation import Generation, Life
 from xopc.gateway.vitals import Identity, Vitals, addresses_of
+from xopc_supervisor.contract import Inheritance
 
 IDENTITY = Identity("boot", 4711, 4712, ("127.0.0.1:18790",), 18790)
 
@@ -111,3 +113,10 @@ def test_addresses_are_written_as_in_urls() -> None:
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
         port = listener.getsockname()[1]
         assert addresses_of([listener]) == (f"[::1]:{port}",)
+
+
+def test_a_process_knows_where_it_serves_and_whose_it_is() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        inheritance = Inheritance(3, 4, (5,), "boot", 42)
+        assert Identity.of(inheritance, [listener]) == Identity("boot", 42, os.getpid(), (f"127.0.0.1:{port}",), port)

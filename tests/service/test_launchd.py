@@ -191,7 +191,9 @@ def test_a_plist_that_somebody_changed_is_read_as_far_as_it_goes(installed: Laun
     assert found.settings["KeepAlive"] == "true"
 
 
-@pytest.mark.parametrize("content", [b"", b"no plist", b"<plist><dict><key>a</dict></plist>", b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "content", [b"", b"no plist", b"<plist><dict><key>a</dict></plist>", b"<plist><array/></plist>", b"\xff\xfe"]
+)
 def test_a_plist_that_is_none_is_not_read(installed: Launchd, content: bytes) -> None:
     installed.source_path.write_bytes(content)
     assert installed.read() is None

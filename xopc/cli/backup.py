@@ -16,7 +16,7 @@ from cyclopts import Parameter, validators
 
 from xopc.cli.gateway.target import find_target
 from xopc.cli.options import ConfigOption, JsonOption
-from xopc.cli.output import fail, print_json, size
+from xopc.cli.output import as_typed, fail, print_json, size
 from xopc.config.paths import from_home
 from xopc.contracts.errors import Failure, XopcError
 from xopc_supervisor.contract import EXIT_OK
@@ -30,6 +30,8 @@ FOLDER = "backups"
 NAME = re.compile(r"xopc-(\d{8}-\d{6})(?:-(\d+))?\.tar\.gz")
 MAX_SHOWN = 5
 PROGRESS_SECONDS = 0.2
+LEAST_FREE_BYTES = 64 * 1024 * 1024
+"""Left on the disk that the backup is written to."""
 
 
 def backup(
@@ -121,7 +123,7 @@ def _to_file(source: Source, path: Path, folder: Path) -> Manifest:
     unfinished.unlink(missing_ok=True)
     try:
         with os.fdopen(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "w+b") as file:
-            manifest = make_backup(source, file, folder, _progress())
+            manifest = make_backup(source, file, folder, _watching(path.parent, _progress()))
             file.flush()
             os.fsync(file.fileno())
             verify(file, str(unfinished))
@@ -167,6 +169,20 @@ def _remove_old(folder: Path, keep: int) -> list[str]:
     for path in old:
         path.unlink(missing_ok=True)
     return [str(path) for path in old]
+
+
+def _watching(folder: Path, tell: Progress) -> Progress:
+    """Stop before the disk is full: a gateway may need it for its next messages."""
+
+    def watch(name: str, done: int) -> None:
+        disk = os.statvfs(folder)
+        if disk.f_blocks and disk.f_bavail * disk.f_frsize < LEAST_FREE_BYTES:
+            what = f"The disk of {folder} is nearly full, so the backup was given up after {size(done)}, and removed"
+            cure = "Free some room, name a file on another disk with --output, or leave out the workspace"
+            raise XopcError(Failure.UNAVAILABLE, f"{what}. {cure} (--no-workspace).")
+        tell(name, done)
+
+    return watch
 
 
 def _progress() -> Progress:
@@ -219,7 +235,7 @@ def _tell(path: Path, manifest: Manifest, warnings: list[str], removed: list[str
         print(f"⚠️ {warning}")
     if removed:
         print(f"   {len(removed)} older removed")
-    print("💡 It holds secrets: keep it where nobody else reads it. Put it back with: xopc restore FILE")
+    print(as_typed("💡 It holds secrets: keep it where nobody else reads it. Put it back with: xopc restore FILE"))
 
 
 def contents(manifest: Manifest) -> str:

@@ -14,7 +14,7 @@ from xopc.cli.cron_schedule import read_schedule, told_next, told_schedule, told
 from xopc.cli.gateway.target import find_target
 from xopc.cli.message_text import TextArgument, read_text
 from xopc.cli.options import ConfigOption, DurationOption, JsonOption, LimitOption
-from xopc.cli.output import ago, duration, one_line, print_json, print_table
+from xopc.cli.output import ago, as_typed, duration, one_line, print_json, print_table
 from xopc_supervisor.contract import EXIT_OK, EXIT_USAGE
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def list_jobs(*, as_json: JsonOption = False, config: ConfigOption = None) -> in
     jobs = read_answer(body, CronJobs).jobs
     if not jobs:
         print("No jobs")
-        print('💡 Make one: xopc cron add "0 9 * * *" "Good morning"')
+        print(as_typed('💡 Make one: xopc cron add "0 9 * * *" "Good morning"'))
         return EXIT_OK
     now = datetime.now(UTC)
     print_table(

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from xopc.cli.answer import read_answer
 from xopc.cli.gateway.target import find_target
 from xopc.cli.options import ConfigOption, JsonOption
-from xopc.cli.output import ago, duration, one_line, print_json, seconds_since, without_controls
+from xopc.cli.output import ago, as_typed, duration, one_line, print_json, seconds_since, without_controls
 from xopc_supervisor.contract import EXIT_OK
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def trigger(
         print_json({"ok": True, **body})
         return EXIT_OK
     print("✅ Heartbeat is scheduled")
-    print("💡 See what came of it: xopc heartbeat status")
+    print(as_typed("💡 See what came of it: xopc heartbeat status"))
     return EXIT_OK
 
 

@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from xopc.cli.answer import read_answer
 from xopc.cli.gateway.target import find_target
 from xopc.cli.options import ConfigOption, JsonOption, LimitOption
-from xopc.cli.output import ago, one_line, print_json
+from xopc.cli.output import ago, as_typed, one_line, print_json
 from xopc.contracts.messages import InboxState
 from xopc_supervisor.contract import EXIT_OK
 
@@ -52,7 +52,7 @@ def list_messages(
     if page.has_more:
         print("There are more. See them with --limit.")
     if page.items and state is InboxState.PARKED:
-        print("💡 Try one again: xopc inbox retry RUN")
+        print(as_typed("💡 Try one again: xopc inbox retry RUN"))
     return EXIT_OK
 
 

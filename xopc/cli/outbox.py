@@ -11,7 +11,7 @@ from xopc.cli.answer import read_answer
 from xopc.cli.gateway.target import find_target
 from xopc.cli.options import MAX_LIMIT, ConfigOption, JsonOption, LimitOption
 from xopc.cli.outbox_text import describe, summary
-from xopc.cli.output import fail, print_json
+from xopc.cli.output import as_typed, fail, print_json
 from xopc.contracts.messages import ErrorClass, OutboxState
 from xopc_supervisor.contract import EXIT_OK
 
@@ -74,7 +74,7 @@ def list_messages(
     if page.has_more:
         print("There are more. See them with --limit.")
     if any(message.state is OutboxState.DEAD for message in page.items):
-        print("💡 Try one again: xopc outbox retry ID")
+        print(as_typed("💡 Try one again: xopc outbox retry ID"))
     return EXIT_OK
 
 

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from xopc.cli.backup import contents, left_out
 from xopc.cli.gateway.target import finish_restore, read_environment
 from xopc.cli.options import ConfigOption, JsonOption
-from xopc.cli.output import fail, print_json
+from xopc.cli.output import as_typed, fail, print_json
 from xopc.config.paths import from_home, resolve_paths
 from xopc.contracts.errors import Failure, XopcError
 from xopc_supervisor.contract import EXIT_OK
@@ -173,7 +173,7 @@ def _tell(file: str, plan: Plan, restored: Restored, paths: Paths, to: Path | No
     if held.inbox:
         print(f"⚠️ {_messages(held.inbox)} waited for an answer then. See: xopc inbox list")
     start = "xopc gateway" if to is None else f"XOPC_STATE_DIR={shlex.quote(str(to.absolute()))} xopc gateway"
-    print(f"💡 Start with: {start}")
+    print(as_typed(f"💡 Start with: {start}"))
 
 
 def _messages(count: int) -> str:

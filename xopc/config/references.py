@@ -94,6 +94,13 @@ def has_reference(text: object) -> bool:
     return isinstance(text, str) and any(match["name"] or match["source"] for match in PATTERN.finditer(text))
 
 
+def file_in(text: object) -> str | None:
+    """The path of the file that a text refers to, where it is nothing but that."""
+    match = PATTERN.fullmatch(text) if isinstance(text, str) else None
+    reference = reference_of(match) if match else None
+    return reference.name if reference is not None and reference.source is Source.FILE else None
+
+
 def has_leftover(text: str) -> bool:
     """Whether a text holds a `${` that refers to nothing."""
     return "${" in PATTERN.sub("", text)

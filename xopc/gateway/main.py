@@ -21,11 +21,12 @@ from xopc.config.setup import prepare
 from xopc.contracts.errors import ConfigError, XopcError
 from xopc.core.tasks import describe
 from xopc.gateway import log as logs
+from xopc.gateway.home import Home
 from xopc.gateway.line import Line, keep_from_children
 from xopc.gateway.memory import freeze_imports
 from xopc.gateway.places import Places, find_places
 from xopc.gateway.problems import LOG, Problems
-from xopc.gateway.tree import Home, run
+from xopc.gateway.tree import run
 from xopc.gateway.watch import dump_on_abort
 from xopc.server.api import ROUTES
 from xopc.server.routes import Route

@@ -14,20 +14,18 @@ storage                    the life of the process
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Mapping
 from functools import partial
 
 import structlog
 import trio
-from attrs import evolve, field, frozen
+from attrs import evolve
 
 import xopc
 from xopc.config.accepted import keep_accepted
 from xopc.config.edit import Editor
 from xopc.config.held import secrets_held
-from xopc.config.resolve import Flags, Resolved
+from xopc.config.resolve import Resolved
 from xopc.config.setup import prepare
 from xopc.contracts.api import (
     HealthStatus,
@@ -39,8 +37,6 @@ from xopc.contracts.api import (
 )
 from xopc.contracts.errors import ConfigError, Failure, XopcError
 from xopc.core.hub import Hub
-from xopc.core.known_secrets import KnownSecrets
-from xopc.core.logs.level import LevelSwitch
 from xopc.core.runs import Runs
 from xopc.core.tasks import Branch, Node, open_branch, utc_now
 from xopc.gateway import problems
@@ -50,53 +46,29 @@ from xopc.gateway.departure import Departure, Outcome, say_goodbye
 from xopc.gateway.drain import LINGER_SECONDS, drain
 from xopc.gateway.generation import Generation, Life, start_generation
 from xopc.gateway.heirloom import receive_connections
-from xopc.gateway.line import Line
+from xopc.gateway.home import Home
 from xopc.gateway.memory import collect_generation
 from xopc.gateway.meters import Meters
 from xopc.gateway.orders import Declined, HandOver, Orders, Restart, Stop, receive_orders
-from xopc.gateway.places import Places
-from xopc.gateway.problems import Problems
 from xopc.gateway.reload import Reloader, Surroundings
 from xopc.gateway.room import Room
 from xopc.gateway.sources import watch_sources
 from xopc.gateway.succession import Succession, may_be_succeeded
 from xopc.gateway.tls import Tls
-from xopc.gateway.vitals import Identity, Vitals, addresses_of
+from xopc.gateway.vitals import Identity, Vitals
 from xopc.gateway.watch import TICK_SECONDS, Watch
-from xopc.server.api import ROUTES
 from xopc.server.app import build_app
 from xopc.server.door import Door, Policy
 from xopc.server.front import Front
 from xopc.server.gate import Gate
-from xopc.server.routes import Route
 from xopc.server.serve import Server
 from xopc.server.services import Logs, Services
 from xopc.server.slots import Slots
 from xopc.storage.base import StorageError
 from xopc.storage.sqlite import SqliteStorage, open_storage
 from xopc_supervisor import contract
-from xopc_supervisor.contract import Go, Inheritance
 
 log = structlog.get_logger("xopc.gateway")
-
-
-@frozen
-class Home:
-    """What a gateway process starts with."""
-
-    resolved: Resolved
-    flags: Flags
-    environ: Mapping[str, str]
-    inheritance: Inheritance
-    go: Go
-    places: Places
-    line: Line
-    local_key: bytes | None = field(default=None, repr=False)
-    routes: tuple[Route, ...] = ROUTES
-    problems: Problems = field(factory=Problems)
-    log_level: LevelSwitch = field(factory=LevelSwitch)
-    known: KnownSecrets = field(factory=KnownSecrets)
-    """The secrets in force, for the log."""
 
 
 async def run(home: Home) -> Outcome:
@@ -126,7 +98,9 @@ class Gateway:
         self._branch = branch
         self._orders = Orders()
         self._gate = Gate()
-        self._vitals = Vitals(_identity(home), lambda: self._server.connections, home.problems)
+        self._vitals = Vitals(
+            Identity.of(home.inheritance, home.places.serving), lambda: self._server.connections, home.problems
+        )
         self._door = Door(self._policy(home.resolved), home.local_key)
         app = build_app(self._gate, self._door, home.routes, meters.request)
         self._server = Server(Front(app, self._door, self._vitals.answer))
@@ -169,7 +143,6 @@ class Gateway:
     async def start(self) -> None:
         """Storage is open; bring up the rest, and say `ready`."""
         home, go, boot_id = self._home, self._home.go, self._home.inheritance.boot_id
-        home.known.know(secrets_held(home.resolved))
         cause = await record_boot(go, boot_id, self._storage)
         await self._branch.start("orders", receive_orders, home.line, self._orders.give)
         await self._branch.start("events", self._hub.run)
@@ -392,13 +365,3 @@ class Gateway:
             await self._gate.idle()
             return True
         return False
-
-
-def _identity(home: Home) -> Identity:
-    return Identity(
-        boot_id=home.inheritance.boot_id,
-        supervisor_pid=home.inheritance.supervisor_pid,
-        gateway_pid=os.getpid(),
-        addresses=addresses_of(home.places.serving),
-        port=home.places.serving[0].getsockname()[1],
-    )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 
 import trio
@@ -18,6 +19,7 @@ from xopc.core.tasks import utc_now
 from xopc.gateway.generation import Generation
 from xopc.gateway.memory import memory_use
 from xopc.gateway.problems import Problems
+from xopc_supervisor.contract import Inheritance
 
 SERVICE = "xopc-gateway"
 MEMORY_SECONDS = 1.0
@@ -34,6 +36,12 @@ class Identity:
     addresses: tuple[str, ...]
     """`host:port` of each listening socket."""
     port: int
+
+    @classmethod
+    def of(cls, inheritance: Inheritance, serving: Sequence[socket.socket]) -> Identity:
+        """That of this process, which serves at these sockets."""
+        port = serving[0].getsockname()[1]
+        return cls(inheritance.boot_id, inheritance.supervisor_pid, os.getpid(), addresses_of(serving), port)
 
 
 @define(eq=False)

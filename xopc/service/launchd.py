@@ -95,9 +95,12 @@ class Launchd:
     def read(self) -> Installed | None:
         try:
             content = self.source_path.read_bytes()
-            job: Job = plistlib.loads(content)
+            found: object = plistlib.loads(content)
         except (OSError, ValueError, ExpatError):
             return None
+        if not isinstance(found, dict):
+            return None
+        job = cast("Job", found)
         environment = _texts(job.get("EnvironmentVariables"))
         directory = job.get("WorkingDirectory")
         return Installed(

@@ -168,6 +168,21 @@ def test_a_broken_configuration_is_told(home: Path) -> None:
         token()
 
 
+def test_a_token_that_is_kept_in_a_file_is_exchanged_there(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = configure(home)
+    reference = {"token": "${file:secrets/token}", "mode": "token"}
+    path.write_text(json.dumps({"gateway": {"auth": reference}}))
+    kept = path.parent / "secrets" / "token"
+    kept.parent.mkdir()
+    kept.write_text(TOKEN)
+    kept.chmod(0o600)
+    assert token(generate=True, plain=True) == 0
+    new = capsys.readouterr().out
+    assert (kept.read_text(), kept.stat().st_mode & 0o777) == (new, 0o600)
+    assert new != TOKEN
+    assert json.loads(path.read_text())["gateway"]["auth"] == reference
+
+
 @pytest.mark.usefixtures("managers")
 def test_a_new_token_says_that_the_service_has_the_old_one(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     configure(home)

@@ -49,6 +49,12 @@ def test_headings_are_bold_where_that_is_liked(
     assert out.getvalue() == ("\033[1mTitle\033[22m" if is_bold else "Title") + "\ntext\n\nmore\n"
 
 
+def test_commands_are_those_of_the_profile(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("XOPC_PROFILE", "rescue")
+    Screen({}).write("   xopc gateway status    tells whether it is well")
+    assert capsys.readouterr().out == "   xopc --profile rescue gateway status    tells whether it is well\n"
+
+
 def test_answers_are_read_line_by_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("yes\n"))
     assert Screen({}).read("Really: ") == "yes"

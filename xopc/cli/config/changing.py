@@ -135,7 +135,7 @@ def _tell(desk: Desk, edited: Edited, outcome: str, *, as_json: bool) -> int:
     for warning in warnings:
         print(f"⚠️  {warning}", file=sys.stderr)
     if hint is not None:
-        print(f"💡 {hint}")
+        print(as_typed(f"💡 {hint}"))
     return EXIT_OK
 
 

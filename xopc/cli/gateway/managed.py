@@ -85,23 +85,39 @@ def may_ask(service: Service) -> bool:
     return os.name == "nt" or os.getuid() == 0 or not is_of_machine(service.manager)
 
 
-def refusal_of(installed: Installed) -> str | None:
-    """Why a service would refuse to start, with what it knows; None where it would not.
+def refusal_of(installed: Installed, pid: int | None) -> str | None:
+    """Why a service would refuse to start, with what it knows; None where it would not, or where that shows only then.
 
     To be asked before its manager is: that ends the gateway which runs, and only then sees that no other comes up.
+    `pid` is what it runs now; that process knows what no definition says, such as the manager's own variables.
     """
     from xopc.config.resolve import Flags, resolve
     from xopc.service.audit import option_of
 
+    if pid is None and any("Credential" in setting for setting in installed.settings):
+        return None  # its manager gives it files that nobody else sees
     port = option_of(installed.arguments, "--port")
     flags = Flags(int(port) if port and port.isdecimal() else None, option_of(installed.arguments, "--bind"))
     try:
-        resolve(_environment_of(installed), flags)
+        resolve(_environment_of(installed, pid), flags)
     except ConfigError as error:
         return error.message
     except (XopcError, OSError):
         return None  # the new process may see it otherwise, and waits for a disk
     return None
+
+
+def known_by(pid: int | None) -> dict[str, str]:
+    """The variables of a running gateway that are not xopc's own; none where it cannot be asked."""
+    import psutil
+
+    if pid is None:
+        return {}
+    try:
+        environ = psutil.Process(pid).environ()
+    except (psutil.Error, OSError):
+        return {}
+    return {name: value for name, value in environ.items() if not name.startswith("XOPC_")}
 
 
 def cures_of_refusal(target: Target) -> list[str]:
@@ -120,7 +136,7 @@ def drift_of(target: Target, service: Service) -> list[str]:
     return [f"{one.headline} {one.hint}" for one in findings if one.code == "token-drift"]
 
 
-def _environment_of(installed: Installed) -> Mapping[str, str]:
+def _environment_of(installed: Installed, pid: int | None) -> Mapping[str, str]:
     """What a service's gateway finds in its environment, in the order in which it counts.
 
     Raises:
@@ -135,4 +151,4 @@ def _environment_of(installed: Installed) -> Mapping[str, str]:
         add_secrets(environ)
     path = (installed.working_directory or Path("/")) / DOT_ENV
     found = {name: value for name, value in dotenv_values(path).items() if value is not None} if path.is_file() else {}
-    return {**found, **environ}
+    return {**known_by(pid), **found, **environ}

@@ -24,7 +24,7 @@ def restart_service(target: Target, service: Service, request: Request) -> int:
     Raises:
         ServiceManagerError: the manager could not.
     """
-    refusal = refusal_of(service.installed)
+    refusal = refusal_of(service.installed, service.runtime.pid)
     if refusal is not None:
         goes_on = "; it goes on as it is" if target.owner is not None else ""
         what = f"Gateway restart failed: {refusal}{goes_on}"

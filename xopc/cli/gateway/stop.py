@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from xopc.cli.gateway.target import Target, find_target
 from xopc.cli.options import ConfigOption, JsonOption
-from xopc.cli.output import fail, print_json, tell_not_running
+from xopc.cli.output import as_typed, fail, print_json, tell_not_running
 from xopc.contracts.errors import Failure, XopcError
 from xopc.service.base import RuntimeStatus, ServiceManagerError
 from xopc_supervisor import contract
@@ -93,7 +93,7 @@ def _stop_service(target: Target, service: Service, *, disable: bool, as_json: b
     for warning in warnings:
         print(f"⚠️  {warning}")
     for hint in hints:
-        print(f"💡 {hint}")
+        print(as_typed(f"💡 {hint}"))
     return EXIT_OK
 
 

@@ -19,6 +19,8 @@ from xopc.contracts.errors import Failure, XopcError
 from xopc_supervisor.contract import EXIT_OK
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from xopc.contracts.convert import JsonObject
 
 
@@ -72,7 +74,7 @@ def _generate(target: Target, form: Form) -> int:
     from xopc.config.setup import generate_token
 
     path, new = target.paths.config_path, generate_token()
-    warnings = _write(path, new)
+    warnings = _write(path, new, target.environ)
     # Read again: what is in the file may be outranked.
     after = find_target(path)
     if after.resolved is None:
@@ -93,17 +95,25 @@ def _is_watched(target: Target) -> bool:
     return target.resolved is not None and target.resolved.settings.gateway.reload.mode is not ReloadMode.OFF
 
 
-def _write(path: Path, new: str) -> list[str]:
-    """Put the token into the file; the rest of it stays, but for a password, which a token excludes.
+def _write(path: Path, new: str, environ: Mapping[str, str]) -> list[str]:
+    """Put the token into the file, or into the one that it refers to; the rest of it stays, but for a password, which a
+    token excludes.
 
     Raises:
         As `change_auth`.
     """
+    from xopc.config.paths import path_beside
+    from xopc.config.references import file_in
+    from xopc.config.write import write_private
+
     removed: list[object] = []
 
     def put(auth: JsonObject) -> JsonObject:
         if "password" in auth:
             removed.append(auth.pop("password"))
+        if (kept := file_in(auth.get("token"))) is not None:
+            write_private(path_beside(kept, path.parent, environ), f"{new}\n".encode())
+            return {**auth, "mode": AuthMode.TOKEN.value}
         return {**auth, "mode": AuthMode.TOKEN.value, "token": new}
 
     warnings = change_auth(path, put)

@@ -13,7 +13,7 @@ from cyclopts import Parameter, Token
 from xopc.cli.gateway.auth_section import change_auth, written_by_another
 from xopc.cli.gateway.target import Target, find_target
 from xopc.cli.options import ConfigOption, JsonOption
-from xopc.cli.output import print_json, print_table
+from xopc.cli.output import as_typed, print_json, print_table
 from xopc.contracts.access_settings import MAX_TOKENS, AccessToken
 from xopc.contracts.auth import AuthMode, Scope
 from xopc.contracts.errors import ConfigError, Failure, Problem, XopcError
@@ -106,7 +106,8 @@ def list_tokens(*, as_json: JsonOption = False, config: ConfigOption = None) -> 
     elif rows:
         print_table(("NAME", "SCOPES"), [(name, ", ".join(scopes)) for name, scopes in rows])
     else:
-        print("No tokens but the gateway's own\n💡 Make one: xopc gateway token create --name ci --scope read")
+        print("No tokens but the gateway's own")
+        print(as_typed("💡 Make one: xopc gateway token create --name ci --scope read"))
     return EXIT_OK
 
 

@@ -12,7 +12,7 @@ from xopc.cli.onboard.manner import Manner
 from xopc.cli.onboard.terminal import is_attended
 from xopc.cli.onboard.wishes import Wishes, read_secrets
 from xopc.cli.options import ConfigOption, JsonOption
-from xopc.cli.output import fail
+from xopc.cli.output import as_typed, fail
 from xopc.contracts.errors import XopcError
 from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK, EXIT_USAGE
 
@@ -66,7 +66,7 @@ def _set_up(wishes: Wishes, manner: Manner, config: Path | None) -> int:
         return EXIT_USAGE
     if not manner.is_silent and not is_attended():
         print(f"xopc {manner.command}: there is no terminal to ask at.", file=sys.stderr)
-        print("Give what it should ask for as options: xopc setup --non-interactive --help", file=sys.stderr)
+        print(as_typed("Give what it asks for as options: xopc setup --non-interactive --help"), file=sys.stderr)
         return EXIT_USAGE
     guide = manner.guide()
     try:
@@ -90,8 +90,8 @@ def _set_up(wishes: Wishes, manner: Manner, config: Path | None) -> int:
     try:
         return ending.reach(plan, manager)
     except EOFError:
-        print(f"\nThe input ended. {STAYS}", file=sys.stderr)
+        print(as_typed(f"\nThe input ended. {STAYS}"), file=sys.stderr)
         return EXIT_FAILURE
     except KeyboardInterrupt:
-        print(f"\n{STAYS}", file=sys.stderr)
+        print(as_typed(f"\n{STAYS}"), file=sys.stderr)
         raise

@@ -17,7 +17,7 @@ from xopc.cli.onboard.service import install_and_start
 from xopc.cli.onboard.wishes import Wishes
 from xopc.cli.onboard.writing import write
 from xopc.cli.options import Duration
-from xopc.cli.output import fail, print_json, sentence
+from xopc.cli.output import as_typed, fail, print_json, sentence
 from xopc.contracts.errors import Failure, XopcError
 from xopc_supervisor.contract import EXIT_OK
 
@@ -154,7 +154,7 @@ class Ending:
                     "service": plan.with_service,
                     "reply": answer,
                     "warnings": warnings,
-                    "hints": [] if is_running else [START],
+                    "hints": [] if is_running else [as_typed(START)],
                 }
             )
             return
@@ -164,6 +164,6 @@ class Ending:
         if answer is not None:
             print(f"💬 {answer.strip()}")
         if not is_running:
-            print(f"💡 Start it with: {START}")
+            print(f"💡 Start it with: {as_typed(START)}")
         for warning in warnings:
             print(f"⚠️  {warning}", file=sys.stderr)

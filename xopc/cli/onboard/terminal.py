@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Protocol
 
-from xopc.cli.output import without_controls
+from xopc.cli.output import as_typed, without_controls
 
 WIDEST = 80
 """Columns of a text; lines that are longer are hard to read."""
@@ -19,7 +19,7 @@ class Terminal(Protocol):
     """Where a guide asks."""
 
     def write(self, text: str, *, bold: bool = False) -> None:
-        """Show a paragraph: its lines are broken where they are too long, and begin below the first word."""
+        """Show a paragraph: its lines are broken where they are too long, and its commands are for the profile."""
         ...
 
     def read(self, prompt: str) -> str:
@@ -47,7 +47,9 @@ class Screen:
         width = min(WIDEST, shutil.get_terminal_size().columns)
         # Servers and strangers have chosen some of the words.
         lines = [
-            broken for line in without_controls(text).split("\n") for broken in (broken_lines(line, width) or [""])
+            broken
+            for line in as_typed(without_controls(text)).split("\n")
+            for broken in (broken_lines(line, width) or [""])
         ]
         shown = "\n".join(lines)
         print(f"\033[1m{shown}\033[22m" if bold and self._in_colour else shown, flush=True)

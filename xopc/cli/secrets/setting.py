@@ -17,7 +17,7 @@ from xopc.cli.output import print_json
 from xopc.config.auth import MIN_PASSWORD_CHARS, MIN_TOKEN_CHARS, weakness
 from xopc.config.load import load_document
 from xopc.config.paths import from_home, path_beside
-from xopc.config.references import PATTERN, Keys, Source, path_of, reference_of
+from xopc.config.references import Keys, file_in, path_of
 from xopc.config.secret_file import MAX_BYTES, LostError, text_of
 from xopc.config.substitute import is_secret
 from xopc.config.write import create_document, is_read_only, replace_document, write_private
@@ -101,7 +101,7 @@ def _put(path: Path, keys: Keys, secret: str, target: Target) -> tuple[Path, lis
     """Write the secret, and refer to it; where it was kept, and warnings."""
     document = load_document(path)
     values = document.values if document else {}
-    known = _kept_in(values, keys)
+    known = file_in(_value(values, keys))  # it is exchanged there
     name = f"{FOLDER}/{'.'.join(map(str, keys))}"
     file = path_beside(known or name, path.parent, target.environ)
     if known is None and document is not None and is_read_only(path):
@@ -122,14 +122,6 @@ def _put(path: Path, keys: Keys, secret: str, target: Target) -> tuple[Path, lis
     if _value(values, keys):
         warnings.append(f"What stood there before is in {backup}. See: xopc secrets audit")
     return file, warnings
-
-
-def _kept_in(values: JsonObject, keys: Keys) -> str | None:
-    """The path that the configuration refers to already."""
-    value = _value(values, keys)
-    match = PATTERN.fullmatch(value) if isinstance(value, str) else None
-    reference = reference_of(match) if match else None
-    return reference.name if reference is not None and reference.source is Source.FILE else None
 
 
 def _value(values: JsonObject, keys: Keys) -> object:

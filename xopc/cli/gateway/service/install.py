@@ -12,7 +12,8 @@ from xopc.cli.gateway.run import BindOption, PortOption, TokenOption
 from xopc.cli.gateway.service.place import SystemOption, find_place, give_to_owner, refuse, warnings_about_root
 from xopc.cli.gateway.target import Target
 from xopc.cli.options import ConfigOption, JsonOption
-from xopc.cli.output import fail, print_json
+from xopc.cli.output import as_typed, fail, print_json
+from xopc.config.secrets import CREDENTIALS_VARIABLE
 from xopc.contracts.errors import ConfigError
 from xopc.service.base import Definition, Installed, ServiceManager, ServiceManagerError
 from xopc_supervisor.contract import EXIT_OK
@@ -82,13 +83,21 @@ def _define(
     port, bind, token = given
     # Without what it was installed with, a key that another shell knew would be lost.
     known = kept_secrets(before.secrets, target.paths, target.environ) if before is not None else {}
-    environ = {**target.environ, **known}
+    environ = {**_handed_over(manager), **target.environ, **known}
     resolved, extra, warnings = _prepare(environ, Flags(port, bind, token))
     give_to_owner(resolved.paths)
     if is_temporary(Path((program := define(resolved, environ, manager.marker, manager.label)).arguments[0])):
         cure = "install xopc for good (pipx install xopc), and the service anew"
         warnings.append(f"{program.arguments[0]} is in a temporary place, and the service ends with it: {cure}")
     return define(resolved, environ, manager.marker, manager.label, extra=extra), warnings
+
+
+def _handed_over(manager: ServiceManager) -> dict[str, str]:
+    """Where the manager puts the credentials of the service that runs: a configuration may refer to them."""
+    from xopc.cli.gateway.managed import known_by
+
+    directory = known_by(manager.runtime().pid).get(CREDENTIALS_VARIABLE)
+    return {CREDENTIALS_VARIABLE: directory} if directory else {}
 
 
 def _prepare(environ: dict[str, str], flags: Flags) -> tuple[Resolved, dict[str, str], list[str]]:
@@ -155,5 +164,5 @@ def _tell(
     for warning in warnings:
         print(f"⚠️  {warning}")
     for hint in hints:
-        print(f"💡 {hint}")
+        print(as_typed(f"💡 {hint}"))
     return EXIT_OK

@@ -10,7 +10,7 @@ from xopc.cli.gateway.managed import announced, cures_of_refusal, refusal_of
 from xopc.cli.gateway.service.place import SystemOption, find_place, refuse
 from xopc.cli.gateway.target import Target
 from xopc.cli.options import ConfigOption, JsonOption
-from xopc.cli.output import fail, print_json
+from xopc.cli.output import as_typed, fail, print_json
 from xopc.service.base import Installed, Runtime, ServiceManager, ServiceManagerError
 from xopc.service.managers import is_of_machine
 from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK
@@ -42,7 +42,7 @@ def start(*, system: SystemOption = False, as_json: JsonOption = False, config: 
     if owner is not None and owner.pid != runtime.pid:
         what = f"A gateway that was started by hand runs with this configuration (pid {owner.pid})"
         return _fail(f"{what}: stop it first", "running-unmanaged", "xopc gateway stop", as_json=as_json)
-    if (refusal := refusal_of(installed)) is not None:
+    if (refusal := refusal_of(installed, runtime.pid)) is not None:
         goes_on = "; what runs goes on as it is" if owner is not None else ""
         what = f"Service start failed: {refusal}{goes_on}"
         return _fail(what, "failed", *cures_of_refusal(target), as_json=as_json)
@@ -71,7 +71,7 @@ def _repair(stale: tuple[Finding, ...], *, as_json: bool) -> int:
     print("⚠️  Service needs repair:")
     for finding in stale:
         print(f"   - {finding.message}")
-    print(f"💡 Write it anew: {REINSTALL}")
+    print(as_typed(f"💡 Write it anew: {REINSTALL}"))
     return EXIT_FAILURE
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from xopc.cli.gateway.service.place import SystemOption, find_place, why_unavailable
 from xopc.cli.options import ConfigOption, JsonOption
-from xopc.cli.output import print_json
+from xopc.cli.output import as_typed, print_json
 from xopc.service.base import VERSION_VARIABLE, Installed, Runtime, ServiceManager
 from xopc_supervisor.contract import EXIT_OK
 
@@ -34,7 +34,7 @@ def status(*, system: SystemOption = False, as_json: JsonOption = False, config:
     if findings:
         print()
     for finding in findings:
-        print(f"⚠️  {finding.headline or finding.message}\n💡 {finding.hint}")
+        print(as_typed(f"⚠️  {finding.headline or finding.message}\n💡 {finding.hint}"))
     return EXIT_OK
 
 
@@ -74,7 +74,7 @@ def _to_text(manager: ServiceManager, installed: Installed | None, runtime: Runt
     lines = ["📊 Gateway Service Status", "", f"   Platform: {manager.platform}"]
     lines.append(f"   Service: {manager.label}, {manager.loaded_text()}")
     if installed is None:
-        return [*lines, "", "💡 Install it: xopc gateway service install"]
+        return [*lines, "", as_typed("💡 Install it: xopc gateway service install")]
     running = f"{runtime.status.value} (pid {runtime.pid})" if runtime.pid else runtime.status.value
     state = f", {runtime.state}" if runtime.status.value != "running" and runtime.state else ""
     return [
@@ -103,5 +103,5 @@ def _tell_unavailable(manager: ServiceManager | None, hints: list[str], *, as_js
         return EXIT_OK
     print(f"ℹ️  Daemon not available on {manager.platform if manager is not None else sys.platform}")
     for hint in hints:
-        print(f"💡 {hint}")
+        print(as_typed(f"💡 {hint}"))
     return EXIT_OK
