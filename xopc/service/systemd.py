@@ -113,7 +113,8 @@ class Systemd:
             text=unit.text,
         )
 
-    def install(self, definition: Definition) -> list[str]:
+    def install(self, definition: Definition, *, keep_off: bool = False) -> list[str]:
+        is_on = not keep_off or not self.source_path.exists() or self.is_loaded()
         text = render(definition, self.account)
         before = self.source_path.read_bytes() if self.source_path.exists() else None
         write_secrets(definition.secrets_path, definition.secrets)
@@ -123,7 +124,8 @@ class Systemd:
             self._write(text.encode())
             self._systemctl("daemon-reload").check()
             self._check_seen()
-            self._systemctl("enable", self.unit).check()
+            if is_on:
+                self._systemctl("enable", self.unit).check()
         except BaseException:
             # Half an installation would be neither the old one nor the new one.
             with suppress(OSError, ServiceManagerError):
@@ -134,7 +136,7 @@ class Systemd:
                     self._write(before)
                 self._systemctl("daemon-reload")
             raise
-        return self._linger() if self.account is None else []
+        return self._linger() if self.account is None and is_on else []
 
     def start(self) -> None:
         if not self.is_loaded():
