@@ -10,6 +10,7 @@ import pytest
 
 from tests.fakes.gateway import configure, running_gateway
 from tests.fakes.service_managers import FakeManagers
+from tests.ports import free_port
 from xopc.cli.gateway import managed
 from xopc.cli.gateway.service.install import install
 from xopc.cli.gateway.service.start import start
@@ -20,7 +21,7 @@ UNIT = "user:xopc-gateway.service"
 
 @pytest.fixture
 def installed(home: Path, managers: FakeManagers, capsys: pytest.CaptureFixture[str]) -> FakeManagers:
-    configure(home)
+    configure(home, port=free_port())  # at the default one somebody may listen
     assert install() == 0
     capsys.readouterr()
     return managers
