@@ -29,6 +29,8 @@ TEMPLATE = "xopc-gateway.service"
 SYSTEM_UNITS = Path("/etc/systemd/system")
 LINGERING = Path("/var/lib/systemd/linger")
 START_SECONDS = 30.0
+LOOK_SECONDS = 10.0
+"""For what changes nothing: a manager that hangs is not waited for as one that stops a gateway is."""
 _UNIT_MODE = 0o644
 _STATES = {
     "active": RuntimeStatus.RUNNING,
@@ -69,12 +71,14 @@ class Systemd:
 
     def is_available(self) -> bool:
         with suppress(ServiceManagerError):
-            return self._systemctl("show", "--property=Version", "--value").code == 0
+            return self._systemctl("show", "--property=Version", "--value", seconds=LOOK_SECONDS).code == 0
         return False
 
     def is_loaded(self) -> bool:
         with suppress(ServiceManagerError):
-            return self.source_path.is_file() and self._systemctl("is-enabled", self.unit).code == 0
+            return (
+                self.source_path.is_file() and self._systemctl("is-enabled", self.unit, seconds=LOOK_SECONDS).code == 0
+            )
         return False
 
     def loaded_text(self) -> str:
@@ -86,7 +90,8 @@ class Systemd:
         if not self.source_path.is_file():
             return Runtime(RuntimeStatus.STOPPED)
         try:
-            shown = self._systemctl("show", self.unit, "--property=ActiveState,SubState,Result,MainPID,ExecMainStatus")
+            properties = "--property=ActiveState,SubState,Result,MainPID,ExecMainStatus"
+            shown = self._systemctl("show", self.unit, properties, seconds=LOOK_SECONDS)
         except ServiceManagerError as error:
             return Runtime(RuntimeStatus.UNKNOWN, state=str(error))
         if shown.code != 0:
