@@ -149,6 +149,20 @@ def inspect(port: int) -> PortUse:
     return PortUse(port, PortStatus.BUSY if found else _try_to_bind(port), _identified(found), tuple(errors))
 
 
+def status_of(host: str, port: int) -> PortStatus:
+    """Whether a gateway could listen at this address now, by trying."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family) as candidate:
+            candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                candidate.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            candidate.bind((host, port))
+    except OSError as error:
+        return PortStatus.BUSY if error.errno == errno.EADDRINUSE else PortStatus.UNKNOWN
+    return PortStatus.FREE
+
+
 def _ask_system(port: int) -> list[Listener]:
     found: list[Listener] = []
     sockets: dict[str, str] = {}
@@ -218,12 +232,9 @@ def _identify(listener: Listener) -> Listener:
 
 def _try_to_bind(port: int) -> PortStatus:
     for host in ("127.0.0.1", "0.0.0.0"):
-        with socket.socket() as candidate:
-            candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                candidate.bind((host, port))
-            except OSError as error:
-                return PortStatus.BUSY if error.errno == errno.EADDRINUSE else PortStatus.UNKNOWN
+        status = status_of(host, port)
+        if status is not PortStatus.FREE:
+            return status
     return PortStatus.FREE
 
 
