@@ -47,7 +47,7 @@ def _run(arguments: list[str]) -> int:
         return 0
     from cyclopts import CycloptsError
 
-    from xopc.cli.output import fail, in_commands, sentence
+    from xopc.cli.output import fail, sentence
     from xopc.cli.profile import use_profile
     from xopc.contracts.errors import XopcError
 
@@ -64,7 +64,7 @@ def _run(arguments: list[str]) -> int:
     except CycloptsError as error:
         return _explain_usage(error)
     except XopcError as error:
-        return fail(in_commands(error.message), as_json=as_json)
+        return fail(error.message, as_json=as_json)
     except BrokenPipeError:
         raise
     except OSError as error:
