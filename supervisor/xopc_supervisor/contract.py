@@ -119,7 +119,8 @@ class Launch(NamedTuple):
     ready_text: str
     """Printed once, when the first child is ready; `{port}` stands for the port."""
     flags: JsonObject
-    """Command-line settings, which outrank a reloaded file: `port`, `bind`, `token`, `generated`."""
+    """Command-line settings, which outrank a reloaded file: `port`, `bind`, `token`, `generated`, and of the
+    others those that were given."""
 
     def to_json(self) -> str:
         return json.dumps(self._asdict(), separators=(",", ":"))

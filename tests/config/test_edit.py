@@ -469,3 +469,12 @@ def test_of_a_secret_that_has_gone_clients_learn_no_path(desk: Desk) -> None:
     told = refused(desk, {"gateway": {"port": 19999}}, Failure.INVALID_REQUEST, editor=editor)
     assert told.startswith("$.providers.openai: the secret that it refers to cannot be had")
     assert "/invented" not in told
+
+
+def test_the_owner_of_the_file_may_name_programs_and_files(desk: Desk) -> None:
+    key = desk.file.with_name("openai")
+    key.write_text("an-invented-key")
+    key.chmod(0o600)
+    editor = Editor(resolve(desk.environ, Flags()), desk.environ, Flags(), desk.told.append, is_owner=True)
+    editor.change({"providers": {"openai": "${file:openai}"}}, hides)
+    assert desk.content["providers"] == {"openai": "${file:openai}"}

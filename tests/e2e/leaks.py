@@ -26,7 +26,7 @@ MIN_CHARS = 12
 """Shorter ones are found in any text."""
 ALWAYS = frozenset({BOT_TOKEN, KEY})
 OWN_FOLDERS = frozenset({"accepted", "credentials", "secrets"})
-"""Of a state directory: what stands in them is meant to."""
+"""Of a state directory, or of one that a restore has moved aside: what stands in them is meant to."""
 
 
 @define
@@ -107,7 +107,7 @@ def _files(home: Path) -> Iterator[Path]:
     linked = {path.resolve() for path in home.glob(".xopc*/xopc.json")}
     for directory, folders, names in os.walk(home):
         here = Path(directory)
-        if here.name.startswith(".xopc"):
+        if any(part.startswith(".xopc") for part in here.relative_to(home).parts):
             folders[:] = [name for name in folders if name not in OWN_FOLDERS]
         files = (here / name for name in names if not _belongs(name))
         yield from (path for path in files if path not in linked and not _is_configuration(path, home))

@@ -167,3 +167,17 @@ def test_a_kill_in_the_middle_of_many_changes_leaves_a_valid_file(home: Path, st
         changing.join()
     assert resolve(gateway.environ, Flags()).auth.secret == TOKEN
     assert content(gateway)["notes"]["number"] >= acknowledged
+
+
+def test_a_value_that_a_command_sets_takes_effect_in_the_running_gateway(gateway: Gateway) -> None:
+    def hot() -> object:
+        reload = gateway.request("GET", "/api/status").json["lastReload"]
+        return reload["hot"] if reload else None
+
+    done = gateway.xopc("config", "set", "gateway.corsOrigins", '["https://desk.example.com"]')
+    assert (done.returncode, done.stderr) == (0, "")
+    until(lambda: hot() == ["gateway.corsOrigins"], "the gateway has taken it")
+    assert gateway.xopc("config", "set", "gateway.watchdogSeconds", "-1").returncode == 1
+    assert gateway.xopc("config", "get", "gateway.watchdogSeconds").stdout == "30\n"
+    done = gateway.xopc("config", "unset", "gateway.corsOrigins")
+    assert done.stdout == "✅ gateway.corsOrigins is not set any more, which means [] in ~/.xopc/xopc.json\n"

@@ -33,6 +33,8 @@ def test_where_nothing_got_out_nothing_is_found(witness: Witness, tmp_path: Path
     for name in ("xopc.json.bak.1", ".xopc.json.x.tmp", "models.json", "accepted/a.json", "credentials/b", "secrets/c"):
         put(tmp_path / ".xopc" / name, "{}")
     put(tmp_path / ".xopc" / "accepted" / "a.json")
+    (tmp_path / ".xopc" / "before-restore-20260101-000000").mkdir()
+    put(tmp_path / ".xopc" / "before-restore-20260101-000000" / "accepted" / "a.json")
     put(tmp_path / "empty", "")
     witness.hear("an answer", "***")
     assert witness.finds() == []

@@ -12,18 +12,18 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.e2e.harness import Gateway, run_xopc, until
 from tests.e2e.load import Load
-from tests.e2e.wheels import build_wheel, pack_dependencies
+from tests.e2e.wheels import build_wheel, install, offline, pack_dependencies
 from tests.fakes.service_managers import FakeManagers
 from tests.ports import free_port
 from xopc_supervisor.contract import Installation
@@ -75,9 +75,7 @@ class World:
         self.old = old
         self.script = old / "bin" / "xopc"
         self.root = home / ".local" / "share" / "xopc"
-        pip = {"PIP_FIND_LINKS": str(house), "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull, "PIP_NO_COMPILE": "1"}
-        self.environ = {**os.environ, **pip, "XOPC_HOME": str(home), "HOME": str(home)}
-        self.environ.pop("PIP_CONSTRAINT", None)
+        self.environ = {**os.environ, **offline(house), "XOPC_HOME": str(home), "HOME": str(home)}
 
     def xopc(self, *args: str, program: Path | None = None) -> subprocess.CompletedProcess[str]:
         return run_xopc(*args, environ=self.environ, cwd=self.home, program=(program or self.script,))
@@ -119,11 +117,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def old(tmp_path_factory: pytest.TempPathFactory, wheels: dict[str, Path], house: Path) -> Path:
     """An environment as a person makes it, with the old version in it."""
     place = tmp_path_factory.mktemp("old") / "venv"
-    subprocess.run([sys.executable, "-I", "-m", "venv", place], check=True, timeout=120)
-    install = ("-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index")
-    environ = {**os.environ, "PIP_CONFIG_FILE": os.devnull, "PIP_CONSTRAINT": ""}
-    command = [place / "bin" / "python", *install, "--find-links", house, wheels[OLD]]
-    subprocess.run(command, env=environ, check=True, timeout=240)
+    install(wheels[OLD], place, house)
     return place
 
 
@@ -357,3 +351,8 @@ def kill_update(world: World, wheel: str, step: str) -> None:
     os.killpg(process.pid, signal.SIGKILL)
     process.wait(10)
     process.stdout.close()
+    for each in psutil.process_iter(["cmdline"]):  # the gateway that was tried would end by itself a minute later
+        if (each.info["cmdline"] or [""])[0].startswith(str(world.root)):
+            with contextlib.suppress(psutil.Error):
+                if "xopc-trial-" in each.environ().get("XOPC_HOME", ""):
+                    each.kill()

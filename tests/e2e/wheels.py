@@ -23,6 +23,20 @@ def pack_dependencies(house: Path) -> None:
         _pack(found, house)
 
 
+def offline(house: Path) -> dict[str, str]:
+    """What has pip take wheels from a house and from nowhere else. It does not compile them, which takes long."""
+    pip = {"PIP_FIND_LINKS": str(house), "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull, "PIP_NO_COMPILE": "1"}
+    return {**pip, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_CONSTRAINT": ""}
+
+
+def install(wheel: Path, place: Path, house: Path) -> Path:
+    """An environment as a person makes it, with a wheel in it; its console script."""
+    subprocess.run([sys.executable, "-I", "-m", "venv", place], check=True, timeout=120)
+    command = [place / "bin" / "python", "-I", "-m", "pip", "install", "--quiet", wheel]
+    subprocess.run(command, env={**os.environ, **offline(house)}, check=True, timeout=240)
+    return place / "bin" / "xopc"
+
+
 def needed(name: str) -> list[Distribution]:
     """What a distribution needs in this environment, and what that needs."""
     found: dict[str, Distribution] = {}

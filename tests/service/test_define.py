@@ -139,3 +139,20 @@ def test_tools_are_looked_for_where_the_user_has_them(home: Path) -> None:
     assert found[:2] == (str(home / "venv"), str(home / ".local" / "bin"))
     assert str(home / "bin") not in found
     assert found[-2:] == ("/usr/bin", "/bin")
+
+
+def test_a_token_that_is_kept_elsewhere_is_looked_up_by_the_service_itself(home: Path) -> None:
+    kept = configured(home, gateway={"auth": {"token": "${file:token}"}}).with_name("token")
+    kept.write_text(TOKEN)
+    kept.chmod(0o600)
+    assert defined(home, more={"file": "no reference"}).secrets == {}
+    assert dict(defined(home, Flags(token="another-" + TOKEN)).secrets) == {"XOPC_GATEWAY_TOKEN": "another-" + TOKEN}
+
+
+def test_what_programs_that_tell_secrets_are_given_is_known_to_the_service(home: Path) -> None:
+    commands = {"a": {"command": ["/usr/bin/op"], "passEnv": ["OP_SERVICE_ACCOUNT_TOKEN", "OTHER"]}}
+    configured(home, secrets={"commands": commands})
+    assert defined(home, more={"OP_SERVICE_ACCOUNT_TOKEN": "an-invented-one"}).secrets == {
+        "OP_SERVICE_ACCOUNT_TOKEN": "an-invented-one",
+        "XOPC_GATEWAY_TOKEN": TOKEN,
+    }

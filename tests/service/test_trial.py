@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 import xopc
 from tests.fakes.environments import make_environment
 from xopc.contracts.errors import XopcError
+from xopc.service import trial
 from xopc.service.installations import Environment
 from xopc.service.trial import Verdict, reasons, try_on, try_start
 from xopc.storage.migrate import LATEST_SCHEMA, prepare
@@ -56,6 +58,16 @@ def test_a_version_that_serves_passes_and_leaves_nothing(home: Path, tmp_path: P
 def test_a_version_that_does_not_come_to_serve_is_told_of(tmp_path: Path, python: str) -> None:
     with pytest.raises(XopcError, match=r"does not start, tried with an empty configuration:\n   KeyError: 1$"):
         try_start(environment(tmp_path, python=python))
+
+
+def test_a_gateway_that_is_only_tried_ends_by_itself_when_nobody_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "LIFE_SECONDS", 1)
+    began = time.monotonic()
+    with pytest.raises(XopcError, match="does not start"):
+        try_start(environment(tmp_path, python="exec sleep 100"))
+    assert time.monotonic() - began < trial.START_SECONDS
 
 
 def test_a_version_that_is_another_one_than_it_says_does_not_pass(tmp_path: Path) -> None:

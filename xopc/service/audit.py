@@ -108,6 +108,15 @@ def is_secret_name(name: str) -> bool:
     return _SECRET_NAME.search(name.upper()) is not None
 
 
+def inline_secrets(installed: Installed) -> dict[str, str]:
+    """Secrets in a definition that are not the gateway's own: a new definition has them in its file of secrets."""
+    return {
+        name: value
+        for name, value in installed.environment.items()
+        if value and is_secret_name(name) and not name.startswith("XOPC_")
+    }
+
+
 def _of_program(installed: Installed, expected: Expected, on_disk: OnDisk) -> Iterator[Finding]:
     program = installed.arguments[0] if installed.arguments else ""
     if not program or not on_disk.has_program:

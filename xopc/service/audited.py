@@ -120,7 +120,7 @@ def _resolve(environ: Mapping[str, str], installed: Installed) -> Resolved | Non
     for name in (TOKEN_VARIABLE, PASSWORD_VARIABLE):
         environ.pop(name, None)
     try:
-        return resolve(environ, Flags())
+        return resolve(environ, Flags(), section="gateway")
     except (ConfigError, OSError):
         return None
 

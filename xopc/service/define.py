@@ -38,7 +38,9 @@ _CARRIED = (
 """What the service has as the command that installs it has it."""
 _PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
 """In capitals, too. The address of a proxy may hold a password."""
-_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)[}:]")
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?:\}|:-)")
+_PASSED = re.compile(r"""\bpassEnv["']?\s*:\s*\[([^\]]*)\]""")
+"""What the programs of `secrets.commands` get of the environment."""
 _NAMED_KEY = re.compile(r'"([A-Z][A-Z0-9_]+)"')
 """How `models.json` may name the variable of a key."""
 _USER_DIRECTORIES = (".local/bin", "bin")
@@ -147,7 +149,8 @@ def _secrets(resolved: Resolved, environ: Mapping[str, str]) -> dict[str, str]:
     names = {name for name in environ if _is_carried(name)} | _names_in_files(resolved.paths)
     found = {name: environ[name] for name in names if environ.get(name, "").strip()}
     auth = resolved.auth
-    if auth.mode is AuthMode.TOKEN and auth.secret:
+    # One that is kept elsewhere is looked up by the service itself, and may be exchanged there.
+    if auth.mode is AuthMode.TOKEN and auth.secret and auth.secret not in resolved.secrets.found.values():
         found[TOKEN_VARIABLE] = auth.secret
     if auth.mode is AuthMode.PASSWORD and environ.get(PASSWORD_VARIABLE, "").strip():
         found[PASSWORD_VARIABLE] = environ[PASSWORD_VARIABLE]
@@ -164,6 +167,8 @@ def _names_in_files(paths: Paths) -> set[str]:
     found: set[str] = set()
     for path, patterns in ((paths.config_path, (_REFERENCE,)), (paths.models, (_REFERENCE, _NAMED_KEY))):
         found |= _matches(_text(path), patterns)
+    for names in _PASSED.findall(_text(paths.config_path)):
+        found |= set(re.findall(r"\w+", names))
     return {name for name in found if not name.startswith("XOPC_") and name not in {"HOME", "PATH", *_CARRIED}}
 
 

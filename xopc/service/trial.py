@@ -28,6 +28,8 @@ TRIAL_SECONDS = 600.0
 """A large database is copied, and its copy migrated."""
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
+LIFE_SECONDS = 60
+"""A gateway that is only tried ends by then, also when the update that tries it was killed."""
 _OWN = ("XOPC_", "LISTEN_", "NOTIFY_SOCKET", "WATCHDOG_", "FDSTORE")
 """What a gateway that is only tried must not get to see."""
 
@@ -89,6 +91,7 @@ def try_start(environment: Environment) -> None:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=lambda: signal.alarm(LIFE_SECONDS),  # noqa: PLW1509 - this process has one thread
             )
             try:
                 served = _comes_to_serve(process, Path(home), environment.version)

@@ -72,6 +72,16 @@ def test_backups_the_accepted_copy_and_credentials_are_looked_at(file: Path) -> 
     assert set(private_files(paths)) == {file.parent, file, *secrets, paths.local_key.parent}
 
 
+def test_a_backup_that_others_may_read_is_found(file: Path) -> None:
+    folder = file.parent / "backups"
+    folder.mkdir(mode=0o700)
+    backup = folder / "xopc-20260101-000000.tar.gz"
+    backup.touch()
+    backup.chmod(0o644)
+    (fault,) = looked().faults
+    assert (fault.severity, fault.where) == (Severity.CRITICAL, str(backup))
+
+
 def test_a_file_of_another_user_is_to_be_looked_at(file: Path) -> None:
     (fault,) = foreign_files([file], os.geteuid() + 70_000)
     assert (fault.check_id, fault.severity, fault.where) == ("files.owner", Severity.WARN, str(file))

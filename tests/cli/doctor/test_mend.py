@@ -18,6 +18,7 @@ from xopc.cli.doctor.service import look_at_service
 from xopc.cli.gateway.target import find_target
 from xopc.config.audit import Severity
 from xopc.service.managers import find_manager
+from xopc.service.secrets_file import read_secrets
 
 
 def fault(check_id: str, where: Path | str, severity: Severity = Severity.WARN) -> Fault:
@@ -155,6 +156,20 @@ def test_a_service_is_written_anew_once_and_the_definition_before_is_kept(home: 
     assert copy.read_text() == before
     assert copy.stat().st_mode & 0o777 == 0o600
     assert service_faults() == []
+
+
+def test_secrets_in_the_definition_move_into_the_file_of_secrets(home: Path, managers: FakeManagers) -> None:
+    environment = {**definition(home).environment, "OPENAI_API_KEY": "sk-inline", "MY_TOOLS_TOKEN": "of a tool"}
+    path = install(home, managers, environment=environment)
+    (result,) = mended(*look_at_service(Sight(find_target(None))).faults)
+    assert result.error == ""
+    assert not [secret for secret in ("sk-inline", "of a tool") if secret in path.read_text()]
+    kept = read_secrets(definition(home).secrets_path)
+    assert (kept["OPENAI_API_KEY"], kept["MY_TOOLS_TOKEN"], kept["XOPC_GATEWAY_TOKEN"]) == (
+        "sk-inline",
+        "of a tool",
+        TOKEN,
+    )
 
 
 def test_what_the_shell_has_for_itself_does_not_become_the_services(

@@ -9,18 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from tests.fakes.gateway import configure, running_gateway
 from tests.fakes.service_managers import FakeManagers
 from tests.ports import free_port
 from xopc.cli.gateway import managed
+from xopc.cli.gateway.managed import find_service
 from xopc.cli.gateway.restart import restart
+from xopc.cli.gateway.restart_service import restart_service
+from xopc.cli.gateway.restarting import Request
 from xopc.cli.gateway.service.install import install
 from xopc.cli.gateway.service.start import start
 from xopc.cli.gateway.stop import stop
 from xopc.cli.gateway.target import find_target
 from xopc.cli.options import Duration
 from xopc.config.setup import generate_token
+from xopc.service.base import Runtime, RuntimeStatus
+from xopc.service.systemd import Systemd
+from xopc_supervisor.contract import RESPAWN
 
 UNIT = "user:xopc-gateway.service"
 
@@ -104,15 +111,31 @@ def test_row_046_a_service_without_a_process_is_not_healthy(
     assert "xopc gateway logs" in shown["hints"]
 
 
+class Patient(Systemd):
+    """A manager that waits for its service for longer than anybody wants to."""
+
+    def restart(self) -> None:
+        time.sleep(60)
+
+    def runtime(self) -> Runtime:
+        return Runtime(RuntimeStatus.UNKNOWN, state="activating (start)")
+
+
 def test_row_050_a_wait_ends_in_its_time_though_the_manager_does_not(
-    installed: FakeManagers, capsys: pytest.CaptureFixture[str]
+    home: Path, installed: FakeManagers, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    installed.fail("systemctl", "restart", seconds=4)
-    # The recording tools take one call at a time, and so does this one's answer.
+    target = find_target(None)
+    service = find_service(target)
+    assert service is not None
+    patient = Patient("xopc-gateway", home, {})
+    request = Request(RESPAWN, "because", 0.5, None, as_json=False)
     began = time.monotonic()
-    assert restart(wait=Duration(0.5)) == 1
-    assert time.monotonic() - began < 6
-    assert "❌ Restart health check failed: " in capsys.readouterr().err
+    assert restart_service(target, evolve(service, manager=patient), request) == 1
+    assert time.monotonic() - began < 30
+    shown = capsys.readouterr().err
+    assert shown.startswith("❌ Restart health check failed: timeout\n")
+    assert "the service does not run: activating (start) (unknown)" in shown
+    assert "Process: none has come\n" in shown
 
 
 def test_a_configuration_that_would_be_refused_ends_nobody(

@@ -100,6 +100,53 @@ def test_a_token_that_lives_in_memory_alone_goes_with_it(home: Path) -> None:
 
 
 @pytest.mark.usefixtures("execve")
+def test_what_is_for_developers_goes_with_it_where_it_was_asked_for(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XOPC_PROFILE", "dev")
+    with pytest.raises(BecameError) as caught:
+        run(allow_unconfigured=True, watch=True)
+    flags = caught.value.launch.flags
+    assert (flags["unconfigured"], flags["watch"], flags["port"]) == (True, True, None)
+    assert caught.value.launch.listen[0].port == 19001
+    assert "   Profile: dev\n   Bind: loopback" in capsys.readouterr().out
+    assert not (home / ".xopc-dev" / "xopc.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("environ", "options", "what"),
+    [
+        ({}, {"watch": True}, "--watch is for developers: give --dev, too"),
+        ({"XOPC_PROFILE": "dev", "XOPC_NO_RESPAWN": "1"}, {"watch": True}, "which XOPC_NO_RESPAWN forbids: unset it"),
+        ({}, {"reset": True}, "--reset deletes the state of the profile dev alone: give --dev, too"),
+        ({"XOPC_PROFILE": "dev", "XOPC_STATE_DIR": "/srv"}, {"reset": True}, "names another directory: unset it"),
+    ],
+)
+@pytest.mark.usefixtures("execve")
+def test_what_developers_may_not_is_a_mistake_in_usage(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    environ: dict[str, str],
+    options: dict[str, bool],
+    what: str,
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert run(**options) == 2  # type: ignore[arg-type]  # the options are those of the command
+    assert what in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("execve")
+def test_an_installed_xopc_has_no_sources_to_watch(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XOPC_PROFILE", "dev")
+    monkeypatch.setattr(xopc, "__file__", str(home / "site-packages" / "xopc" / "__init__.py"))
+    assert run(watch=True) == 2
+    assert f"xopc is installed in {home / 'site-packages' / 'xopc'}" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("execve")
 def test_the_older_flag_means_nothing(home: Path) -> None:
     with pytest.raises(BecameError) as caught:
         run(foreground=True)

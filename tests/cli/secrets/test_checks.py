@@ -132,8 +132,8 @@ def test_files_that_others_may_read_are_told(home: Path, monkeypatch: pytest.Mon
     (home / ".env").chmod(0o644)
     assert told(look_at_files(sight())) == [
         ("files.permissions", str(config)),
+        ("files.permissions", str(home / ".env")),
         ("secrets.exposed", str(key)),
-        ("secrets.exposed", str(home / ".env")),
     ]
 
 

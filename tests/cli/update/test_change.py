@@ -146,3 +146,14 @@ def test_a_version_that_is_gone_gives_way_to_the_one_before(
     installed.use(pending.target)
     assert change.resume(pending) is None
     assert installed.current() == source
+
+
+def test_an_update_that_was_cut_off_can_be_gone_back_from(
+    change: Change, installed: Installations, source: Environment
+) -> None:
+    to = environment(installed, xopc.__version__)
+    for in_use, previous in ((source, None), (to, source)):
+        installed.use(in_use.path)
+        installed.begin(Pending(source.path, to.path))
+        change.abandon()
+        assert (installed.current(), installed.previous(), installed.pending()) == (in_use, previous, None)

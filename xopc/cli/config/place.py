@@ -73,8 +73,8 @@ def open_desk(config: Path | None) -> Desk:
         ConfigError: it does not validate; each problem is told with its path.
     """
     target = find_target(config)
-    resolved = resolve(target.environ, Flags())
-    return Desk(target, Editor(resolved, target.environ, Flags(), lambda _: None))
+    resolved = resolve(target.environ, Flags(), section="gateway")
+    return Desk(target, Editor(resolved, target.environ, Flags(), lambda _: None, is_owner=True))
 
 
 def found(values: object, keys: Sequence[str | int]) -> object:

@@ -39,6 +39,7 @@ def private_files(paths: Paths) -> Iterator[Path]:
     yield from (path for path in files if path.exists())
     if credentials.is_dir():
         yield from sorted(path for path in credentials.rglob("*") if path.exists())
+    yield from sorted(path for path in (paths.state_dir / "backups").glob("*") if path.exists())
 
 
 def _environment_files(sight: Sight) -> Iterator[Path]:

@@ -24,7 +24,8 @@ def diagnose(target: Target, mark: Mark, snapshot: Snapshot, *, picked_up: bool)
     lines = [f"Step: {last.failed.value if last.failed else '-'}: {' '.join(last.detail.split())}"]
     if not picked_up:
         lines.append("The gateway has not picked the request up.")
-    lines.append(f"Process: {_process(last)}" if last.pid else f"Process: pid {mark.pid} has ended")
+    ended = f"pid {mark.pid} has ended" if mark.pid else "none has come"
+    lines.append(f"Process: {_process(last) if last.pid else ended}")
     if last.port_use is not None:
         lines += last.port_use.to_text()
     status = f"status {last.health.get('status')}" if last.health else "no healthy answer"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,6 @@ from attrs import evolve
 from xopc.agent.models_secrets import replace_references
 from xopc.cli.doctor.check import Check, Fault, Result, Sight
 from xopc.cli.doctor.files import look_at_modes
-from xopc.cli.gateway.target import DOT_ENV
 from xopc.cli.secrets import plain
 from xopc.cli.secrets.service import definitions, faults_in, service_environment
 from xopc.config.audit import Severity
@@ -28,7 +27,6 @@ from xopc.config.substitute import is_secret, substitute
 from xopc.contracts.convert import JsonObject
 from xopc.contracts.errors import ConfigError, LostSecret
 from xopc.contracts.secret_settings import SecretsSettings
-from xopc.core.redact import is_secret_name
 
 UNRESOLVED = "secrets.unresolved"
 
@@ -90,8 +88,6 @@ def look_at_files(sight: Sight) -> Result:
             status = path.stat()
             if stat.S_ISREG(status.st_mode) and status.st_mode & 0o007:
                 faults.append(_exposed(path, status.st_mode))
-    if DOT_ENV.is_file() and DOT_ENV.stat().st_mode & 0o077 and _has_secrets(DOT_ENV):
-        faults.append(_exposed(DOT_ENV.absolute(), DOT_ENV.stat().st_mode))
     return Result.of(faults, "Nobody else may read what holds secrets")
 
 
@@ -142,13 +138,6 @@ def _of_programs(settings: SecretsSettings) -> Iterator[Fault]:
             refuse_foreign(name, Path(command.command[0]))
         except LostError as error:
             yield _unresolved(f"$.secrets.commands.{name}", str(error), is_kept=True)
-
-
-def _has_secrets(path: Path) -> bool:
-    from dotenv import dotenv_values
-
-    values: Mapping[str, str | None] = dotenv_values(path)
-    return any(value and is_secret_name(name) for name, value in values.items())
 
 
 def _unresolved(where: str, what: str, *, is_kept: bool) -> Fault:

@@ -95,6 +95,13 @@ class Change:
         self.installed.finish()
         return handed
 
+    def abandon(self) -> None:
+        """Give up an update that was cut off. If what it was for is in use, that is what can be gone back from."""
+        pending, current = self.installed.pending(), self.installed.current()
+        if pending is not None and current is not None and current.path == pending.target:
+            self.installed.remember(pending.source)
+        self.installed.finish()
+
     def _switch(self, source: Environment, to: Environment, reason: str) -> Handed:
         self.installed.use(to.path)
         self.tell(f"xopc {to.version} is in use now.")

@@ -67,9 +67,9 @@ def update(
             return _look(installed, origin, wanted, check=check)
         with installed.locked():
             change = Change(target, installed, wait, _teller(as_json=as_json))
-            if not dry_run:
-                _adopt(change, origin)
-            return _go_back(change, to, wanted, dry_run=dry_run) if rollback else _go_on(change, wanted)
+            if rollback:
+                return _go_back(change, to, wanted, dry_run=dry_run)
+            return _go_on(change, origin, wanted)
     except XopcError as error:
         return fail(f"Update failed: {error.message}", as_json=as_json)
     except BrokenPipeError:
@@ -93,18 +93,6 @@ def _contradiction(
     return None
 
 
-def _adopt(change: Change, origin: Origin) -> None:
-    """Let this environment belong to those that are looked after; and be in use, where what was in use is gone."""
-    installed = change.installed
-    if not origin.is_kept:
-        installed.adopt(origin.prefix, origin.version_file)
-        where = f"{origin.prefix}, made by {origin.installer}, stays: the xopc in it leads to the version in use"
-        change.tell(f"Versions are kept in {installed.root} from now on. {where}.")
-    elif installed.current() is None:
-        installed.use(origin.prefix)
-        change.tell(f"What was in use is gone or not whole: xopc {origin.version} is in use again.")
-
-
 def _look(installed: Installations, origin: Origin, wanted: Wanted, *, check: bool) -> int:
     """Tell what an update would do."""
     current = installed.current()
@@ -124,15 +112,24 @@ def _look(installed: Installations, origin: Origin, wanted: Wanted, *, check: bo
     return EXIT_OK
 
 
-def _go_on(change: Change, wanted: Wanted) -> int:
+def _go_on(change: Change, origin: Origin, wanted: Wanted) -> int:
     installed = change.installed
     if (pending := installed.pending()) is not None:
         change.resume(pending)
-    source = _current(installed)
+    current = installed.current()
+    if current is None and origin.is_kept:
+        installed.use(origin.prefix)
+        change.tell(f"What was in use is gone or not whole: xopc {origin.version} is in use again.")
+        current = installed.current()
+    version = current.version if current is not None else origin.version
     found = resolve(wanted.version, wanted.wheel)
-    if not _is_wanted(found, source, source.version, wanted):
+    is_wanted = _is_wanted(found, current, version, wanted)
+    if not origin.is_kept and (is_wanted or current is not None):
+        _adopt(change, origin)
+    if not is_wanted:
         installed.clean_up()
-        return _tell_nothing_to_do(source, found, as_json=wanted.as_json)
+        return _tell_nothing_to_do(version, found, as_json=wanted.as_json)
+    source = _current(installed)
     to = next((each for each in installed.all() if (each.version, each.origin) == (found.version, found.origin)), None)
     if to is None:
         place = installed.free_place(found.version)
@@ -142,9 +139,18 @@ def _go_on(change: Change, wanted: Wanted) -> int:
     return _tell_done(change, source, to, handed, "updated", as_json=wanted.as_json)
 
 
+def _adopt(change: Change, origin: Origin) -> None:
+    """Let this environment belong to those that are looked after."""
+    change.installed.adopt(origin.prefix, origin.version_file)
+    where = f"{origin.prefix}, made by {origin.installer}, stays: the xopc in it leads to the version in use"
+    change.tell(f"Versions are kept in {change.installed.root} from now on. {where}.")
+
+
 def _go_back(change: Change, version: str | None, wanted: Wanted, *, dry_run: bool) -> int:
     installed = change.installed
     source = _current(installed)
+    if not dry_run:
+        change.abandon()
     to = installed.previous() if version is None else installed.find(version)
     if to is None or to.path == source.path:
         others = [each.version for each in installed.all() if each.path != source.path]
@@ -155,9 +161,6 @@ def _go_back(change: Change, version: str | None, wanted: Wanted, *, dry_run: bo
         raise XopcError(Failure.NOT_FOUND, f"{what}. {cure}.")
     if dry_run:
         return _tell_plan(source, to, as_json=wanted.as_json)
-    if installed.pending() is not None:
-        # What was cut off is what is gone back from.
-        installed.finish()
     try:
         handed = change.make(source, to, f"xopc update --rollback from {source.version}")
     except XopcError as error:
@@ -167,10 +170,11 @@ def _go_back(change: Change, version: str | None, wanted: Wanted, *, dry_run: bo
 
 
 def _current(installed: Installations) -> Environment:
-    current = installed.current()
+    current, link = installed.current(), installed.root / "current"
+    if current is None and not link.is_symlink():
+        raise XopcError(Failure.NOT_FOUND, "nothing was updated yet, so there is nothing to go back to")
     if current is None:
-        cure = "install xopc anew, and update with that"
-        raise XopcError(Failure.NOT_FOUND, f"{installed.root / 'current'} leads to no version that is whole: {cure}")
+        raise XopcError(Failure.NOT_FOUND, f"{link} leads to no version that is whole. Call `xopc update` first.")
     return current
 
 
@@ -188,11 +192,11 @@ def _teller(*, as_json: bool) -> Callable[[str], None]:
     return tell
 
 
-def _tell_nothing_to_do(source: Environment, found: Candidate, *, as_json: bool) -> int:
+def _tell_nothing_to_do(version: str, found: Candidate, *, as_json: bool) -> int:
     if as_json:
-        print_json({"ok": True, "result": "up-to-date", "current": source.version, "newest": found.version})
+        print_json({"ok": True, "result": "up-to-date", "current": version, "newest": found.version})
     else:
-        print(f"✅ xopc {source.version} is in use, and there is none that is newer.")
+        print(f"✅ xopc {version} is in use, and there is nothing to do.")
     return EXIT_OK
 
 
