@@ -92,13 +92,16 @@ def build_app() -> App:
     """All commands. Their modules are imported when they are run."""
     from cyclopts import App, Parameter
 
+    from xopc.cli.help import PlainHelp
+
     app = App(
         name="xopc",
         help="A personal-assistant gateway: from chats and API clients to AI agents.",
         version=xopc.__version__,
         version_flags=["--version", "-V"],
         help_epilogue=GLOBAL_OPTIONS,
-        help_formatter="plain",
+        help_format="plaintext",
+        help_formatter=PlainHelp(),
         default_parameter=Parameter(negative=(), show_default=False),
         result_action="return_value",
     )
