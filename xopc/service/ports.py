@@ -17,7 +17,7 @@ import psutil
 from attrs import evolve, frozen
 
 from xopc.service.identity import command_line, runs_gateway, signal_target
-from xopc.service.keeper import is_manager
+from xopc.service.keeper import MANAGERS, is_manager
 
 TOOL_SECONDS = 5
 MAX_COMMAND_CHARS = 200
@@ -50,6 +50,14 @@ class Listener:
     def host(self) -> str:
         """The address without the port; `*` stands for all where lsof was asked."""
         return self.address.rpartition(":")[0].strip("[]")
+
+    @property
+    def only_keeps_it(self) -> bool:
+        """Whether it holds the socket for somebody else, as a manager does for a service that it is about to start.
+
+        The first process of a container is called a manager, too, and is none.
+        """
+        return self.is_manager and Path((self.command or "").split(" ", 1)[0]).name in MANAGERS
 
     def to_json(self) -> dict[str, object]:
         kind = "gateway" if self.gateway_pid else "other" if self.pid else "unknown"

@@ -14,6 +14,8 @@ _LOG = "xopc gateway logs"
 _LOGS = f"See: {_LOG}"
 _ON_ITS_WAY = ("activating", "deactivating")
 """As systemd says: neither running nor stopped, and soon one of them."""
+_BY_SIGNAL = ("signal", "core-dump")
+"""The results of systemd with which the status is the number of a signal."""
 
 
 @frozen
@@ -38,7 +40,7 @@ def findings_of(standing: Standing, start: str) -> tuple[Finding, ...]:
 def _of_running(standing: Standing, start: str) -> Iterator[Finding]:
     runtime, owner = standing.runtime, standing.owner_pid
     if runtime.state.startswith(_ON_ITS_WAY) and runtime.last_exit_status:
-        what = f"The service ended with exit code {runtime.last_exit_status}, and is started again and again."
+        what = f"The service ended {_how(runtime)}, and its manager starts it again."
         yield Finding("service-restarting", what, f"Mend what the log says ({_LOG})", runtime.state)
     elif runtime.state.startswith(_ON_ITS_WAY):
         yield Finding("service-changing", "The service is starting, or stopping.", _LOGS, runtime.state, AGGRESSIVE)
@@ -53,10 +55,16 @@ def _of_running(standing: Standing, start: str) -> Iterator[Finding]:
         why = "Somebody started it by hand: it ends with its terminal, and the service cannot start meanwhile."
         yield Finding("not-by-service", what, f"Run: xopc gateway stop; {start}", why)
     elif owner is None and runtime.last_exit_status:
-        what = f"The service ended with exit code {runtime.last_exit_status}, and stays down."
+        what = f"The service ended {_how(runtime)}, and stays down."
         if runtime.last_exit_status == EXIT_CONFIG:
             what = f"The service refused its configuration (exit code {EXIT_CONFIG}), and stays down."
         yield Finding("service-failed", what, f"Mend what the log says ({_LOG}), then: {start}")
+
+
+def _how(runtime: Runtime) -> str:
+    """How it ended, where it did not end well."""
+    by_signal = runtime.state.endswith(_BY_SIGNAL)
+    return f"{'by signal' if by_signal else 'with exit code'} {runtime.last_exit_status}"
 
 
 def _of_login(standing: Standing, start: str) -> Iterator[Finding]:

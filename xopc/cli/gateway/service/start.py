@@ -87,7 +87,7 @@ def _taken(target: Target, installed: Installed) -> list[str]:
     if not port or all(status_of(host, port) is not PortStatus.BUSY for host in hosts):
         return []
     # A manager keeps the socket of a gateway that it is about to start again.
-    others = [one for one in inspect(port).strangers if not one.is_manager]
+    others = [one for one in inspect(port).strangers if not one.only_keeps_it]
     who = dict.fromkeys(f"Port {port} is used by pid {one.pid or '?'}: {one.command or '?'}" for one in others)
     return [*who, f"Stop that process, or set another gateway.port, and then: {REINSTALL}"] if who else []
 
