@@ -129,7 +129,7 @@ def test_a_program_whose_interpreter_is_gone() -> None:
 def test_a_program_in_a_temporary_place() -> None:
     finding = the(on_disk=evolve(FINE, is_temporary=True))
     assert finding.code == "temporary-program"
-    assert "pipx install xopc" in finding.hint
+    assert "pipx install ." in finding.hint
 
 
 @pytest.mark.parametrize("arguments", [("gateway", "--port", "8080"), ("gateway", "--port=8080")])

@@ -129,7 +129,7 @@ def _of_program(installed: Installed, expected: Expected, on_disk: OnDisk) -> It
         yield Finding("interpreter-gone", what, cure, "Its virtual environment or its Python was removed.")
     if on_disk.is_temporary:
         what = f"Service program is in a temporary place: {program}"
-        cure = f"Install xopc for good (pipx install xopc), then: {expected.reinstall}"
+        cure = f"Install xopc for good (in a clone of it: pipx install .), then: {expected.reinstall}"
         yield Finding("temporary-program", what, cure, "The service cannot start any more once that is tidied away.")
 
 

@@ -91,7 +91,7 @@ def _define(
     resolved, extra, warnings = _prepare(environ, Flags(port, bind, token))
     give_to_owner(resolved.paths)
     if is_temporary(Path((program := define(resolved, environ, manager.marker, manager.label)).arguments[0])):
-        cure = "install xopc for good (pipx install xopc), and the service anew"
+        cure = "install xopc for good (in a clone of it: pipx install .), and the service anew"
         warnings.append(f"{program.arguments[0]} is in a temporary place, and the service ends with it: {cure}")
     return define(resolved, environ, manager.marker, manager.label, extra={**moved, **extra}), warnings
 
@@ -130,7 +130,7 @@ def _already_there(target: Target, manager: ServiceManager, installed: Installed
     warnings: list[str] = []
     theirs = paths_of(installed.arguments, installed.environment)
     if theirs is not None and theirs.config_path.resolve() != target.paths.config_path.resolve():
-        cure = "give this one a profile of its own, XOPC_PROFILE=<name>"
+        cure = "give this one a profile of its own, with --profile NAME"
         warnings.append(f"It is the service of another configuration, {theirs.config_path}: {cure}")
     if as_json:
         print_json({"ok": True, "result": "already-installed", "label": manager.label, "warnings": warnings})
