@@ -79,19 +79,23 @@ def _define(
         ConfigError: the gateway would refuse to start with it.
     """
     from xopc.config.resolve import Flags
+    from xopc.service.audit import inline_secrets
     from xopc.service.audited import is_temporary
     from xopc.service.define import define, kept_secrets
 
     port, bind, token = given
     # Without what it was installed with, a key that another shell knew would be lost.
-    known = kept_secrets(before.secrets, target.paths, target.environ) if before is not None else {}
+    inline = inline_secrets(before) if before is not None else {}
+    before_secrets = {**inline, **before.secrets} if before is not None else {}
+    known = kept_secrets(before_secrets, target.paths, target.environ)
+    moved = {name: value for name, value in inline.items() if name not in {**known, **target.environ}}
     environ = {**_handed_over(manager), **target.environ, **known}
     resolved, extra, warnings = _prepare(environ, Flags(port, bind, token))
     give_to_owner(resolved.paths)
     if is_temporary(Path((program := define(resolved, environ, manager.marker, manager.label)).arguments[0])):
-        cure = "install xopc for good (pipx install xopc), and the service anew"
+        cure = "install xopc for good (in a clone of it: pipx install .), and the service anew"
         warnings.append(f"{program.arguments[0]} is in a temporary place, and the service ends with it: {cure}")
-    return define(resolved, environ, manager.marker, manager.label, extra=extra), warnings
+    return define(resolved, environ, manager.marker, manager.label, extra={**moved, **extra}), warnings
 
 
 def _handed_over(manager: ServiceManager) -> dict[str, str]:
@@ -128,7 +132,7 @@ def _already_there(target: Target, manager: ServiceManager, installed: Installed
     warnings: list[str] = []
     theirs = paths_of(installed.arguments, installed.environment)
     if theirs is not None and theirs.config_path.resolve() != target.paths.config_path.resolve():
-        cure = "give this one a profile of its own, XOPC_PROFILE=<name>"
+        cure = "give this one a profile of its own, with --profile NAME"
         warnings.append(f"It is the service of another configuration, {theirs.config_path}: {cure}")
     if as_json:
         print_json({"ok": True, "result": "already-installed", "label": manager.label, "warnings": warnings})
