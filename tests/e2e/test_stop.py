@@ -51,10 +51,10 @@ def test_row_032_stop_as_json(gateway: Gateway) -> None:
 
 
 def test_stopping_what_does_not_run_is_no_error(gateway: Gateway) -> None:
+    # At the default port somebody else's may listen.
+    write_config(gateway.home, {"gateway": {"port": gateway.port, "auth": {"token": TOKEN}}})
     gateway.xopc("gateway", "stop")
     gateway.wait_until_ended()
-    port = {"port": gateway.port, "auth": {"token": TOKEN}}  # at the default one somebody else's may listen
-    write_config(gateway.home, {"gateway": port})
     again = gateway.xopc("gateway", "stop", "--json")
     assert again.returncode == 0
     assert '"result": "not-loaded"' in again.stdout
