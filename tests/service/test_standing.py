@@ -41,8 +41,20 @@ def test_a_service_that_refused_its_configuration_is_told() -> None:
 
 
 def test_a_manager_that_does_not_tell_is_told() -> None:
-    (finding,) = findings_of(evolve(RUNNING, runtime=Runtime(RuntimeStatus.UNKNOWN, state="no bus")), START)
+    untold = evolve(RUNNING, runtime=Runtime(RuntimeStatus.UNKNOWN, state="no bus"), is_loaded=False)
+    (finding,) = findings_of(untold, START)
     assert (finding.code, finding.level, finding.detail) == ("service-unknown", "aggressive", "no bus")
+
+
+def test_a_service_between_two_starts_is_told_as_the_manager_has_it() -> None:
+    waits = Runtime(RuntimeStatus.UNKNOWN, None, 1, "activating (auto-restart), exit-code")
+    (finding,) = findings_of(evolve(RUNNING, runtime=waits, owner_pid=None), START)
+    assert finding.code == "service-between"
+    assert finding.message == "The service neither runs nor is stopped: activating (auto-restart), exit-code."
+    assert codes(evolve(RUNNING, runtime=waits)) == ["not-by-service"]
+    starts = Runtime(RuntimeStatus.UNKNOWN, RUNNING.owner_pid, 0, "activating (start)")
+    assert codes(evolve(RUNNING, runtime=starts)) == []
+    assert codes(evolve(RUNNING, runtime=starts, owner_pid=None)) == ["service-without-lock"]
 
 
 def test_a_disabled_service_is_worse_while_its_gateway_runs() -> None:

@@ -34,10 +34,15 @@ def findings_of(standing: Standing, start: str) -> tuple[Finding, ...]:
 
 def _of_running(standing: Standing, start: str) -> Iterator[Finding]:
     runtime, owner = standing.runtime, standing.owner_pid
-    if runtime.status is RuntimeStatus.UNKNOWN:
+    if _is_untold(runtime):
         what = "The service manager does not tell whether the service runs."
         yield Finding("service-unknown", what, "See: xopc gateway service status", runtime.state, AGGRESSIVE)
-    elif runtime.status is RuntimeStatus.RUNNING and owner is None:
+    elif runtime.status is RuntimeStatus.UNKNOWN and runtime.pid is None and owner is None:
+        what = f"The service neither runs nor is stopped: {runtime.state}."
+        yield Finding("service-between", what, _LOGS, "It is about to be started again, or to end.")
+    elif runtime.status is RuntimeStatus.UNKNOWN and runtime.pid == owner:
+        pass  # it starts or ends, as the gateway says itself
+    elif (runtime.status is RuntimeStatus.RUNNING or runtime.pid is not None) and owner is None:
         what = f"The service runs (pid {runtime.pid or '?'}), and no gateway has this configuration's lock."
         yield Finding("service-without-lock", what, _LOGS, "It starts, or is a gateway of something else.")
     elif owner is not None and runtime.pid != owner:
@@ -52,10 +57,15 @@ def _of_running(standing: Standing, start: str) -> Iterator[Finding]:
 
 
 def _of_login(standing: Standing, start: str) -> Iterator[Finding]:
-    if not standing.is_loaded:
+    if not standing.is_loaded and not _is_untold(standing.runtime):
         what = "The service is installed, and does not start at the next login or boot."
         level = "recommended" if standing.owner_pid is not None else AGGRESSIVE
         yield Finding("service-disabled", what, f"Run: {start}", "It was disabled, or never loaded.", level)
     if standing.lingers is False:
         what = f"The service stops when {standing.user} logs out, and starts with the next login alone."
         yield Finding("no-linger", what, f"Run: loginctl enable-linger {standing.user}", "systemd's lingering is off.")
+
+
+def _is_untold(runtime: Runtime) -> bool:
+    """Whether the manager did not answer, and so said nothing of the last end either."""
+    return runtime.status is RuntimeStatus.UNKNOWN and runtime.last_exit_status is None

@@ -29,6 +29,8 @@ TEMPLATE = "xopc-gateway.service"
 SYSTEM_UNITS = Path("/etc/systemd/system")
 LINGERING = Path("/var/lib/systemd/linger")
 START_SECONDS = 30.0
+LOOK_SECONDS = 10.0
+"""For what only looks: a manager that hangs is told, and not waited for as one that stops a gateway is."""
 _UNIT_MODE = 0o644
 _STATES = {
     "active": RuntimeStatus.RUNNING,
@@ -69,24 +71,24 @@ class Systemd:
 
     def is_available(self) -> bool:
         with suppress(ServiceManagerError):
-            return self._systemctl("show", "--property=Version", "--value").code == 0
+            return self._systemctl("show", "--property=Version", "--value", seconds=LOOK_SECONDS).code == 0
         return False
 
     def is_loaded(self) -> bool:
-        with suppress(ServiceManagerError):
-            return self.source_path.is_file() and self._systemctl("is-enabled", self.unit).code == 0
-        return False
+        return self._is_enabled() is True
 
     def loaded_text(self) -> str:
-        if self.is_loaded():
-            return "systemd (enabled)"
-        return "systemd (disabled)" if self.source_path.is_file() else "systemd (not installed)"
+        if not self.source_path.is_file():
+            return "systemd (not installed)"
+        is_enabled = self._is_enabled()
+        return f"systemd ({'does not tell' if is_enabled is None else 'enabled' if is_enabled else 'disabled'})"
 
     def runtime(self) -> Runtime:
         if not self.source_path.is_file():
             return Runtime(RuntimeStatus.STOPPED)
         try:
-            shown = self._systemctl("show", self.unit, "--property=ActiveState,SubState,Result,MainPID,ExecMainStatus")
+            wanted = "--property=ActiveState,SubState,Result,MainPID,ExecMainStatus"
+            shown = self._systemctl("show", self.unit, wanted, seconds=LOOK_SECONDS)
         except ServiceManagerError as error:
             return Runtime(RuntimeStatus.UNKNOWN, state=str(error))
         if shown.code != 0:
@@ -159,6 +161,16 @@ class Systemd:
             remove_secrets(installed.environment)
         self._systemctl("daemon-reload").check()
         self._systemctl("reset-failed", self.unit)  # what it does not know has not failed
+
+    def _is_enabled(self) -> bool | None:
+        """None where systemd does not tell."""
+        if not self.source_path.is_file():
+            return False
+        try:
+            told = self._systemctl("is-enabled", self.unit, seconds=LOOK_SECONDS)
+        except ServiceManagerError:
+            return None
+        return True if told.code == 0 else False if told.output else None
 
     # ------------------------------------------------------------------ tools
 
