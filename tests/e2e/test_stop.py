@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +56,18 @@ def test_stopping_what_does_not_run_is_no_error(gateway: Gateway) -> None:
     again = gateway.xopc("gateway", "stop", "--json")
     assert again.returncode == 0
     assert '"result": "not-loaded"' in again.stdout
+
+
+def test_a_gateway_of_another_configuration_at_the_port_is_named_and_goes_on(gateway: Gateway, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "xopc.json"
+    other.parent.mkdir()
+    other.write_text(json.dumps({"gateway": {"port": gateway.port, "auth": {"token": TOKEN}}}))
+    done = gateway.xopc("gateway", "stop", "--config", str(other))
+    assert done.returncode == 1
+    running = f"pid {gateway.process.pid}: {gateway.home}/.xopc/xopc.json"
+    said = f"the gateway at port {gateway.port} has another configuration ({running}): name its file with --config"
+    assert said in done.stderr
+    assert gateway.health()["status"] == "healthy"
 
 
 def half_a_request(port: int) -> socket.socket:

@@ -29,6 +29,8 @@ TEMPLATE = "xopc-gateway.service"
 SYSTEM_UNITS = Path("/etc/systemd/system")
 LINGERING = Path("/var/lib/systemd/linger")
 START_SECONDS = 30.0
+LOOK_SECONDS = 10.0
+"""For what changes nothing: a manager that hangs is not waited for as one that stops a gateway is."""
 _UNIT_MODE = 0o644
 _STATES = {
     "active": RuntimeStatus.RUNNING,
@@ -69,12 +71,14 @@ class Systemd:
 
     def is_available(self) -> bool:
         with suppress(ServiceManagerError):
-            return self._systemctl("show", "--property=Version", "--value").code == 0
+            return self._systemctl("show", "--property=Version", "--value", seconds=LOOK_SECONDS).code == 0
         return False
 
     def is_loaded(self) -> bool:
         with suppress(ServiceManagerError):
-            return self.source_path.is_file() and self._systemctl("is-enabled", self.unit).code == 0
+            return (
+                self.source_path.is_file() and self._systemctl("is-enabled", self.unit, seconds=LOOK_SECONDS).code == 0
+            )
         return False
 
     def loaded_text(self) -> str:
@@ -86,7 +90,8 @@ class Systemd:
         if not self.source_path.is_file():
             return Runtime(RuntimeStatus.STOPPED)
         try:
-            shown = self._systemctl("show", self.unit, "--property=ActiveState,SubState,Result,MainPID,ExecMainStatus")
+            properties = "--property=ActiveState,SubState,Result,MainPID,ExecMainStatus"
+            shown = self._systemctl("show", self.unit, properties, seconds=LOOK_SECONDS)
         except ServiceManagerError as error:
             return Runtime(RuntimeStatus.UNKNOWN, state=str(error))
         if shown.code != 0:
@@ -113,7 +118,8 @@ class Systemd:
             text=unit.text,
         )
 
-    def install(self, definition: Definition) -> list[str]:
+    def install(self, definition: Definition, *, keep_off: bool = False) -> list[str]:
+        is_on = not keep_off or not self.source_path.exists() or self.is_loaded()
         text = render(definition, self.account)
         before = self.source_path.read_bytes() if self.source_path.exists() else None
         write_secrets(definition.secrets_path, definition.secrets)
@@ -123,7 +129,8 @@ class Systemd:
             self._write(text.encode())
             self._systemctl("daemon-reload").check()
             self._check_seen()
-            self._systemctl("enable", self.unit).check()
+            if is_on:
+                self._systemctl("enable", self.unit).check()
         except BaseException:
             # Half an installation would be neither the old one nor the new one.
             with suppress(OSError, ServiceManagerError):
@@ -134,7 +141,7 @@ class Systemd:
                     self._write(before)
                 self._systemctl("daemon-reload")
             raise
-        return self._linger() if self.account is None else []
+        return self._linger() if self.account is None and is_on else []
 
     def start(self) -> None:
         if not self.is_loaded():

@@ -31,6 +31,7 @@ def install(
     bind: BindOption = None,
     token: TokenOption = None,
     force: Annotated[bool, Parameter(help="Write it anew, with the configuration as it is now.")] = False,
+    keep_off: Annotated[bool, Parameter(help="With --force: one that was stopped or put off stays so.")] = False,
     system: SystemOption = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
@@ -47,7 +48,7 @@ def install(
         return _already_there(target, manager, before, as_json=as_json)
     try:
         definition, warnings = _define(target, manager, before, (port, bind, token))
-        warnings += manager.install(definition)
+        warnings += manager.install(definition, keep_off=keep_off)
     except ConfigError as error:
         what = "The gateway would refuse to start with this configuration"
         return fail(f"Service not installed. {what}: {error.message}", as_json=as_json)
@@ -57,7 +58,8 @@ def install(
 
 
 def reinstall(target: Target, manager: ServiceManager) -> list[str]:
-    """Write the definition anew, with the configuration as it is now. What deserves a warning, in sentences.
+    """Write the definition anew, with the configuration as it is now; one that is off stays so. What deserves a
+    warning, in sentences.
 
     Raises:
         ConfigError: the gateway would refuse to start with it.
@@ -65,7 +67,7 @@ def reinstall(target: Target, manager: ServiceManager) -> list[str]:
         OSError: it cannot be written.
     """
     definition, warnings = _define(target, manager, manager.read(), (None, None, None))
-    return [*warnings, *manager.install(definition)]
+    return [*warnings, *manager.install(definition, keep_off=True)]
 
 
 def _define(
