@@ -19,6 +19,7 @@ from xopc.service.managers import find_manager, is_of_machine
 from xopc_supervisor.contract import RESPAWN, LockInfo, RestartIntent
 
 if TYPE_CHECKING:
+    from xopc.service.finding import Finding
     from xopc.service.intent import PendingIntent
 
 
@@ -111,6 +112,15 @@ def refusal_of(installed: Installed, pid: int | None) -> str | None:
     except (XopcError, OSError):
         return None  # the new process may see it otherwise, and waits for a disk
     return None
+
+
+def broken_of(target: Target, service: Service) -> Finding | None:
+    """Why its manager could start no new process of it; None where it could."""
+    from xopc.service.audit import cannot_start
+    from xopc.service.audited import audit_service
+
+    found = audit_service(service.manager, target.environ, target.paths, installed=service.installed)
+    return cannot_start(found.findings) if found is not None else None
 
 
 def known_by(pid: int | None) -> dict[str, str]:
