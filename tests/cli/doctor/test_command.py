@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.gateway import TOKEN, configure, running_gateway, stranger
+from tests.ports import free_port
 from xopc.cli.doctor.check import Check, Fault, Result
 from xopc.cli.doctor.command import CHECKS, doctor, to_text
 from xopc.config.audit import Severity
