@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.test_main import run
 from tests.fakes.gateway import configure
+from tests.ports import free_port
 from xopc.cli.profile import take_profile, use_profile
 
 
@@ -56,7 +57,7 @@ def test_what_makes_no_sense_is_a_mistake_in_usage(typed: str, what: str) -> Non
 
 
 def test_hints_are_for_the_same_profile(home: Path) -> None:
-    configure(home, port=1)
+    configure(home, port=free_port())  # at the default one somebody may listen
     done = run("--profile", "rescue", "gateway", "status")
     assert done.returncode == 1
     assert "   Profile: rescue (~/.xopc-rescue)\n" in done.stdout

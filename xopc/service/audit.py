@@ -79,6 +79,11 @@ def needs_repair(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     return tuple(one for one in findings if one.code in _BROKEN or one.code == "version-mismatch")
 
 
+def cannot_start(findings: tuple[Finding, ...]) -> Finding | None:
+    """The one with which no new process of the service comes up, whatever else is well; None where there is none."""
+    return next((one for one in findings if one.code in _BROKEN), None)
+
+
 def option_of(arguments: tuple[str, ...], name: str) -> str | None:
     """The value of `--name VALUE` or `--name=VALUE`."""
     for position, argument in enumerate(arguments):
