@@ -55,6 +55,10 @@ def _run(launch: Launch, marker: str) -> int:
         held = lock.acquire(launch.lock_path, _own_info(launch))
     except lock.LockHeldError as error:
         owner = f"pid {error.pid}" if error.pid else "its process is not known"
+        if not error.is_gateway:
+            say(f"❌ {launch.lock_path} is held by a process that is no gateway ({owner}), such as xopc restore.", to=2)
+            say("   Start again when that has ended; a service manager does so by itself.", to=2)
+            return contract.EXIT_FAILURE
         say(f"❌ Gateway already running ({owner}) with {launch.config_path}.", to=2)
         say("   See `xopc gateway status`; stop it with `xopc gateway stop`.", to=2)
         return config_exit if marker else contract.EXIT_FAILURE

@@ -27,11 +27,13 @@ LOCKS = "/proc/locks"
 
 
 class LockHeldError(Exception):
-    """A living gateway has the lock."""
+    """A living process has the lock."""
 
-    def __init__(self, pid: int | None) -> None:
+    def __init__(self, pid: int | None, *, is_gateway: bool) -> None:
         super().__init__(f"held by process {pid}" if pid else "held by an unknown process")
         self.pid = pid
+        self.is_gateway = is_gateway
+        """Whether that is known to be a gateway, which stays; a restore lets go of it soon."""
 
 
 class Lock:
@@ -78,7 +80,7 @@ def acquire(path: str, info: LockInfo) -> Lock:
     does not take is left out: it only informs.
 
     Raises:
-        LockHeldError: a gateway with the same configuration runs.
+        LockHeldError: a gateway with the same configuration runs, or a restore is at work.
         OSError: the file cannot be made or locked, see `explain`.
     """
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
@@ -99,13 +101,15 @@ def acquire(path: str, info: LockInfo) -> Lock:
             raise
         os.close(fd)
         # Where the disk did not take a new text, it is empty, or of an earlier gateway; the kernel knows better.
-        holder = owner.pid if owner is not None and owner.is_alive() else _who_locked(file, owner)
+        if owner is not None and owner.is_alive():
+            raise LockHeldError(owner.pid, is_gateway=True)
+        holder = _who_locked(file, owner)
         if holder is not None:
-            raise LockHeldError(holder)
+            raise LockHeldError(holder, is_gateway=_is_supervisor(holder))
         if time.monotonic() > deadline:
             orphans = _orphans(owner, file)
             if killed or not orphans:
-                raise LockHeldError(orphans[0] if orphans else None)
+                raise LockHeldError(orphans[0] if orphans else None, is_gateway=bool(orphans))
             for pid in orphans:
                 os.kill(pid, signal.SIGKILL)
             killed = True
@@ -194,6 +198,15 @@ def _who_locked(file: os.stat_result, owner: LockInfo | None) -> int | None:
             if pid not in known and _holds(pid, file):
                 return pid
     return None
+
+
+def _is_supervisor(pid: int) -> bool:
+    """Whether a process was started as this package."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as command:
+            return b"xopc_supervisor" in command.read().split(b"\0")
+    except OSError:
+        return False
 
 
 def _holds(pid: int, file: os.stat_result) -> bool | None:

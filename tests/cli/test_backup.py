@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import fcntl
 import io
 import json
@@ -117,6 +118,17 @@ def test_a_disk_that_becomes_full_is_told_and_nothing_is_left_on_it(
     with pytest.raises(XopcError, match=r"nearly full.*--no-workspace"):
         backup(output=str(tmp_path / "out" / "a.tar.gz"))
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_disk_that_is_full_all_at_once_is_told_with_its_cure(there: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    folder = there.paths.state_dir / "backups"
+    with pytest.raises(XopcError, match=f"The disk of {folder} is full.*--output"):
+        backup()
+    assert list(folder.iterdir()) == []
 
 
 def test_one_at_a_time(there: World) -> None:

@@ -56,7 +56,7 @@ def test_help_tells_what_each_command_is_for(arguments: list[str]) -> None:
     done = run(*arguments)
     assert done.returncode == 0
     name = "status" if "gateway" in arguments else "gateway"
-    (line,) = [line for line in done.stdout.splitlines() if line.strip().startswith(f"{name}:")]
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith(f"  {name} ")]
     assert len(line.split()) > 3
 
 

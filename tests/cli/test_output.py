@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from xopc.cli.output import (
+    WRONG_CREDENTIAL,
     ago,
     duration,
     fail,
@@ -146,10 +147,16 @@ def test_a_text_in_one_line_is_cut_where_it_is_too_long() -> None:
         ("There is no job. GET /api/cron lists them.", "There is no job. `xopc cron list` lists them."),
         ("GET /api/outbound?state=dead lists them.", "`xopc outbox list` lists them."),
         ("$.person: names nobody", "$.person: names nobody"),
+        ("Wrong credential.", WRONG_CREDENTIAL),
     ],
 )
 def test_where_to_look_is_told_in_the_words_of_commands(said: str, told: str) -> None:
     assert in_commands(said) == told
+
+
+def test_a_refusal_is_told_with_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fail("Wrong credential.", as_json=False) == 1
+    assert capsys.readouterr().err.endswith("xopc gateway status\n")
 
 
 def test_columns_stand_below_each_other_where_signs_are_wide(capsys: pytest.CaptureFixture[str]) -> None:

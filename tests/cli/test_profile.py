@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
 from tests.cli.test_main import run
+from tests.fakes.gateway import configure
+from tests.ports import free_port
 from xopc.cli.profile import take_profile, use_profile
 
 
@@ -53,7 +56,8 @@ def test_what_makes_no_sense_is_a_mistake_in_usage(typed: str, what: str) -> Non
     assert done.stderr.endswith("See: xopc --help\n")
 
 
-def test_hints_are_for_the_same_profile() -> None:
+def test_hints_are_for_the_same_profile(home: Path) -> None:
+    configure(home, port=free_port())  # at the default one somebody may listen
     done = run("--profile", "rescue", "gateway", "status")
     assert done.returncode == 1
     assert "   Profile: rescue (~/.xopc-rescue)\n" in done.stdout

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.service_managers import FakeManagers
 from tests.service.backup.test_reading import rewritten
 from tests.service.backup.worlds import World, world
+from xopc.cli.gateway.service.install import install
 from xopc.cli.gateway.target import find_target
 from xopc.cli.restore import restore
 from xopc.contracts.errors import XopcError
@@ -51,6 +53,17 @@ def test_with_it_all_is_and_it_is_told_where_the_old_is(
     assert "⚠️ 1 message waited to be sent then, and may have been since. See: xopc outbox list" in text
     assert "Start with: xopc gateway" in text
     assert there.says() == {"a"}
+
+
+def test_a_service_is_what_is_to_be_started_then(
+    there: World, file: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with FakeManagers(there.paths.state_dir.parent) as managers:
+        for name, value in managers.environ.items():
+            monkeypatch.setenv(name, value)
+        assert install() == 0
+        assert restore(file, yes=True) == 0
+    assert "Start with: xopc gateway service start\n" in capsys.readouterr().out
 
 
 def test_a_dry_run_tells_and_changes_nothing(there: World, file: str, capsys: pytest.CaptureFixture[str]) -> None:

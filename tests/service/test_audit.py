@@ -13,6 +13,7 @@ from xopc.service.audit import (
     Expected,
     OnDisk,
     audit,
+    inline_secrets,
     is_secret_name,
     needs_repair,
     option_of,
@@ -128,7 +129,7 @@ def test_a_program_whose_interpreter_is_gone() -> None:
 def test_a_program_in_a_temporary_place() -> None:
     finding = the(on_disk=evolve(FINE, is_temporary=True))
     assert finding.code == "temporary-program"
-    assert "pipx install xopc" in finding.hint
+    assert "pipx install ." in finding.hint
 
 
 @pytest.mark.parametrize("arguments", [("gateway", "--port", "8080"), ("gateway", "--port=8080")])
@@ -201,6 +202,12 @@ def test_what_makes_a_start_useless_needs_repair() -> None:
         with_arguments("gateway", "--port", "1"), evolve(FINE, has_program=False), version="2", token=OTHER
     )
     assert [one.code for one in needs_repair(all_of_it)] == ["missing-program", "version-mismatch"]
+
+
+def test_secrets_of_others_in_a_definition_are_told_apart_from_the_gateways_own() -> None:
+    service = with_variable("OPENAI_API_KEY", "sk-inline")
+    service = evolve(service, environment={**service.environment, "XOPC_GATEWAY_TOKEN": TOKEN, "EMPTY_TOKEN": ""})
+    assert inline_secrets(service) == {"OPENAI_API_KEY": "sk-inline"}
 
 
 def test_values_of_options() -> None:

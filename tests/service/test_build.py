@@ -62,6 +62,7 @@ def test_what_pip_does_not_find_is_told_in_its_words() -> None:
     with pytest.raises(XopcError, match=r"pip finds no xopc==9\.9:\n(.*\n)*.*No matching distribution") as error:
         resolve("9.9", None)
     assert error.value.failure is Failure.NOT_FOUND
+    assert error.value.message.endswith("xopc update --wheel dist/xopc-VERSION-py3-none-any.whl")
 
 
 def test_a_wheel_of_something_else_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -38,6 +39,20 @@ def test_what_root_leaves_is_of_whoever_the_gateway_is_of(tmp_path: Path, monkey
     monkeypatch.setattr(os, "fchown", give)
     with pending_intent(tmp_path / "intent.json", an_intent()):
         assert given == [(tmp_path.stat().st_uid, tmp_path.stat().st_gid)]
+
+
+def test_one_that_the_disk_does_not_take_is_told_with_its_path_and_leaves_no_draft(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(source: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "replace", full)
+    path = tmp_path / "intent.json"
+    with pytest.raises(OSError, match="No space") as raised, pending_intent(path, an_intent()):
+        pass
+    assert raised.value.filename == str(path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_row_044_it_is_removed_when_nobody_takes_it(tmp_path: Path) -> None:

@@ -313,6 +313,19 @@ def test_after_a_permanent_stop_it_starts_when_it_is_told_to(installed: Launchd)
     assert installed.runtime().status is RuntimeStatus.RUNNING
 
 
+@pytest.mark.parametrize("verb", ["stop", "disable"])
+def test_what_was_stopped_or_put_off_stays_so_when_it_is_written_anew(
+    installed: Launchd, tools: FakeManagers, home: Path, verb: str
+) -> None:
+    getattr(installed, verb)()
+    tools.forget_calls()
+    installed.install(a_definition(home, description="newer"), keep_off=True)
+    assert calls(tools) == []
+    assert installed.runtime().status is RuntimeStatus.STOPPED
+    installed.start()
+    assert installed.runtime().status is RuntimeStatus.RUNNING
+
+
 def test_row_084_a_restart_kickstarts_it(installed: Launchd, tools: FakeManagers) -> None:
     before = installed.runtime().pid
     installed.restart()

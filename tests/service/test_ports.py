@@ -207,6 +207,13 @@ def test_a_service_manager_that_keeps_a_gateways_socket_is_no_stranger() -> None
     assert PortUse(1, PortStatus.BUSY, (manager,)).strangers == (manager,)
 
 
+def test_a_service_manager_keeps_a_socket_and_the_first_process_of_a_container_uses_it() -> None:
+    assert Listener(7, "127.0.0.1:1", "/lib/systemd/systemd --user", is_manager=True).only_keeps_it
+    assert Listener(1, "127.0.0.1:1", "/sbin/init", is_manager=True).only_keeps_it
+    assert not Listener(1, "127.0.0.1:1", "nginx -g daemon off;", is_manager=True).only_keeps_it
+    assert not Listener(8, "127.0.0.1:1", "/opt/systemd").only_keeps_it
+
+
 @pytest.mark.parametrize(
     ("address", "host"), [("127.0.0.1:80", "127.0.0.1"), ("[::1]:80", "::1"), ("*:80", "*"), ("[::]:80", "::")]
 )

@@ -185,6 +185,24 @@ def test_a_restart_waits_until_the_old_one_has_ended(
     assert len(tools.calls_of("schtasks", "/Query", "/V")) == 3
 
 
+def test_what_was_put_off_stays_so_when_it_is_written_anew(running: Schtasks, definition: Definition) -> None:
+    running.disable()
+    running.install(definition, keep_off=True)
+    assert running.loaded_text() == "Scheduled Task (disabled)"
+    running.install(definition)
+    assert running.is_loaded()
+
+
+def test_what_was_stopped_stays_so_when_it_is_written_anew(
+    running: Schtasks, tools: FakeManagers, definition: Definition
+) -> None:
+    running.stop()
+    tools.forget_calls()
+    running.install(definition, keep_off=True)
+    assert running.is_loaded()
+    assert tools.calls_of("reg") == [], "whether it was stopped is what the registry says"
+
+
 def test_row_078_uninstall_leaves_nothing(running: Schtasks, tools: FakeManagers, home: Path) -> None:
     running.uninstall()
     assert calls(tools) == [["/End", "/TN", NAME], ["/Delete", "/TN", NAME, "/F"]]

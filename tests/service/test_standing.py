@@ -46,15 +46,21 @@ def test_a_manager_that_does_not_tell_is_told() -> None:
     assert (finding.code, finding.level, finding.detail) == ("service-unknown", "aggressive", "no bus")
 
 
-def test_a_service_between_two_starts_is_told_as_the_manager_has_it() -> None:
-    waits = Runtime(RuntimeStatus.UNKNOWN, None, 1, "activating (auto-restart), exit-code")
-    (finding,) = findings_of(evolve(RUNNING, runtime=waits, owner_pid=None), START)
-    assert finding.code == "service-between"
-    assert finding.message == "The service neither runs nor is stopped: activating (auto-restart), exit-code."
-    assert codes(evolve(RUNNING, runtime=waits)) == ["not-by-service"]
-    starts = Runtime(RuntimeStatus.UNKNOWN, RUNNING.owner_pid, 0, "activating (start)")
-    assert codes(evolve(RUNNING, runtime=starts)) == []
-    assert codes(evolve(RUNNING, runtime=starts, owner_pid=None)) == ["service-without-lock"]
+def test_a_service_that_its_manager_starts_again_is_told_with_how_it_ended() -> None:
+    crashing = evolve(
+        RUNNING, runtime=Runtime(RuntimeStatus.UNKNOWN, None, 1, "activating (auto-restart), exit-code"), owner_pid=None
+    )
+    (finding,) = findings_of(crashing, START)
+    assert (finding.code, finding.level) == ("service-restarting", "recommended")
+    assert finding.message == "The service ended with exit code 1, and its manager starts it again."
+    killed = evolve(crashing, runtime=Runtime(RuntimeStatus.UNKNOWN, None, 9, "activating (auto-restart), signal"))
+    assert findings_of(killed, START)[0].message == "The service ended by signal 9, and its manager starts it again."
+
+
+def test_a_service_on_its_way_is_no_fault() -> None:
+    starting = evolve(RUNNING, runtime=Runtime(RuntimeStatus.UNKNOWN, 4100, 0, "activating (start)"))
+    (finding,) = findings_of(starting, START)
+    assert (finding.code, finding.level) == ("service-changing", "aggressive")
 
 
 def test_a_disabled_service_is_worse_while_its_gateway_runs() -> None:

@@ -90,6 +90,25 @@ def test_row_060_install_writes_the_unit_and_has_it_enabled(world: World) -> Non
     assert world.service.loaded_text() == "systemd (enabled)"
 
 
+def test_one_that_was_put_off_is_written_anew_and_stays_off_where_that_is_asked_for(world: World) -> None:
+    world.service.install(world.definition)
+    world.service.disable()
+    world.calls()
+    world.service.install(evolve(world.definition, description="newer"), keep_off=True)
+    assert "newer" in unit_of(world)
+    assert not world.service.is_loaded()
+    assert not any("enable" in call and "is-enabled" not in call for call in world.calls())
+    world.service.install(world.definition)
+    assert world.service.is_loaded()
+
+
+def test_one_that_is_on_stays_on_when_it_is_written_anew(world: World) -> None:
+    world.service.install(world.definition, keep_off=True)
+    assert world.service.is_loaded(), "a first installation is on"
+    world.service.install(world.definition, keep_off=True)
+    assert world.service.is_loaded()
+
+
 def test_rows_062_064_069_what_the_unit_says(world: World) -> None:
     world.service.install(world.definition)
     installed = world.service.read()

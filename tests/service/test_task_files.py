@@ -176,7 +176,7 @@ def test_a_task_is_read_back(definition: Definition) -> None:
     assert (task.batch, task.is_enabled) == (BATCH, True)
     assert task.settings["LogonTrigger.Repetition.Interval"] == "PT1M"
     assert task.settings["RestartOnFailure.Count"] == "3"
-    disabled = parse_task(xml.replace("<Settings>", "<Settings><Enabled>false</Enabled>"))
+    disabled = parse_task(xml.replace("<Enabled>true", "<Enabled>false"))
     assert disabled is not None
     assert not disabled.is_enabled
 

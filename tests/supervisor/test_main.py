@@ -143,6 +143,17 @@ def test_a_held_lock_names_its_owner(launch: Launch, marker: str, code: int) -> 
     assert "xopc gateway stop" in output
 
 
+@pytest.mark.parametrize("marker", ["", "systemd", "launchd", "schtasks"])
+def test_a_lock_that_a_restore_holds_is_waited_for_by_the_manager(launch: Launch, marker: str) -> None:
+    path = Path(launch.lock_path)
+    path.parent.mkdir()
+    with path.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        ended_with, output = ended(start(launch, XOPC_SERVICE_MARKER=marker))
+    assert ended_with == contract.EXIT_FAILURE, "every manager starts it again"
+    assert f"❌ {path} is held by a process that is no gateway (pid {os.getpid()}), such as xopc restore." in output
+
+
 def test_a_lock_that_cannot_be_made_names_its_path_and_a_cure(launch: Launch, tmp_path: Path) -> None:
     (tmp_path / "locks").write_text("a file where a directory should be")
     code, output = ended(start(launch))

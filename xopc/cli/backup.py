@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -128,6 +129,10 @@ def _to_file(source: Source, path: Path, folder: Path) -> Manifest:
             os.fsync(file.fileno())
             verify(file, str(unfinished))
         unfinished.replace(path)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise _no_room(path.parent, "full") from error
     finally:
         unfinished.unlink(missing_ok=True)
         _progress_end()
@@ -177,12 +182,16 @@ def _watching(folder: Path, tell: Progress) -> Progress:
     def watch(name: str, done: int) -> None:
         disk = os.statvfs(folder)
         if disk.f_blocks and disk.f_bavail * disk.f_frsize < LEAST_FREE_BYTES:
-            what = f"The disk of {folder} is nearly full, so the backup was given up after {size(done)}, and removed"
-            cure = "Free some room, name a file on another disk with --output, or leave out the workspace"
-            raise XopcError(Failure.UNAVAILABLE, f"{what}. {cure} (--no-workspace).")
+            raise _no_room(folder, f"nearly full after {size(done)}")
         tell(name, done)
 
     return watch
+
+
+def _no_room(folder: Path, how: str) -> XopcError:
+    what = f"The disk of {folder} is {how}, so the backup was given up, and removed"
+    cure = "Free some room, name a file on another disk with --output, or leave out the workspace"
+    return XopcError(Failure.UNAVAILABLE, f"{what}. {cure} (--no-workspace).")
 
 
 def _progress() -> Progress:

@@ -47,7 +47,7 @@ def _run(arguments: list[str]) -> int:
         return 0
     from cyclopts import CycloptsError
 
-    from xopc.cli.output import fail, in_commands, sentence
+    from xopc.cli.output import fail, sentence
     from xopc.cli.profile import use_profile
     from xopc.contracts.errors import XopcError
 
@@ -64,7 +64,7 @@ def _run(arguments: list[str]) -> int:
     except CycloptsError as error:
         return _explain_usage(error)
     except XopcError as error:
-        return fail(in_commands(error.message), as_json=as_json)
+        return fail(error.message, as_json=as_json)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -92,13 +92,16 @@ def build_app() -> App:
     """All commands. Their modules are imported when they are run."""
     from cyclopts import App, Parameter
 
+    from xopc.cli.help import PlainHelp
+
     app = App(
         name="xopc",
         help="A personal-assistant gateway: from chats and API clients to AI agents.",
         version=xopc.__version__,
         version_flags=["--version", "-V"],
         help_epilogue=GLOBAL_OPTIONS,
-        help_formatter="plain",
+        help_format="plaintext",
+        help_formatter=PlainHelp(),
         default_parameter=Parameter(negative=(), show_default=False),
         result_action="return_value",
     )

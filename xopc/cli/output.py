@@ -30,6 +30,10 @@ _COMMANDS = {
     "GET /api/outbound?state=dead": "xopc outbox list",
 }
 """What lists the things that a request lists."""
+WRONG_CREDENTIAL = (
+    "Wrong credential: the running gateway goes by another one than this configuration says. "
+    "Why, and what to do: xopc gateway status"
+)
 
 
 def print_json(value: Mapping[str, object]) -> None:
@@ -39,7 +43,7 @@ def print_json(value: Mapping[str, object]) -> None:
 
 def fail(message: str, *, as_json: bool, hints: Iterable[str] = (), **more: object) -> int:
     """Tell of a failure: on standard error, or as `{ok, error, hints, …}` on standard output. Returns exit code 1."""
-    message, hints = as_typed(message), [as_typed(hint) for hint in hints]
+    message, hints = as_typed(in_commands(message)), [as_typed(hint) for hint in hints]
     if as_json:
         print_json({"ok": False, "error": message, "hints": hints, **more})
     else:
@@ -62,7 +66,7 @@ def in_commands(message: str) -> str:
     """What the gateway says to clients of its API, in the words of commands."""
     for request, command in _COMMANDS.items():
         message = message.replace(f"{request} lists them", f"`{command}` lists them")
-    return message
+    return WRONG_CREDENTIAL if message == "Wrong credential." else message
 
 
 def tell_not_running(cure: str = "xopc gateway", *, as_json: bool) -> int:

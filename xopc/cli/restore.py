@@ -76,7 +76,8 @@ def restore(
         if not yes and not _agreed(file, plan, as_json=as_json):
             return fail("Nothing was restored.", as_json=as_json, hints=["To restore without a question, add --yes"])
         restored = restore_backup(data, name, plan, paths, hold=not send_again)
-    _tell(file, plan, restored, paths, to, as_json=as_json)
+    start = _start(config) if to is None else f"XOPC_STATE_DIR={shlex.quote(str(to.absolute()))} xopc gateway"
+    _tell(file, plan, restored, paths, start, as_json=as_json)
     return EXIT_OK
 
 
@@ -155,7 +156,7 @@ def _plan_json(plan: Plan) -> dict[str, object]:
     }
 
 
-def _tell(file: str, plan: Plan, restored: Restored, paths: Paths, to: Path | None, *, as_json: bool) -> None:
+def _tell(file: str, plan: Plan, restored: Restored, paths: Paths, start: str, *, as_json: bool) -> None:
     held = restored.held
     if as_json:
         what = {"movedAside": list(restored.aside), "held": {"outbox": held.outbox, "inbox": held.inbox}}
@@ -172,8 +173,20 @@ def _tell(file: str, plan: Plan, restored: Restored, paths: Paths, to: Path | No
         print(f"⚠️ {_messages(held.outbox)} waited to be sent then, and may have been since. See: xopc outbox list")
     if held.inbox:
         print(f"⚠️ {_messages(held.inbox)} waited for an answer then. See: xopc inbox list")
-    start = "xopc gateway" if to is None else f"XOPC_STATE_DIR={shlex.quote(str(to.absolute()))} xopc gateway"
     print(as_typed(f"💡 Start with: {start}"))
+
+
+def _start(config: Path | None) -> str:
+    """What starts the gateway: by hand, or as the service that it is."""
+    from xopc.cli.gateway.managed import find_service
+    from xopc.cli.gateway.target import find_target
+    from xopc.service.managers import is_of_machine
+
+    service = find_service(find_target(config))
+    if service is None:
+        return "xopc gateway"
+    start = "xopc gateway service start"
+    return f"sudo {start} --system" if is_of_machine(service.manager) else start
 
 
 def _messages(count: int) -> str:

@@ -79,6 +79,11 @@ def needs_repair(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     return tuple(one for one in findings if one.code in _BROKEN or one.code == "version-mismatch")
 
 
+def cannot_start(findings: tuple[Finding, ...]) -> Finding | None:
+    """The one with which no new process of the service comes up, whatever else is well; None where there is none."""
+    return next((one for one in findings if one.code in _BROKEN), None)
+
+
 def option_of(arguments: tuple[str, ...], name: str) -> str | None:
     """The value of `--name VALUE` or `--name=VALUE`."""
     for position, argument in enumerate(arguments):
@@ -108,6 +113,15 @@ def is_secret_name(name: str) -> bool:
     return _SECRET_NAME.search(name.upper()) is not None
 
 
+def inline_secrets(installed: Installed) -> dict[str, str]:
+    """Secrets in a definition that are not the gateway's own: a new definition has them in its file of secrets."""
+    return {
+        name: value
+        for name, value in installed.environment.items()
+        if value and is_secret_name(name) and not name.startswith("XOPC_")
+    }
+
+
 def _of_program(installed: Installed, expected: Expected, on_disk: OnDisk) -> Iterator[Finding]:
     program = installed.arguments[0] if installed.arguments else ""
     if not program or not on_disk.has_program:
@@ -120,7 +134,7 @@ def _of_program(installed: Installed, expected: Expected, on_disk: OnDisk) -> It
         yield Finding("interpreter-gone", what, cure, "Its virtual environment or its Python was removed.")
     if on_disk.is_temporary:
         what = f"Service program is in a temporary place: {program}"
-        cure = f"Install xopc for good (pipx install xopc), then: {expected.reinstall}"
+        cure = f"Install xopc for good (in a clone of it: pipx install .), then: {expected.reinstall}"
         yield Finding("temporary-program", what, cure, "The service cannot start any more once that is tidied away.")
 
 

@@ -120,10 +120,11 @@ class ServiceManager(Protocol):
         """Its definition; None where there is none that can be read."""
         ...
 
-    def install(self, definition: Definition) -> list[str]:
+    def install(self, definition: Definition, *, keep_off: bool = False) -> list[str]:
         """Write the definition and have the manager load it. What deserves a warning, in sentences.
 
-        Whoever is running goes on as it is, until `start` or `restart`.
+        Whoever is running goes on as it is, until `start` or `restart`. With `keep_off`, one that was stopped or put
+        off stays so.
         """
         ...
 

@@ -30,6 +30,10 @@ BUILD_SECONDS = 900.0
 """For pip, which may have to fetch and build all that xopc needs."""
 TOLD_LINES = 12
 _PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input")
+_FROM_CLONE = """\
+If you have a clone of xopc, make a wheel there, and take that:
+   git pull && python3 -m pip wheel --no-deps --wheel-dir dist .
+   xopc update --wheel dist/xopc-VERSION-py3-none-any.whl"""
 # -I: neither the working directory nor PYTHONPATH counts in what is to stand alone.
 _ISOLATED = "-I"
 
@@ -57,7 +61,8 @@ def resolve(version: str | None, wheel: Path | None) -> Candidate:
             *("--report", "-", requirement),
         )
     if ran.code != 0:
-        raise XopcError(Failure.NOT_FOUND, f"pip finds no {requirement}:\n{_end_of(ran)}")
+        what = f"pip finds no {requirement}:\n{_end_of(ran)}"
+        raise XopcError(Failure.NOT_FOUND, what if wheel else f"{what}\n{_FROM_CLONE}")
     try:
         report = cast("dict[str, Any]", json.loads(ran.output))
         (found,) = report["install"]

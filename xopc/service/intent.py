@@ -46,6 +46,9 @@ class PendingIntent:
                     os.fchown(fd, directory.st_uid, directory.st_gid)
                 file.write(self._text)
             draft.replace(self._path)
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
         except BaseException:
             draft.unlink(missing_ok=True)
             raise

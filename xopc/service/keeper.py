@@ -12,7 +12,8 @@ from attrs import frozen
 from xopc.service.identity import command_line
 from xopc_supervisor.contract import MARKER_VARIABLE
 
-_MANAGERS = {"systemd", "launchd", "init"}
+MANAGERS = {"systemd", "launchd", "init"}
+"""The names of their programs."""
 
 
 @frozen
@@ -34,7 +35,7 @@ class Keeper:
 def is_manager(pid: int) -> bool:
     """Whether a process is a service manager, which must never be signalled: pid 1, `systemd --user`, launchd."""
     argv = command_line(pid) if pid > 1 else None
-    return pid == 1 or (bool(argv) and Path(argv[0]).name in _MANAGERS)
+    return pid == 1 or (bool(argv) and Path(argv[0]).name in MANAGERS)
 
 
 def keeper_of(pid: int) -> Keeper | None:

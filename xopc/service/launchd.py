@@ -113,17 +113,19 @@ class Launchd:
             text=content.decode(errors="replace"),
         )
 
-    def install(self, definition: Definition) -> list[str]:
+    def install(self, definition: Definition, *, keep_off: bool = False) -> list[str]:
         content = render(definition)
         before = self.source_path.read_bytes() if self.source_path.exists() else None
         definition.log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_secrets(definition.secrets_path, definition.secrets)
         try:
             write_private(self.source_path, content)
-            self._launchctl("enable", self.target).check()
-            job = self._printed()
-            if job is None or job.runtime().pid is None:
-                self._load_anew()
+            # What is loaded, runs (`RunAtLoad`). The next start, or login, reads the plist.
+            if not keep_off or before is None:
+                self._launchctl("enable", self.target).check()
+                job = self._printed()
+                if job is None or job.runtime().pid is None:
+                    self._load_anew()
         except BaseException:
             # Half an installation would be neither the old one nor the new one.
             with suppress(OSError):

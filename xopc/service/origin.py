@@ -93,5 +93,5 @@ def _of_system(found: Distribution, prefix: Path) -> XopcError:
         what = f"xopc was installed by {by}"
         return XopcError(Failure.CONFLICT, f"{what}: update it as any other package of the system, then `{RESTART}`")
     what = f"xopc is installed into the system's Python ({prefix}), where versions cannot stand side by side"
-    cure = f"in a container take the newer image; elsewhere install it anew with `pipx install {NAME}`"
+    cure = "in a container take the newer image; elsewhere install it anew, with `pipx install .` in a clone of it"
     return XopcError(Failure.CONFLICT, f"{what}: {cure}")

@@ -17,7 +17,7 @@ import psutil
 from attrs import evolve, frozen
 
 from xopc.service.identity import command_line, runs_gateway, signal_target
-from xopc.service.keeper import is_manager
+from xopc.service.keeper import MANAGERS, is_manager
 
 TOOL_SECONDS = 5
 MAX_COMMAND_CHARS = 200
@@ -50,6 +50,14 @@ class Listener:
     def host(self) -> str:
         """The address without the port; `*` stands for all where lsof was asked."""
         return self.address.rpartition(":")[0].strip("[]")
+
+    @property
+    def only_keeps_it(self) -> bool:
+        """Whether it holds the socket for somebody else, as a manager does for a service that it is about to start.
+
+        The first process of a container is called a manager, too, and is none.
+        """
+        return self.is_manager and Path((self.command or "").split(" ", 1)[0]).name in MANAGERS
 
     def to_json(self) -> dict[str, object]:
         kind = "gateway" if self.gateway_pid else "other" if self.pid else "unknown"
@@ -149,6 +157,20 @@ def inspect(port: int) -> PortUse:
     return PortUse(port, PortStatus.BUSY if found else _try_to_bind(port), _identified(found), tuple(errors))
 
 
+def status_of(host: str, port: int) -> PortStatus:
+    """Whether a gateway could listen at this address now, by trying."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family) as candidate:
+            candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                candidate.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            candidate.bind((host, port))
+    except OSError as error:
+        return PortStatus.BUSY if error.errno == errno.EADDRINUSE else PortStatus.UNKNOWN
+    return PortStatus.FREE
+
+
 def _ask_system(port: int) -> list[Listener]:
     found: list[Listener] = []
     sockets: dict[str, str] = {}
@@ -218,12 +240,9 @@ def _identify(listener: Listener) -> Listener:
 
 def _try_to_bind(port: int) -> PortStatus:
     for host in ("127.0.0.1", "0.0.0.0"):
-        with socket.socket() as candidate:
-            candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                candidate.bind((host, port))
-            except OSError as error:
-                return PortStatus.BUSY if error.errno == errno.EADDRINUSE else PortStatus.UNKNOWN
+        status = status_of(host, port)
+        if status is not PortStatus.FREE:
+            return status
     return PortStatus.FREE
 
 

@@ -116,10 +116,13 @@ class Schtasks:
             text=text,
         )
 
-    def install(self, definition: Definition) -> list[str]:
+    def install(self, definition: Definition, *, keep_off: bool = False) -> list[str]:
+        task = self._task() if keep_off else None
         files = {
             self.batch_path: render_batch(definition).encode(),
-            self.source_path: render_task(definition, self.batch_path, self.user),
+            self.source_path: render_task(
+                definition, self.batch_path, self.user, is_enabled=task is None or task.is_enabled
+            ),
         }
         before = {path: path.read_bytes() if path.exists() else None for path in files}
         definition.log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -138,7 +141,8 @@ class Schtasks:
                     else:
                         write_private(path, content)
             raise
-        self._forget_stop()
+        if task is None:
+            self._forget_stop()
         return []
 
     def start(self) -> None:

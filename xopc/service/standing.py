@@ -10,7 +10,12 @@ from xopc.service.base import Runtime, RuntimeStatus
 from xopc.service.finding import AGGRESSIVE, Finding
 from xopc_supervisor.contract import EXIT_CONFIG
 
-_LOGS = "See: xopc gateway logs"
+_LOG = "xopc gateway logs"
+_LOGS = f"See: {_LOG}"
+_ON_ITS_WAY = ("activating", "deactivating")
+"""As systemd says: neither running nor stopped, and soon one of them."""
+_BY_SIGNAL = ("signal", "core-dump")
+"""The results of systemd with which the status is the number of a signal."""
 
 
 @frozen
@@ -34,15 +39,15 @@ def findings_of(standing: Standing, start: str) -> tuple[Finding, ...]:
 
 def _of_running(standing: Standing, start: str) -> Iterator[Finding]:
     runtime, owner = standing.runtime, standing.owner_pid
-    if _is_untold(runtime):
+    if runtime.state.startswith(_ON_ITS_WAY) and runtime.last_exit_status:
+        what = f"The service ended {_how(runtime)}, and its manager starts it again."
+        yield Finding("service-restarting", what, f"Mend what the log says ({_LOG})", runtime.state)
+    elif runtime.state.startswith(_ON_ITS_WAY):
+        yield Finding("service-changing", "The service is starting, or stopping.", _LOGS, runtime.state, AGGRESSIVE)
+    elif _is_untold(runtime):
         what = "The service manager does not tell whether the service runs."
         yield Finding("service-unknown", what, "See: xopc gateway service status", runtime.state, AGGRESSIVE)
-    elif runtime.status is RuntimeStatus.UNKNOWN and runtime.pid is None and owner is None:
-        what = f"The service neither runs nor is stopped: {runtime.state}."
-        yield Finding("service-between", what, _LOGS, "It is about to be started again, or to end.")
-    elif runtime.status is RuntimeStatus.UNKNOWN and runtime.pid == owner:
-        pass  # it starts or ends, as the gateway says itself
-    elif (runtime.status is RuntimeStatus.RUNNING or runtime.pid is not None) and owner is None:
+    elif runtime.status is RuntimeStatus.RUNNING and owner is None:
         what = f"The service runs (pid {runtime.pid or '?'}), and no gateway has this configuration's lock."
         yield Finding("service-without-lock", what, _LOGS, "It starts, or is a gateway of something else.")
     elif owner is not None and runtime.pid != owner:
@@ -50,10 +55,16 @@ def _of_running(standing: Standing, start: str) -> Iterator[Finding]:
         why = "Somebody started it by hand: it ends with its terminal, and the service cannot start meanwhile."
         yield Finding("not-by-service", what, f"Run: xopc gateway stop; {start}", why)
     elif owner is None and runtime.last_exit_status:
-        what = f"The service ended with exit code {runtime.last_exit_status}, and stays down."
+        what = f"The service ended {_how(runtime)}, and stays down."
         if runtime.last_exit_status == EXIT_CONFIG:
             what = f"The service refused its configuration (exit code {EXIT_CONFIG}), and stays down."
-        yield Finding("service-failed", what, f"Mend what the log says (xopc gateway logs), then: {start}")
+        yield Finding("service-failed", what, f"Mend what the log says ({_LOG}), then: {start}")
+
+
+def _how(runtime: Runtime) -> str:
+    """How it ended, where it did not end well."""
+    by_signal = runtime.state.endswith(_BY_SIGNAL)
+    return f"{'by signal' if by_signal else 'with exit code'} {runtime.last_exit_status}"
 
 
 def _of_login(standing: Standing, start: str) -> Iterator[Finding]:

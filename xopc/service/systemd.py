@@ -30,7 +30,7 @@ SYSTEM_UNITS = Path("/etc/systemd/system")
 LINGERING = Path("/var/lib/systemd/linger")
 START_SECONDS = 30.0
 LOOK_SECONDS = 10.0
-"""For what only looks: a manager that hangs is told, and not waited for as one that stops a gateway is."""
+"""For what changes nothing: a manager that hangs is not waited for as one that stops a gateway is."""
 _UNIT_MODE = 0o644
 _STATES = {
     "active": RuntimeStatus.RUNNING,
@@ -87,8 +87,8 @@ class Systemd:
         if not self.source_path.is_file():
             return Runtime(RuntimeStatus.STOPPED)
         try:
-            wanted = "--property=ActiveState,SubState,Result,MainPID,ExecMainStatus"
-            shown = self._systemctl("show", self.unit, wanted, seconds=LOOK_SECONDS)
+            properties = "--property=ActiveState,SubState,Result,MainPID,ExecMainStatus"
+            shown = self._systemctl("show", self.unit, properties, seconds=LOOK_SECONDS)
         except ServiceManagerError as error:
             return Runtime(RuntimeStatus.UNKNOWN, state=str(error))
         if shown.code != 0:
@@ -115,7 +115,8 @@ class Systemd:
             text=unit.text,
         )
 
-    def install(self, definition: Definition) -> list[str]:
+    def install(self, definition: Definition, *, keep_off: bool = False) -> list[str]:
+        is_on = not keep_off or not self.source_path.exists() or self.is_loaded()
         text = render(definition, self.account)
         before = self.source_path.read_bytes() if self.source_path.exists() else None
         write_secrets(definition.secrets_path, definition.secrets)
@@ -125,7 +126,8 @@ class Systemd:
             self._write(text.encode())
             self._systemctl("daemon-reload").check()
             self._check_seen()
-            self._systemctl("enable", self.unit).check()
+            if is_on:
+                self._systemctl("enable", self.unit).check()
         except BaseException:
             # Half an installation would be neither the old one nor the new one.
             with suppress(OSError, ServiceManagerError):
@@ -136,7 +138,7 @@ class Systemd:
                     self._write(before)
                 self._systemctl("daemon-reload")
             raise
-        return self._linger() if self.account is None else []
+        return self._linger() if self.account is None and is_on else []
 
     def start(self) -> None:
         if not self.is_loaded():

@@ -73,7 +73,7 @@ def parse_batch(text: str) -> Batch:
     )
 
 
-def render_task(definition: Definition, batch: Path, user: str) -> bytes:
+def render_task(definition: Definition, batch: Path, user: str, *, is_enabled: bool = True) -> bytes:
     """The XML that `schtasks` registers, in the UTF-16 that it wants.
 
     Raises:
@@ -92,6 +92,7 @@ def render_task(definition: Definition, batch: Path, user: str) -> bytes:
         # cmd.exe takes the outer quotes away, and what they held as it is.
         "Actions/Exec/Arguments": f'/d /s /c ""{batch}""',
         "Actions/Exec/WorkingDirectory": str(definition.working_directory),
+        "Settings/Enabled": "true" if is_enabled else "false",
     }
     for path, value in values.items():
         element = task.find(path, {"": NAMESPACE})

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.gateway import TOKEN, configure, running_gateway, stranger
+from tests.ports import free_port
 from xopc.cli.doctor.check import Check, Fault, Result
 from xopc.cli.doctor.command import CHECKS, doctor, to_text
 from xopc.config.audit import Severity
@@ -67,7 +68,7 @@ def test_warnings_are_no_failure(private: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_what_is_critical_is_a_failure(private: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    private.write_text(json.dumps({"gateway": {"bind": "lan", "auth": {"mode": "none"}}}))
+    private.write_text(json.dumps({"gateway": {"port": free_port(), "bind": "lan", "auth": {"mode": "none"}}}))
     assert doctor() == 1
     assert capsys.readouterr().out.endswith("❌ 2 critical, 2 to look at\n")
 

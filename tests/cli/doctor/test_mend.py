@@ -13,11 +13,12 @@ from tests.fakes.gateway import TOKEN, configure
 from tests.fakes.service_managers import FakeManagers
 from tests.service.test_survey import definition
 from xopc.cli.doctor.check import Fault, Sight
-from xopc.cli.doctor.mend import Mended, is_fixable, mend
+from xopc.cli.doctor.mend import Mended, checked, is_fixable, mend
 from xopc.cli.doctor.service import look_at_service
 from xopc.cli.gateway.target import find_target
 from xopc.config.audit import Severity
 from xopc.service.managers import find_manager
+from xopc.service.secrets_file import read_secrets
 
 
 def fault(check_id: str, where: Path | str, severity: Severity = Severity.WARN) -> Fault:
@@ -67,6 +68,23 @@ def service_faults() -> list[str]:
 def test_what_has_one_right_answer_is_fixable(check_id: str, severity: Severity, fixable: bool) -> None:
     assert is_fixable(fault(check_id, "here", severity)) is fixable
     assert fixable or mended(fault(check_id, "here", severity)) == []
+
+
+def test_a_program_in_a_temporary_place_is_only_replaced_by_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = fault("service.temporary-program", "unit")
+    monkeypatch.setattr("sys.executable", "/opt/xopc/bin/python")
+    assert is_fixable(one)
+    monkeypatch.setattr("sys.executable", "/tmp/xopc/bin/python")  # noqa: S108 - looked at, not used
+    assert not is_fixable(one)
+
+
+def test_what_is_there_as_before_is_not_told_as_mended() -> None:
+    done = Mended(("service.token-drift", "service.port-mismatch"), "unit", "It was written.")
+    assert checked(done, [fault("service.token-drift", "another unit"), fault("a.b", "unit")]) == done
+    left = checked(done, [fault("service.port-mismatch", "unit")])
+    assert (left.done, left.error) == ("", "what was done did not help.\nIt was written.")
 
 
 def test_others_lose_their_permissions_and_the_owner_none(home: Path) -> None:
@@ -138,6 +156,20 @@ def test_a_service_is_written_anew_once_and_the_definition_before_is_kept(home: 
     assert copy.read_text() == before
     assert copy.stat().st_mode & 0o777 == 0o600
     assert service_faults() == []
+
+
+def test_secrets_in_the_definition_move_into_the_file_of_secrets(home: Path, managers: FakeManagers) -> None:
+    environment = {**definition(home).environment, "OPENAI_API_KEY": "sk-inline", "MY_TOOLS_TOKEN": "of a tool"}
+    path = install(home, managers, environment=environment)
+    (result,) = mended(*look_at_service(Sight(find_target(None))).faults)
+    assert result.error == ""
+    assert not [secret for secret in ("sk-inline", "of a tool") if secret in path.read_text()]
+    kept = read_secrets(definition(home).secrets_path)
+    assert (kept["OPENAI_API_KEY"], kept["MY_TOOLS_TOKEN"], kept["XOPC_GATEWAY_TOKEN"]) == (
+        "sk-inline",
+        "of a tool",
+        TOKEN,
+    )
 
 
 def test_what_the_shell_has_for_itself_does_not_become_the_services(

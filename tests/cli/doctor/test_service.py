@@ -11,6 +11,7 @@ from tests.fakes.gateway import configure
 from tests.fakes.service_managers import FakeManagers
 from tests.service.test_survey import definition
 from xopc.cli.doctor.check import Result, Sight
+from xopc.cli.doctor.gateway import look_at_gateway
 from xopc.cli.doctor.service import look_at_service, look_at_starters, of_finding
 from xopc.cli.gateway.target import find_target
 from xopc.config.audit import Severity
@@ -50,6 +51,12 @@ def test_without_a_service_there_is_no_fault(managers: FakeManagers) -> None:
 def test_a_service_that_fits_is_fine(home: Path, managers: FakeManagers) -> None:
     path = install(home, managers)
     assert looked() == Result(f"xopc-gateway fits this configuration ({path})")
+
+
+def test_a_service_that_is_stopped_is_what_is_to_be_started(home: Path, managers: FakeManagers) -> None:
+    install(home, managers)
+    told = look_at_gateway(Sight(find_target(None))).summary
+    assert told == "It does not run. Start it with: xopc gateway service start"
 
 
 def test_what_does_not_fit_is_a_fault_of_its_file(home: Path, managers: FakeManagers) -> None:

@@ -8,7 +8,7 @@ from tests.fakes.gateway import TOKEN, configure, stranger
 from xopc.cli.gateway.issues import Issue, find_issues
 from xopc.cli.gateway.target import Target, find_target
 from xopc.service.health import Answer
-from xopc.service.ports import inspect
+from xopc.service.ports import Listener, PortStatus, PortUse, inspect
 
 HEALTHY = {"status": "healthy", "version": "0.1.0"}
 
@@ -107,3 +107,16 @@ def test_a_gateway_with_a_channel_that_failed_says_where_to_look(home: Path) -> 
     (issue,) = find_issues(a_target(home), Answer(1, degraded), elsewhere=True)
     assert (issue.code, issue.message) == ("degraded", "The gateway is degraded.")
     assert issue.hint == "See what has failed, and why: xopc gateway tree"
+
+
+def test_a_socket_that_a_service_manager_keeps_for_the_next_start_is_in_nobodys_way(home: Path) -> None:
+    target = a_target(home)
+    manager = Listener(7, "127.0.0.1:1", "/lib/systemd/systemd --user", is_manager=True)
+    other = Listener(8, "127.0.0.1:1", "python3 -m http.server")
+
+    def codes(*listeners: Listener) -> list[str]:
+        use = PortUse(1, PortStatus.BUSY, listeners)
+        return [one.code for one in find_issues(target, None, use, elsewhere=False) if one.code == "port-in-use"]
+
+    assert codes(manager) == []
+    assert codes(manager, other) == ["port-in-use"]

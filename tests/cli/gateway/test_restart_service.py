@@ -152,6 +152,22 @@ def test_a_configuration_that_would_be_refused_ends_nobody(
     assert installed.calls_of("systemctl", "restart") == []
 
 
+def test_a_program_that_is_gone_ends_nobody(
+    home: Path, installed: FakeManagers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unit = home / ".config" / "systemd" / "user" / "xopc-gateway.service"
+    unit.write_text(unit.read_text().replace("ExecStart=", "ExecStart=/nowhere/xopc #"))
+    with running_gateway(home) as gateway:
+        installed.adopt(UNIT, gateway.pid)
+        shown = restart_as_json(capsys, 1)
+        assert gateway.process.poll() is None
+    assert shown["error"] == (
+        "Gateway restart failed: Service program not found on disk: /nowhere/xopc; it goes on as it is"
+    )
+    assert shown["hints"] == ["Run: xopc gateway service install --force"]
+    assert installed.calls_of("systemctl", "restart") == []
+
+
 def test_a_service_that_is_down_is_started(installed: FakeManagers, capsys: pytest.CaptureFixture[str]) -> None:
     assert restart_as_json(capsys)["result"] == "restarted"
     assert installed.pid(UNIT) is not None

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.gateway import configure, running_gateway
 from tests.fakes.service_managers import FakeManagers
+from tests.ports import free_port
 from xopc.cli.gateway import managed
 from xopc.cli.gateway.service.install import install
 from xopc.cli.gateway.service.start import start
 from xopc.cli.gateway.stop import stop
+from xopc.service import systemd
 
 UNIT = "user:xopc-gateway.service"
 
 
 @pytest.fixture
 def installed(home: Path, managers: FakeManagers, capsys: pytest.CaptureFixture[str]) -> FakeManagers:
-    configure(home)
+    configure(home, port=free_port())  # at the default one somebody may listen
     assert install() == 0
     capsys.readouterr()
     return managers
@@ -84,6 +87,21 @@ def test_a_gateway_that_was_started_by_hand_is_stopped_by_signal_and_told_of(
         f"⚠️  The service xopc-gateway is not what runs: this gateway (pid {gateway.pid}) was started by hand." in shown
     )
     assert verbs(installed) == []
+
+
+def test_a_manager_that_hangs_does_not_keep_a_gateway_that_was_started_by_hand_running(
+    home: Path, installed: FakeManagers, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(systemd, "LOOK_SECONDS", 0.5)
+    installed.fail("systemctl", seconds=5)
+    with running_gateway(home) as gateway:
+        began = time.monotonic()
+        assert stop() == 0
+        assert time.monotonic() - began < 4, "it is asked once"
+        assert gateway.process.wait(1) == 0
+    shown = capsys.readouterr().out
+    assert "⚠️  Linux (systemd) was left out (`systemctl --user --no-pager show" in shown
+    assert f"and the gateway (pid {gateway.pid}) asked itself." in shown
 
 
 def test_a_manager_that_fails_is_told_with_what_it_said(

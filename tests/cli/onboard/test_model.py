@@ -110,6 +110,16 @@ def test_what_is_set_up_is_kept_once_it_has_answered(see: Callable[[], Present],
     assert answer == ModelAnswer("mine", "echo", None, url)
 
 
+def test_what_is_set_up_and_does_not_answer_can_be_kept_all_the_same(see: Callable[[], Present], home: Path) -> None:
+    (home / ".xopc").mkdir()
+    local = {"baseUrl": "http://127.0.0.1:1/v1", "models": [{"id": "echo"}]}
+    (home / ".xopc" / "models.json").write_text(json.dumps({"providers": {"local": local}}))
+    (home / ".xopc" / "xopc.json").write_text(json.dumps({"agents": {"defaults": {"model": "local/echo"}}}))
+    answer, terminal = asked(see, ">Keep local/echo", ">Try local/echo again", ">Keep it all the same")
+    assert answer is None
+    assert sum("Asking echo for a word" in line for line in terminal.lines) == 2
+
+
 def test_nothing_is_looked_for_where_the_model_is_to_stay(see: Callable[[], Present]) -> None:
     assert asked(see, wishes=Wishes(skip_model=True))[0] is None
 

@@ -58,7 +58,7 @@ def test_to_a_gateway_that_has_the_token_of_before_still_a_signal_is_the_way(
     with serving(error(401, "UNAUTHORIZED", "Wrong credential.")):
         assert reload() == 1
     told = capsys.readouterr().err
-    assert "Wrong credential." in told
+    assert "Wrong credential" in told
     assert "kill -HUP " in told
 
 

@@ -46,6 +46,14 @@ def test_it_is_written_anew_by_the_version_in_use_with_the_port_that_it_had(unit
     assert "--port 19123" in text
 
 
+def test_a_service_that_was_put_off_is_written_anew_and_stays_off(unit: Path, tmp_path: Path) -> None:
+    subprocess.run([XOPC, "gateway", "stop", "--disable"], check=True, timeout=60, capture_output=True)
+    assert bring_up_to_date(find_target(None), environment(tmp_path)) == []
+    assert f"v{xopc.__version__}" in unit.read_text()
+    asked = subprocess.run(["systemctl", "--user", "is-enabled", "xopc-gateway.service"], check=False, timeout=60)
+    assert asked.returncode != 0
+
+
 def test_what_could_not_be_written_is_told_with_its_cure(unit: Path, tmp_path: Path) -> None:
     (told,) = bring_up_to_date(find_target(None), environment(tmp_path, python="echo no >&2; exit 1"))
     assert told.startswith(f"{unit} could not be written anew (")

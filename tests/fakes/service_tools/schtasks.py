@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -64,10 +65,10 @@ class Call:
             end(1, "ERROR: The task already exists.")  # the real one asks, and nobody answers
         try:
             raw = Path(self._value("/XML")).read_bytes()
-            ET.fromstring(raw)  # noqa: S314 - a test's own file
+            enabled = ET.fromstring(raw).find(f"{NAMESPACE}Settings/{NAMESPACE}Enabled")  # noqa: S314 - a test's own file
         except (OSError, ET.ParseError) as error:
             end(1, f"ERROR: The task XML is malformed.\n(1,40)::{error}")
-        task.update(xml=raw.decode("utf-16"), disabled=False)
+        task.update(xml=raw.decode("utf-16"), disabled=enabled is not None and enabled.text == "false")
         task.setdefault("result", NEVER_RUN)
         print(f'{self._words["done"]}The scheduled task "{name}" has successfully been created.')
         return 0
@@ -76,8 +77,8 @@ class Call:
         task = self._found()
         if "/XML" in switches:
             # The state of a task stands among its settings.
-            state = "<Settings><Enabled>false</Enabled>" if task["disabled"] else "<Settings>"
-            print(task["xml"].replace("<Settings>", state), end="\r\n")
+            state = f"<Enabled>{'false' if task['disabled'] else 'true'}</Enabled>"
+            print(re.sub("<Enabled>(true|false)</Enabled>", state, task["xml"]), end="\r\n")
             return 0
         rows = csv.writer(sys.stdout, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
         running, disabled = pid_of(task) is not None, task["disabled"]

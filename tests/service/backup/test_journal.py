@@ -123,6 +123,24 @@ def test_whoever_holds_the_database_is_named(there: World) -> None:
             pass
 
 
+def test_a_lock_that_a_gateway_removed_as_it_ended_is_not_taken_for_the_one_that_counts(
+    there: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = there.paths.lock_path
+    taken: list[int] = []
+    flock = fcntl.flock
+
+    def end_of_a_gateway(descriptor: int, operation: int) -> None:
+        if not taken:  # between the opening of the file and its lock
+            lock.unlink()
+        taken.append(descriptor)
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", end_of_a_gateway)
+    with held_still(there.paths), lock.open("w") as file, pytest.raises(BlockingIOError):
+        flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def test_two_restores_exclude_each_other(there: World) -> None:
     with held_still(there.paths), pytest.raises(XopcError, match="Another restore"), held_still(there.paths):
         pass

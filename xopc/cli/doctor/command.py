@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from xopc.cli.doctor import certificate, configuration, files, gateway, installation, places, service, storage, tasks
 from xopc.cli.doctor.check import Check, Fault, Result, Sight
 from xopc.cli.doctor.configuration import of_refusal
-from xopc.cli.doctor.mend import Mended, is_fixable, mend
+from xopc.cli.doctor.mend import Mended, checked, is_fixable, mend
 from xopc.cli.gateway.target import find_target
 from xopc.cli.options import ConfigOption, JsonOption
 from xopc.cli.output import as_typed, print_json, without_controls
@@ -67,6 +67,7 @@ def doctor(
     mended = _fix(config, results, ask=not yes) if fix else None
     if mended:
         results = examine(config)
+        mended = [checked(one, _all(results)) for one in mended]
     counts = Counter(fault.severity for fault in _all(results))
     if as_json:
         print_json(_to_json(results, counts, mended))
@@ -118,7 +119,8 @@ def _to_terminal(
     for one in mended or []:
         mark, said = ("✅", one.done) if one.done else ("❌", f"It was not mended: {one.error}")
         yield from _wrapped(f"{mark} ", without_controls(f"{one.where} [{', '.join(one.check_ids)}]"))
-        yield from _wrapped(_INDENT, without_controls(said))
+        for line in said.splitlines():
+            yield from _wrapped(_INDENT, without_controls(line))
     if mended:
         yield ""
     yield to_text(results)

@@ -26,7 +26,9 @@ def look_at_gateway(sight: Sight) -> Result:
     faults = tuple(evolve(one, where=left) if one.check_id == _LEFTOVER else one for one in faults)
     owner = target.owner
     if owner is None:
-        return Result("It does not run. Start it with: xopc gateway", faults)
+        service = sight.service
+        start = service.start if service is not None and service.installed is not None else "xopc gateway"
+        return Result(f"It does not run. Start it with: {start}", faults)
     summary = f"It runs (pid {owner.pid})"
     if answer is None or not answer.reachable:
         return Result(summary, faults)

@@ -26,7 +26,7 @@ def _of_current(installed: Installations) -> Iterator[Fault]:
     if not os.path.lexists(link) or installed.current() is not None:
         return
     whole = next(iter(installed.all()), None)
-    cure = "Install xopc anew, for example with pipx install xopc --force"
+    cure = "Install xopc anew, for example in a clone of it: pipx install --force ."
     if whole is not None:
         cure = f"Take one that is: {whole.python} -P -m xopc update"
     what = f"It leads to {link.resolve()}. The next start fails, and so does {installed.program}."

@@ -17,8 +17,11 @@ from xopc.cli.doctor.check import Fault, Sight
 from xopc.cli.output import sentence
 from xopc.config.audit import CheckId, Severity
 from xopc.contracts.errors import XopcError
+from xopc.service.audited import is_temporary
 from xopc.service.base import ServiceManagerError
+from xopc.service.program import stable_program
 
+TEMPORARY = "temporary-program"
 COPY_NAME = "definition.before-fix"
 
 
@@ -30,7 +33,7 @@ class Mended:
     """The faults that are one thing to mend."""
     where: str
     done: str
-    """What was done, in a sentence; empty where it was not."""
+    """What was done, in sentences; empty where it was not."""
     error: str = ""
     """Why it was not."""
 
@@ -56,6 +59,14 @@ def mend(sight: Sight, faults: Iterable[Fault]) -> Iterator[Mended]:
         yield _try(action, sight, group)
 
 
+def checked(one: Mended, left: Iterable[Fault]) -> Mended:
+    """The same, after another look found `left`: what is there as before was not mended, whatever was done."""
+    still = {fault.check_id for fault in left if fault.where == one.where}
+    if not one.done or still.isdisjoint(one.check_ids):
+        return one
+    return evolve(one, done="", error=f"what was done did not help.\n{one.done}")
+
+
 Mend = Callable[[Sight, Fault], str]
 
 
@@ -73,6 +84,8 @@ def _mend_of(fault: Fault) -> Mend | None:
     if fault.check_id in MENDS:
         return MENDS[fault.check_id]
     of_service = fault.check_id.removeprefix("service.")
+    if of_service == TEMPORARY and is_temporary(Path(stable_program()[0])):
+        return None  # a new definition would name the same place
     is_definition = of_service in DEFINITION or of_service.startswith(("systemd-", "launchd-", "schtasks-"))
     is_wanted = fault.check_id.startswith("service.") and fault.severity is not Severity.INFO
     return write_service_anew if is_definition and is_wanted else None
@@ -148,7 +161,7 @@ def write_service_anew(sight: Sight, _: Fault) -> str:
     told = [f"The definition was written anew; the one before is {copy}.", *warnings]
     if service.runtime.pid is not None:
         told.append("What runs has it after: xopc gateway restart")
-    return " ".join(told)
+    return "\n".join(told)
 
 
 def _keep(state_dir: Path, definition: Path) -> Path:
@@ -167,7 +180,7 @@ DEFINITION = frozenset(
         "password-drift",
         "missing-program",
         "interpreter-gone",
-        "temporary-program",
+        TEMPORARY,
         "port-mismatch",
         "secret-embedded",
         "secrets-file-missing",

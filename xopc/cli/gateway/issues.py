@@ -16,7 +16,7 @@ from xopc_supervisor.contract import LockInfo
 
 if TYPE_CHECKING:
     from xopc.service.finding import Finding
-    from xopc.service.ports import PortUse
+    from xopc.service.ports import Listener, PortUse
 
 LEGACY_PID_FILE = "gateway.pid"
 LOCALHOST = "localhost"
@@ -158,10 +158,19 @@ def _without_owner(target: Target, answer: Answer | None, use: PortUse | None) -
     if answer is not None and answer.reachable:
         return [_without_lock(target, use)]
     listeners = _who_listens(use)
-    if not listeners:
+    if not listeners or (use is not None and use.listeners and all(_is_ours(target, one) for one in use.listeners)):
         return []
     what = f"Port {target.port} is in use, and not by this gateway."
     return [Issue("port-in-use", what, "Stop that process, or set another gateway.port.", listeners, "required")]
+
+
+def _is_ours(target: Target, listener: Listener) -> bool:
+    """Whether it is this gateway as it starts, or the service manager that keeps its socket until then."""
+    from xopc.service.identity import launch_of
+
+    launch = launch_of(listener.gateway_pid) if listener.gateway_pid else None
+    is_own = launch is not None and launch.lock_path == str(target.paths.lock_path)
+    return is_own or listener.only_keeps_it
 
 
 def _without_lock(target: Target, use: PortUse | None) -> Issue:

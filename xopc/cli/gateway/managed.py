@@ -19,6 +19,7 @@ from xopc.service.managers import find_manager, is_of_machine
 from xopc_supervisor.contract import RESPAWN, LockInfo, RestartIntent
 
 if TYPE_CHECKING:
+    from xopc.service.finding import Finding
     from xopc.service.intent import PendingIntent
 
 
@@ -41,7 +42,10 @@ class Service:
         return owner is None or owner.pid == self.runtime.pid
 
     def by_hand(self, owner: LockInfo) -> str:
-        """What to say about a gateway that is not the service's."""
+        """What to say about a gateway that is not the service's, as far as is known."""
+        if self.runtime.status is RuntimeStatus.UNKNOWN:
+            why = self.runtime.state or "it does not say how the service is"
+            return f"{self.manager.platform} was left out ({why}), and the gateway (pid {owner.pid}) asked itself."
         return f"The service {self.manager.label} is not what runs: this gateway (pid {owner.pid}) was started by hand."
 
 
@@ -59,7 +63,10 @@ def find_service(target: Target) -> Service | None:
             continue
         theirs = paths_of(installed.arguments, installed.environment)
         if theirs is not None and theirs.config_path.resolve() == target.paths.config_path.resolve():
-            return Service(manager, installed, manager.is_loaded(), manager.runtime())
+            runtime = manager.runtime()
+            # One that does not answer is not asked twice, and counts as what may start it again.
+            loaded = runtime.status is RuntimeStatus.UNKNOWN or manager.is_loaded()
+            return Service(manager, installed, loaded, runtime)
     return None
 
 
@@ -105,6 +112,15 @@ def refusal_of(installed: Installed, pid: int | None) -> str | None:
     except (XopcError, OSError):
         return None  # the new process may see it otherwise, and waits for a disk
     return None
+
+
+def broken_of(target: Target, service: Service) -> Finding | None:
+    """Why its manager could start no new process of it; None where it could."""
+    from xopc.service.audit import cannot_start
+    from xopc.service.audited import audit_service
+
+    found = audit_service(service.manager, target.environ, target.paths, installed=service.installed)
+    return cannot_start(found.findings) if found is not None else None
 
 
 def known_by(pid: int | None) -> dict[str, str]:

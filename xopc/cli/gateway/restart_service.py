@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime
 
-from xopc.cli.gateway.managed import Service, announced, cures_of_refusal, drift_of, refusal_of
+from xopc.cli.gateway.managed import Service, announced, broken_of, cures_of_refusal, drift_of, refusal_of
 from xopc.cli.gateway.restarting import Request, mark_of, mode_of, tell, watch
 from xopc.cli.gateway.target import Target
 from xopc.cli.output import fail
@@ -18,15 +18,19 @@ LOGS = "xopc gateway logs"
 def restart_service(target: Target, service: Service, request: Request) -> int:
     """Have its manager replace what runs; returns the exit code.
 
-    A configuration that the new process would refuse is refused here: the manager ends the old one first, and nobody
-    would serve.
+    A configuration that the new process would refuse is refused here, and so is a program that is gone: the manager
+    ends the old one first, and nobody would serve.
 
     Raises:
         ServiceManagerError: the manager could not.
     """
+    goes_on = "; it goes on as it is" if target.owner is not None else ""
+    broken = broken_of(target, service)
+    if broken is not None:
+        what = f"Gateway restart failed: {broken.message}{goes_on}"
+        return fail(what, as_json=request.as_json, hints=[broken.hint])
     refusal = refusal_of(service.installed, service.runtime.pid)
     if refusal is not None:
-        goes_on = "; it goes on as it is" if target.owner is not None else ""
         what = f"Gateway restart failed: {refusal}{goes_on}"
         return fail(what, as_json=request.as_json, hints=cures_of_refusal(target))
     warnings = [*request.warnings, *drift_of(target, service)]

@@ -15,10 +15,11 @@ from xopc.cli.output import as_typed, fail, print_json, tell_not_running
 from xopc.contracts.errors import Failure, XopcError
 from xopc.service.base import RuntimeStatus, ServiceManagerError
 from xopc_supervisor import contract
-from xopc_supervisor.contract import EXIT_OK
+from xopc_supervisor.contract import EXIT_OK, LockInfo
 
 if TYPE_CHECKING:
     from xopc.cli.gateway.managed import Service
+    from xopc.service.ports import PortUse
 
 STOP_SECONDS = 8.0
 """A gateway drains for 5 s and is killed by its supervisor after 6."""
@@ -75,6 +76,8 @@ def _stop_service(target: Target, service: Service, *, disable: bool, as_json: b
         command = f"sudo systemctl {'disable --now' if disable else 'stop'} {service.manager.label}"
         raise ServiceManagerError(f"it is a service of the whole machine, which root stops: {command}")
     owner = target.owner
+    if not disable and owner is not None and _is_hand_started(service, owner):
+        return stop_and_wait(target, as_json=as_json, warnings=(service.by_hand(owner),))
     if disable:
         service.manager.disable()
     elif service.runs(owner) or service.runtime.status is not RuntimeStatus.STOPPED:
@@ -95,6 +98,13 @@ def _stop_service(target: Target, service: Service, *, disable: bool, as_json: b
     for hint in hints:
         print(as_typed(f"💡 {hint}"))
     return EXIT_OK
+
+
+def _is_hand_started(service: Service, owner: LockInfo) -> bool:
+    """Whether the gateway is nobody's service, where the manager itself does not tell."""
+    from xopc.service.keeper import keeper_of
+
+    return service.runtime.status is RuntimeStatus.UNKNOWN and keeper_of(owner.pid) is None
 
 
 def stop_and_wait(target: Target, *, as_json: bool, warnings: Sequence[str] = ()) -> int:
@@ -171,13 +181,38 @@ def _whom_to_signal(target: Target) -> tuple[int, ...]:
     if target.port is None:
         raise target.config_error or XopcError(Failure.NOT_FOUND, "no gateway runs, and gateway.port is not known")
     use = inspect(target.port)
-    if use.gateways or use.status is not PortStatus.BUSY:
-        return use.gateways
+    if use.gateways:
+        return _of_this_configuration(target, use)
+    if use.status is not PortStatus.BUSY:
+        return ()
     pids = sorted({listener.pid for listener in use.strangers if listener.pid is not None})
     if not pids:
         raise XopcError(Failure.FORBIDDEN, f"port {use.port} is used by a process that this user may not see")
     names = ", ".join(map(str, pids))
     raise XopcError(Failure.CONFLICT, f"refusing to signal non-gateway process pid {names}")
+
+
+def _of_this_configuration(target: Target, use: PortUse) -> tuple[int, ...]:
+    """Those at the port that are not known to be of another configuration.
+
+    Raises:
+        XopcError: all of them are.
+    """
+    from xopc.cli.gateway.naming import command_for
+    from xopc.service.identity import launch_of
+
+    launches = {pid: launch_of(pid) for pid in use.gateways}
+    others = {
+        pid: command_for(launch, "gateway stop", target.environ)
+        for pid, launch in launches.items()
+        if launch is not None and launch.lock_path != str(target.paths.lock_path)
+    }
+    if own := tuple(pid for pid in use.gateways if pid not in others):
+        return own
+    pids = ", ".join(map(str, others))
+    cure = " && ".join(dict.fromkeys(others.values()))
+    what = f"the gateway at port {use.port} (pid {pids}) has another configuration"
+    raise XopcError(Failure.CONFLICT, f"{what}. To stop that one: {cure}")
 
 
 def _kept_running(pids: tuple[int, ...]) -> list[str]:

@@ -68,11 +68,13 @@ def choose_model(guide: Guide, present: Present, wishes: Wishes, key: Secret | N
         answer = _tried(guide, present, _wished(guide, present, wishes, key))
         if answer is not None:
             return answer
+    is_silent = False
     while True:
-        option = _ask_way(guide, present)
+        option = _ask_way(guide, present, is_silent=is_silent)
         if option is Way.NONE or (option is Way.KEEP and _still_answers(guide, present)):
             return None
         if option is Way.KEEP:
+            is_silent = True
             continue
         answer = _tried(guide, present, _candidate(guide, present, option, wishes.secret_input_mode))
         if answer is not None:
@@ -82,13 +84,16 @@ def choose_model(guide: Guide, present: Present, wishes: Wishes, key: Secret | N
 # ------------------------------------------------------------------ what there is to choose from
 
 
-def _ask_way(guide: Guide, present: Present) -> Option:
+def _ask_way(guide: Guide, present: Present, *, is_silent: bool) -> Option:
+    """`is_silent`: the model that is set up was tried, and did not answer."""
     found = [InEnvironment(id_, variable_of(id_)) for id_ in KNOWN if present.environ.get(variable_of(id_), "").strip()]
     guide.say("Looking for models on this machine …")
     servers = find_servers(present.environ)
     options: list[tuple[Option, str]] = []
     if present.model is not None:
-        options.append((Way.KEEP, f"Keep {present.model}"))
+        options.append((Way.KEEP, f"{'Try' if is_silent else 'Keep'} {present.model}{' again' if is_silent else ''}"))
+    if present.model is not None and is_silent:
+        options.append((Way.NONE, "Keep it all the same: it may answer later"))
     options += [(one, f"{one.provider}, with the key that {one.variable} holds") for one in found]
     options += [(server, f"{server.name} on this machine ({_count(server)})") for server in servers if server.models]
     options += [

@@ -239,9 +239,5 @@ def _tell_done(
     print(f"✅ xopc {to.version} is in use, {served}.")
     for warning in warnings:
         print(f"⚠️  {warning}")
-    print(f"   Back to {source.version}: {_way_back(result)}")
+    print(f"   Back to {source.version}: xopc update --rollback")
     return EXIT_OK
-
-
-def _way_back(result: str) -> str:
-    return "xopc update --rollback" if result == "updated" else "xopc update"

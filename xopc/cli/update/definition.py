@@ -19,7 +19,8 @@ _KEPT = ("--port", "--bind")
 
 
 def bring_up_to_date(target: Target, to: Environment) -> list[str]:
-    """Have a version write the definition anew, where there is one of this gateway; whoever runs goes on.
+    """Have a version write the definition anew, where there is one of this gateway; whoever runs goes
+    on, and what is off stays so.
 
     Gives a sentence where that cannot be done.
     """
@@ -27,7 +28,7 @@ def bring_up_to_date(target: Target, to: Environment) -> list[str]:
     installed = manager.read() if manager is not None else None
     if installed is None or not _is_of(target, installed):
         return []
-    command = (str(to.python), "-P", "-m", "xopc", "gateway", "service", "install", "--force", "--json")
+    command = (str(to.python), "-P", "-m", "xopc", "gateway", "service", "install", "--force", "--keep-off", "--json")
     try:
         run_tool(*command, *_options(installed), environ=target.environ, seconds=SECONDS).check()
     except (ServiceManagerError, OSError) as error:

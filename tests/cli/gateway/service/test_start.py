@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 import xopc
-from tests.fakes.gateway import configure, running_gateway
+from tests.fakes.gateway import configure, running_gateway, stranger
 from tests.fakes.service_managers import FakeManagers
 from tests.ports import free_port
 from xopc.cli.gateway.service.install import install
@@ -148,6 +149,27 @@ def test_a_start_that_fails_says_how_the_service_is_and_where_to_look(
     shown = capsys.readouterr().err
     assert "Job for xopc-gateway.service failed. The service is inactive (dead)." in shown
     assert "💡 xopc gateway logs\n💡 journalctl --user --unit xopc-gateway.service --lines 20\n" in shown
+
+
+def test_a_port_that_is_taken_is_told_at_once_with_who_has_it(
+    home: Path, managers: FakeManagers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with stranger(home) as other:
+        configure(home, port=other.port)
+        assert install() == 0
+        capsys.readouterr()
+        assert start() == 1
+        shown = capsys.readouterr().err
+        told = f"💡 Port {other.port} is used by pid {other.process.pid}: "
+    assert shown.startswith(f"❌ Service start failed: the port is taken\n{told}")
+    assert managers.calls_of("systemctl", "restart") == []
+
+
+def test_a_stranger_at_another_address_of_the_port_is_in_nobodys_way(home: Path, managers: FakeManagers) -> None:
+    with socket.create_server(("127.0.0.2", 0)) as other:
+        configure(home, port=other.getsockname()[1])
+        assert install() == 0
+        assert start() == 0
 
 
 def test_row_077_status_shows_it(home: Path, managers: FakeManagers, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,6 +31,7 @@ def install(
     bind: BindOption = None,
     token: TokenOption = None,
     force: Annotated[bool, Parameter(help="Write it anew, with the configuration as it is now.")] = False,
+    keep_off: Annotated[bool, Parameter(help="With --force: one that was stopped or put off stays so.")] = False,
     system: SystemOption = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
@@ -47,7 +48,7 @@ def install(
         return _already_there(target, manager, before, as_json=as_json)
     try:
         definition, warnings = _define(target, manager, before, (port, bind, token))
-        warnings += manager.install(definition)
+        warnings += manager.install(definition, keep_off=keep_off)
     except ConfigError as error:
         what = "The gateway would refuse to start with this configuration"
         return fail(f"Service not installed. {what}: {error.message}", as_json=as_json)
@@ -57,7 +58,8 @@ def install(
 
 
 def reinstall(target: Target, manager: ServiceManager) -> list[str]:
-    """Write the definition anew, with the configuration as it is now. What deserves a warning, in sentences.
+    """Write the definition anew, with the configuration as it is now; one that is off stays so. What deserves a
+    warning, in sentences.
 
     Raises:
         ConfigError: the gateway would refuse to start with it.
@@ -65,7 +67,7 @@ def reinstall(target: Target, manager: ServiceManager) -> list[str]:
         OSError: it cannot be written.
     """
     definition, warnings = _define(target, manager, manager.read(), (None, None, None))
-    return [*warnings, *manager.install(definition)]
+    return [*warnings, *manager.install(definition, keep_off=True)]
 
 
 def _define(
@@ -77,19 +79,23 @@ def _define(
         ConfigError: the gateway would refuse to start with it.
     """
     from xopc.config.resolve import Flags
+    from xopc.service.audit import inline_secrets
     from xopc.service.audited import is_temporary
     from xopc.service.define import define, kept_secrets
 
     port, bind, token = given
     # Without what it was installed with, a key that another shell knew would be lost.
-    known = kept_secrets(before.secrets, target.paths, target.environ) if before is not None else {}
+    inline = inline_secrets(before) if before is not None else {}
+    before_secrets = {**inline, **before.secrets} if before is not None else {}
+    known = kept_secrets(before_secrets, target.paths, target.environ)
+    moved = {name: value for name, value in inline.items() if name not in {**known, **target.environ}}
     environ = {**_handed_over(manager), **target.environ, **known}
     resolved, extra, warnings = _prepare(environ, Flags(port, bind, token))
     give_to_owner(resolved.paths)
     if is_temporary(Path((program := define(resolved, environ, manager.marker, manager.label)).arguments[0])):
-        cure = "install xopc for good (pipx install xopc), and the service anew"
+        cure = "install xopc for good (in a clone of it: pipx install .), and the service anew"
         warnings.append(f"{program.arguments[0]} is in a temporary place, and the service ends with it: {cure}")
-    return define(resolved, environ, manager.marker, manager.label, extra=extra), warnings
+    return define(resolved, environ, manager.marker, manager.label, extra={**moved, **extra}), warnings
 
 
 def _handed_over(manager: ServiceManager) -> dict[str, str]:
@@ -126,7 +132,7 @@ def _already_there(target: Target, manager: ServiceManager, installed: Installed
     warnings: list[str] = []
     theirs = paths_of(installed.arguments, installed.environment)
     if theirs is not None and theirs.config_path.resolve() != target.paths.config_path.resolve():
-        cure = "give this one a profile of its own, XOPC_PROFILE=<name>"
+        cure = "give this one a profile of its own, with --profile NAME"
         warnings.append(f"It is the service of another configuration, {theirs.config_path}: {cure}")
     if as_json:
         print_json({"ok": True, "result": "already-installed", "label": manager.label, "warnings": warnings})

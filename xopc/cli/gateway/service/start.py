@@ -46,11 +46,13 @@ def start(*, system: SystemOption = False, as_json: JsonOption = False, config: 
         goes_on = "; what runs goes on as it is" if owner is not None else ""
         what = f"Service start failed: {refusal}{goes_on}"
         return _fail(what, "failed", *cures_of_refusal(target), as_json=as_json)
+    if owner is None and (taken := _taken(target, installed)):
+        return _fail("Service start failed: the port is taken", "failed", *taken, as_json=as_json)
     try:
         with announced(target, owner, "xopc gateway service start"):
             manager.start()
     except ServiceManagerError as error:
-        return _explain(manager, error, as_json=as_json)
+        return _explain(target, manager, error, as_json=as_json)
     return _tell(target, manager, as_json=as_json)
 
 
@@ -75,14 +77,29 @@ def _repair(stale: tuple[Finding, ...], *, as_json: bool) -> int:
     return EXIT_FAILURE
 
 
-def _explain(manager: ServiceManager, error: ServiceManagerError, *, as_json: bool) -> int:
-    runtime = manager.runtime()
-    seen = f" The service is {runtime.state}." if runtime.state else ""
-    hints = ["xopc gateway logs"]
+def _taken(target: Target, installed: Installed) -> list[str]:
+    """Who listens where the service's gateway is to listen, and what to do; nothing where nobody is in its way."""
+    from xopc.service.audit import option_of
+    from xopc.service.ports import PortStatus, inspect, status_of
+
+    port = int(option_of(installed.arguments, "--port") or target.port or 0)
+    hosts = target.effective.binding.hosts if target.effective else ()
+    if not port or all(status_of(host, port) is not PortStatus.BUSY for host in hosts):
+        return []
+    # A manager keeps the socket of a gateway that it is about to start again.
+    others = [one for one in inspect(port).strangers if not one.only_keeps_it]
+    who = dict.fromkeys(f"Port {port} is used by pid {one.pid or '?'}: {one.command or '?'}" for one in others)
+    return [*who, f"Stop that process, or set another gateway.port, and then: {REINSTALL}"] if who else []
+
+
+def _explain(target: Target, manager: ServiceManager, error: ServiceManagerError, *, as_json: bool) -> int:
+    runtime, installed = manager.runtime(), manager.read()
+    seen = f". The service is {runtime.state}." if runtime.state else ""
+    hints = [*(_taken(target, installed) if installed is not None else ()), "xopc gateway logs"]
     if manager.marker == "systemd":
         whose = "sudo journalctl" if is_of_machine(manager) else "journalctl --user"
         hints.append(f"{whose} --unit {manager.label}.service --lines 20")
-    return _fail(f"Service start failed: {error}{seen}", "failed", *hints, as_json=as_json)
+    return _fail(f"Service start failed: {str(error).rstrip('.')}{seen}", "failed", *hints, as_json=as_json)
 
 
 def _tell(target: Target, manager: ServiceManager, *, as_json: bool) -> int:
