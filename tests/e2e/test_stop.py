@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.harness import TOKEN, Gateway, is_refused, until, write_config
-from xopc_supervisor.contract import is_alive
+from xopc_supervisor.contract import RESPAWN, RestartIntent, is_alive
 
 Start = Callable[..., Gateway]
 
@@ -47,6 +47,13 @@ def test_row_032_stop_as_json(gateway: Gateway) -> None:
     done = gateway.xopc("gateway", "stop", "--json")
     assert done.returncode == 0
     assert '"result": "stopped"' in done.stdout
+    assert gateway.wait_until_ended() == 0
+
+
+def test_a_restart_that_was_killed_does_not_turn_the_next_stop_into_one(gateway: Gateway) -> None:
+    left = RestartIntent(gateway.process.pid, None, RESPAWN, "killed", int(time.time() * 1000))
+    (gateway.home / ".xopc" / "gateway-restart-intent.json").write_text(left.to_json())
+    assert '"result": "stopped"' in gateway.xopc("gateway", "stop", "--json").stdout
     assert gateway.wait_until_ended() == 0
 
 

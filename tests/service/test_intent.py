@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from xopc.service.intent import pending_intent
+from xopc.service.intent import drop_intent, pending_intent
 from xopc_supervisor.contract import IN_PROCESS, RestartIntent
 from xopc_supervisor.intent import consume
 
@@ -67,6 +67,19 @@ def test_row_044_it_is_removed_after_a_failure(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), pending_intent(path, an_intent()):
         raise ZeroDivisionError
     assert not path.exists()
+
+
+def test_before_a_stop_that_of_the_same_gateway_is_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "intent.json"
+    drop_intent(path, 4711)
+    with pending_intent(path, an_intent()):
+        drop_intent(path, 4712)
+        assert path.exists()
+        drop_intent(path, 4711)
+        assert not path.exists()
+    path.write_text("no intent")
+    drop_intent(path, 4711)
+    assert path.exists()
 
 
 def test_the_intent_of_another_command_is_left_alone(tmp_path: Path) -> None:

@@ -26,6 +26,18 @@ def pending_intent(path: Path, intent: RestartIntent) -> Generator[PendingIntent
         pending.withdraw()
 
 
+def drop_intent(path: Path, pid: int) -> None:
+    """Remove an intent for the supervisor `pid`, which is about to be told to stop.
+
+    A restart that was killed leaves one, and one that goes on at the same time has one there; either would have the
+    supervisor take the stop for a restart.
+    """
+    with suppress(OSError):
+        intent = RestartIntent.from_json(path.read_bytes()[: RestartIntent.MAX_BYTES].decode("utf-8", "replace"))
+        if intent is not None and intent.pid == pid:
+            path.unlink()
+
+
 class PendingIntent:
     """An intent that waits for the gateway."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from xopc.cli.gateway.target import find_target
 from xopc.config.audit import Severity
 from xopc.service.managers import find_manager
 from xopc.service.secrets_file import read_secrets
+from xopc_supervisor.contract import RESPAWN, RestartIntent
 
 
 def fault(check_id: str, where: Path | str, severity: Severity = Severity.WARN) -> Fault:
@@ -116,6 +118,14 @@ def test_leftovers_of_the_state_directory_are_removed_and_no_other_file(home: Pa
     first, second = mended(fault("files.stale-intent", intent), fault("files.stale-intent", other))
     assert (first.done, intent.exists()) == ("It was removed.", False)
     assert (second.error, other.exists()) == ("it is not a file of the state directory", True)
+
+
+def test_an_intent_that_somebody_left_since_the_look_stays(home: Path) -> None:
+    (home / ".xopc").mkdir()
+    intent = home / ".xopc" / "gateway-restart-intent.json"
+    intent.write_text(RestartIntent(4711, None, RESPAWN, "a test", int(time.time() * 1000)).to_json())
+    (result,) = mended(fault("files.stale-intent", intent))
+    assert (result.error, intent.exists()) == ("somebody restarts the gateway right now", True)
 
 
 def test_a_pid_file_is_removed_where_it_is_one(home: Path) -> None:

@@ -103,9 +103,13 @@ def close_to_others(_: Sight, fault: Fault) -> str:
 
 def remove_leftover(sight: Sight, fault: Fault) -> str:
     """Remove a file that means nothing any more."""
+    from xopc.cli.doctor.places import of_intent
+
     path = Path(fault.where)
     if path.parent != sight.target.paths.state_dir or not stat.S_ISREG(path.lstat().st_mode):
         raise CannotMendError("it is not a file of the state directory")
+    if path == sight.target.paths.intent_path and not list(of_intent(path)):
+        raise CannotMendError("somebody restarts the gateway right now")
     path.unlink()
     return "It was removed."
 

@@ -25,7 +25,7 @@ def look_at_places(sight: Sight) -> Result:
 
 def look_at_leftovers(sight: Sight) -> Result:
     """Is there something that the last run should have taken with it?"""
-    faults = [*_of_intent(sight.target.paths.intent_path), *_of_drafts(sight.target.paths)]
+    faults = [*of_intent(sight.target.paths.intent_path), *_of_drafts(sight.target.paths)]
     return Result.of(faults, "Nothing is left from an earlier run")
 
 
@@ -77,7 +77,8 @@ def _no_directory(path: Path, what_for: str) -> Fault:
     return Fault("files.no-directory", Severity.CRITICAL, title, str(path), "The gateway cannot start like this.", cure)
 
 
-def _of_intent(path: Path) -> Iterator[Fault]:
+def of_intent(path: Path) -> Iterator[Fault]:
+    """A restart intent that nobody will take."""
     try:
         text = path.read_text("utf-8", "replace")
     except (FileNotFoundError, NotADirectoryError):

@@ -71,6 +71,7 @@ def _stop_service(target: Target, service: Service, *, disable: bool, as_json: b
         XopcError: nobody may be signalled.
     """
     from xopc.cli.gateway.managed import may_ask
+    from xopc.service.intent import drop_intent
 
     if not may_ask(service):
         command = f"sudo systemctl {'disable --now' if disable else 'stop'} {service.manager.label}"
@@ -78,6 +79,8 @@ def _stop_service(target: Target, service: Service, *, disable: bool, as_json: b
     owner = target.owner
     if not disable and owner is not None and _is_hand_started(service, owner):
         return stop_and_wait(target, as_json=as_json, warnings=(service.by_hand(owner),))
+    if owner is not None:
+        drop_intent(target.paths.intent_path, owner.pid)
     if disable:
         service.manager.disable()
     elif service.runs(owner) or service.runtime.status is not RuntimeStatus.STOPPED:
@@ -114,6 +117,7 @@ def stop_and_wait(target: Target, *, as_json: bool, warnings: Sequence[str] = ()
         XopcError: nobody may be signalled.
     """
     from xopc.service.identity import send
+    from xopc.service.intent import drop_intent
 
     pids = _whom_to_signal(target)
     if not pids:
@@ -122,6 +126,7 @@ def stop_and_wait(target: Target, *, as_json: bool, warnings: Sequence[str] = ()
     ending = [Stopping(pid, contract.start_time(pid)) for pid in pids]
     ending += [process for process in _family(target) if process.pid not in pids]
     for pid in pids:
+        drop_intent(target.paths.intent_path, pid)
         try:
             send(pid, signal.SIGTERM)
         except XopcError as error:
