@@ -68,11 +68,16 @@ def restart(
 def _restart(target: Target, request: Request) -> int:
     from xopc.cli.gateway.managed import find_service, may_ask
     from xopc.cli.gateway.restart_service import restart_service
+    from xopc.service.lockfile import read_lock
 
     service = find_service(target)
     if service is not None and service.is_kept and service.runs(target.owner) and may_ask(service):
         return restart_service(target, service, request)
     if service is not None and target.owner is not None and not service.runs(target.owner):
+        now = evolve(target, lock=read_lock(target.paths.lock_path))
+        if now.owner is None or now.owner.pid != target.owner.pid:
+            # Somebody else has it restarted, too, and it was replaced between the two looks.
+            return _restart(now, request)
         request = evolve(request, warnings=(*request.warnings, service.by_hand(target.owner)))
     if target.resolved is not None and not target.resolved.settings.commands.restart:
         return fail(DISABLED, as_json=request.as_json)
