@@ -76,6 +76,22 @@ def test_what_it_printed_as_the_secret_is_in_no_complaint(program: Program) -> N
     assert len(why(program("head -c 5000 /dev/zero | tr '\\0' y >&2; exit 1"))) < 300
 
 
+@pytest.mark.parametrize(
+    ("complaint", "told"),
+    [
+        ("token=sk-invented0123456789abcdef is refused", "*** is refused"),
+        ("bad key an0invented1secret2", "bad key ***"),
+        ("+ echo 0123456789abcdef0123456789abcdef", "+ echo ***"),
+        ("0123456789:AAinventedinventedinventedinvented1", "***"),
+        ("/home/ann/.password-store/xopc/openai0123456789.gpg: no such file", None),
+        ("cannot reach vault-01.internal.example.com:8200", None),
+        ("authentication-required: sign in first", None),
+    ],
+)
+def test_what_looks_like_a_secret_is_in_no_complaint_either(program: Program, complaint: str, told: str | None) -> None:
+    assert why(program(f"echo '{complaint}' >&2; exit 1")) == f"it failed (exit code 1): {told or complaint}"
+
+
 def test_one_that_hangs_is_killed_with_all_that_it_started(program: Program, tmp_path: Path) -> None:
     hanging = program(f"sleep 300 & echo $! > {tmp_path}/pid; sleep 300")
     began = time.monotonic()

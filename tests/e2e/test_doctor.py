@@ -28,12 +28,14 @@ def test_where_all_is_well_nothing_is_found(scene: Scene) -> None:
 
 @pytest.mark.parametrize("plant", [pytest.param(plant, id=plant.name) for plant in PLANTS])
 def test_a_planted_fault_is_found_with_its_cure_and_mended_where_it_can_be(scene: Scene, plant: Plant) -> None:
+    # From a checkout in a temporary place nothing better can be written.
+    is_fixed = plant.is_fixed and not (plant.code == "service.temporary-program" and is_temporary(XOPC))
     plant.plant(scene)
     found = [fault for fault in scene.faults() if fault["checkId"] == plant.code]
     assert found, plant.code
     for fault in found:
         assert all(fault[key] for key in ("title", "where", "remediation"))
-        assert fault["fixable"] is plant.is_fixed
+        assert fault["fixable"] is is_fixed
     told = str(found)
     assert plant.words in told
     assert TOKEN not in told
@@ -41,9 +43,9 @@ def test_a_planted_fault_is_found_with_its_cure_and_mended_where_it_can_be(scene
     before = scene.unit.read_text()
     after = scene.doctor("--fix", "--yes")
     left = {fault["checkId"] for check in after["checks"] for fault in check["faults"]}
-    assert (plant.code in left) is not plant.is_fixed, after.get("mended")
+    assert (plant.code in left) is not is_fixed, after.get("mended")
     assert [one for one in after["mended"] if one["error"]] == []
-    if not plant.is_fixed:
+    if not is_fixed:
         assert scene.unit.read_text() == before
 
 

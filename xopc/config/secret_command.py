@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import selectors
 import signal
 import stat
@@ -27,6 +28,8 @@ SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 MAX_TOLD_CHARS = 200
 MIN_WORD_CHARS = 4
 """A shorter word is no secret, and may be part of any sentence."""
+LIKE_A_SECRET = re.compile(r"(?<![\w/.-])(?=[A-Za-z_+=:-]*[0-9])(?=[0-9_+=:-]*[A-Za-z])[\w+=:-]{16,}(?![\w/.-])")
+"""A long word of letters and digits that is no path and no name of a host: a program that fails may complain of it."""
 LINGER_SECONDS = 0.5
 """How long what a program has started may still print when it has ended itself."""
 
@@ -151,7 +154,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _complaint(heard: _Heard) -> str:
-    """The last line that a program wrote to standard error, without what it wrote to standard output."""
+    """The last line that a program wrote to standard error, without what it wrote to standard output, and without what
+    looks like a secret."""
     lines = [line.strip() for line in heard.errors.decode(errors="replace").splitlines() if line.strip()]
     if not lines:
         return ""
@@ -159,6 +163,7 @@ def _complaint(heard: _Heard) -> str:
     printed = {word for word in heard.output.decode(errors="replace").split() if len(word) >= MIN_WORD_CHARS}
     for word in sorted(printed, key=len, reverse=True):
         line = line.replace(word, "***")
+    line = LIKE_A_SECRET.sub("***", line[: 4 * MAX_TOLD_CHARS])
     return f": {line[:MAX_TOLD_CHARS]}"
 
 

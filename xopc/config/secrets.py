@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 from xopc.config.findings import Findings
 from xopc.config.paths import path_beside
 from xopc.config.references import NO_SECRETS, Reference, Secrets, Source, path_of, references_in
-from xopc.config.secret_command import run_secret_command
 from xopc.config.secret_file import LostError, read_secret_file
 from xopc.config.substitute import substitute
 from xopc.contracts.convert import JsonObject, closest, structure_known
@@ -92,6 +90,8 @@ def _all_at_once(read: partial[str | LostError], references: Iterable[Reference]
     slow = [reference for reference in references if reference.source is Source.COMMAND]
     outcomes = {reference: read(reference) for reference in references if reference not in slow}
     if slow:
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - most configurations name no program
+
         with ThreadPoolExecutor(min(MAX_AT_ONCE, len(slow)), thread_name_prefix="secret") as pool:
             outcomes |= zip(slow, pool.map(read, slow), strict=True)
     return outcomes
@@ -106,6 +106,8 @@ def _read(
             if command is None:
                 cure = closest(reference.name, settings.commands) or ": name its program there"
                 return LostError(f"there is no command {reference.name} in secrets.commands{cure}")
+            from xopc.config.secret_command import run_secret_command  # noqa: PLC0415 - see below
+
             return run_secret_command(reference.name, command, environ)
         if reference in files:
             return read_secret_file(files[reference], is_private=reference.source is Source.FILE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -91,6 +90,8 @@ def is_read_only(path: Path) -> bool:
 @contextmanager
 def _written(target: Path, content: bytes) -> Generator[Path, None, None]:
     """A file beside the target, mode 0600, with the content on the disk; removed at the end if it is still there."""
+    import tempfile  # noqa: PLC0415 - commands that write nothing would pay for it
+
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
     written = Path(name)
     try:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import stat
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -103,12 +101,16 @@ def find_program(installed: Installed) -> Path | None:
     """The program's file; None where it is not there, or cannot be run."""
     if not installed.arguments:
         return None
+    import shutil  # noqa: PLC0415 - most machines have no service, and `status` would pay for it
+
     found = shutil.which(installed.arguments[0], path=installed.environment.get("PATH", os.defpath))
     return Path(found) if found else None
 
 
 def is_temporary(program: Path) -> bool:
     """Whether a program stands where somebody tidies up, or in an environment that was made for one build or run."""
+    import tempfile  # noqa: PLC0415 - as above
+
     places = {Path(place) for place in (*_TEMPORARY, tempfile.gettempdir())}
     return any(program.is_relative_to(place) for place in places) or any(map(_BUILD_PARTS.search, program.parts))
 

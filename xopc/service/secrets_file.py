@@ -7,8 +7,6 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from dotenv import dotenv_values
-
 from xopc.config.write import write_private
 from xopc.contracts.errors import ConfigError, Problem
 from xopc.service.base import SECRETS_FILE_VARIABLE, ServiceManagerError
@@ -37,6 +35,8 @@ def read_secrets(path: Path) -> dict[str, str]:
         OSError: it cannot be read.
         UnicodeDecodeError: it is not UTF-8.
     """
+    from dotenv import dotenv_values  # noqa: PLC0415 - `status` alone would pay for it
+
     if not stat.S_ISREG(path.stat().st_mode):  # a pipe would wait for ever, and a device have no end
         raise OSError(errno.EINVAL, "it is no regular file", str(path))
     with path.open(encoding="utf-8") as file:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import signal
 import sqlite3
 import subprocess
@@ -9,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from tests.service.backup.worlds import World, world
 from xopc.contracts.errors import XopcError
@@ -191,6 +193,25 @@ def test_a_mount_point_is_refused_with_a_cure(there: World, monkeypatch: pytest.
     monkeypatch.setattr(Path, "is_mount", is_mount)
     with pytest.raises(XopcError, match=r"mount point.*--to"):
         plan(there, there.backup())
+
+
+@pytest.mark.parametrize(
+    ("workspace", "what"),
+    [
+        ("~", "holds .*/.xopc"),
+        ("~/.xopc", "is .*/.xopc"),
+        ("~/.xopc/locks", "is .*/.xopc/locks"),
+        ("~/.xopc/credentials", "is .*/.xopc/credentials"),
+        ("~/.xopc/xopc.json", "is .*/.xopc/xopc.json"),
+        ("~/.xopc/xopc.json/x", "/xopc.json holds .*/xopc.json/x"),
+    ],
+)
+def test_a_workspace_that_is_or_holds_what_has_to_stay_is_refused(there: World, workspace: str, what: str) -> None:
+    config = json.dumps({"agents": {"defaults": {"workspace": workspace}}}).encode()
+    verified = evolve(verify(there.backup(), "it"), config=config)
+    with pytest.raises(XopcError, match=rf"{what}, which cannot be exchanged\. .*--to"):
+        plan_restore(verified, there.paths, there.environ, apart=False)
+    assert plan_restore(verified, there.paths, there.environ, apart=True).warnings
 
 
 @pytest.mark.timeout(240)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import IO
@@ -79,11 +79,12 @@ def plan_restore(verified: Verified, paths: Paths, environ: Mapping[str, str], *
     stated = paths if apart else stated
     # A link stays one: what it leads to is replaced.
     found = {name: path.resolve() for name, path in places(stated).items() if name in verified.manifest.parts}
-    for path in found.values():
+    for name, path in found.items():
         if path.is_mount():
-            what = f"{path} is a mount point, which cannot be exchanged"
-            cure = "Restore into a folder of its own with --to, and copy what you need from there"
-            raise XopcError(Failure.CONFLICT, f"{what}. {cure}.")
+            raise _not_exchanged(f"{path} is a mount point")
+        others = [other for part, other in found.items() if part != name]
+        if (held := _held_by(path, others, paths, environ)) is not None:
+            raise _not_exchanged(f"{path} is {held}" if path == held else f"{path} holds {held}")
     return Plan(verified.manifest, found, tuple(warnings))
 
 
@@ -126,6 +127,17 @@ def restore_backup(file: IO[bytes], name: str, plan: Plan, paths: Paths, *, hold
 def taken(manifest: Manifest) -> str:
     """When a backup was made, for people: `2026-01-02 03:04 UTC`."""
     return f"{datetime.fromisoformat(manifest.created_at):%Y-%m-%d %H:%M} UTC"
+
+
+def _held_by(path: Path, others: Iterable[Path], paths: Paths, environ: Mapping[str, str]) -> Path | None:
+    """What would be moved aside with a place, and is needed where it is: another place, the state directory, a home."""
+    needed = [paths.state_dir, paths.lock_path.parent, paths.log_dir, Path(environ.get("HOME") or Path.home())]
+    return next((one for one in (*map(Path.resolve, needed), *others) if one.is_relative_to(path)), None)
+
+
+def _not_exchanged(what: str) -> XopcError:
+    cure = "Restore into a folder of its own with --to, and copy what you need from there"
+    return XopcError(Failure.CONFLICT, f"{what}, which cannot be exchanged. {cure}.")
 
 
 def _workspace_in(config: bytes | None, environ: Mapping[str, str]) -> str | None:
