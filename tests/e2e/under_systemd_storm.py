@@ -89,7 +89,7 @@ def test_restarts_backups_and_installations_at_once_refuse_no_connection(
             time.sleep(0.8)
             killed.kill()
         manager.run(tmp_path, "gateway", "restart", "--wait", "60s")
-    # Of two restarts the second one's request may name a process that the first has replaced already: the new one is then
+    # Of two restarts the second one may name a process that the first has replaced already: the new one is then
     # stopped in good order, says so when its health is asked for, and is started anew.
     assert [failure for failure in load.failures if '"stopping"' not in failure] == []
     assert [said for said in storm.said if "Traceback" in said[2]] == []
