@@ -204,7 +204,7 @@ def _is_supervisor(pid: int) -> bool:
     """Whether a process was started as this package."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as command:
-            return __package__.encode() in command.read().split(b"\0")
+            return b"xopc_supervisor" in command.read().split(b"\0")
     except OSError:
         return False
 

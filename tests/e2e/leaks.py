@@ -104,13 +104,14 @@ WITNESS = Witness()
 
 
 def _files(home: Path) -> Iterator[Path]:
-    linked = {path.resolve() for path in home.glob(".xopc*/xopc.json")}
+    linked = tuple(str(path.resolve()) for path in home.glob(".xopc*/xopc.json"))
     for directory, folders, names in os.walk(home):
         here = Path(directory)
         if any(part.startswith(".xopc") for part in here.relative_to(home).parts):
             folders[:] = [name for name in folders if name not in OWN_FOLDERS]
         files = (here / name for name in names if not _belongs(name))
-        yield from (path for path in files if path not in linked and not _is_configuration(path, home))
+        # Beside the file that a link leads to stand its copies.
+        yield from (path for path in files if not str(path).startswith(linked) and not _is_configuration(path, home))
 
 
 def _belongs(name: str) -> bool:

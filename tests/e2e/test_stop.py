@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import TOKEN, Gateway, is_refused, until
+from tests.e2e.harness import TOKEN, Gateway, is_refused, until, write_config
 from xopc_supervisor.contract import is_alive
 
 Start = Callable[..., Gateway]
@@ -51,6 +51,8 @@ def test_row_032_stop_as_json(gateway: Gateway) -> None:
 
 
 def test_stopping_what_does_not_run_is_no_error(gateway: Gateway) -> None:
+    # At the default port somebody else's may listen.
+    write_config(gateway.home, {"gateway": {"port": gateway.port, "auth": {"token": TOKEN}}})
     gateway.xopc("gateway", "stop")
     gateway.wait_until_ended()
     again = gateway.xopc("gateway", "stop", "--json")
@@ -64,9 +66,8 @@ def test_a_gateway_of_another_configuration_at_the_port_is_named_and_goes_on(gat
     other.write_text(json.dumps({"gateway": {"port": gateway.port, "auth": {"token": TOKEN}}}))
     done = gateway.xopc("gateway", "stop", "--config", str(other))
     assert done.returncode == 1
-    running = f"pid {gateway.process.pid}: {gateway.home}/.xopc/xopc.json"
-    said = f"the gateway at port {gateway.port} has another configuration ({running}): name its file with --config"
-    assert said in done.stderr
+    said = f"the gateway at port {gateway.port} (pid {gateway.process.pid}) has another configuration"
+    assert f"{said}. To stop that one: xopc gateway stop\n" in done.stderr
     assert gateway.health()["status"] == "healthy"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -55,6 +56,13 @@ def test_what_is_set_already_counts(tmp_path: Path) -> None:
     environ = {"XOPC_SERVICE_SECRETS": str(tmp_path / "a.env"), "B": "mine"}
     add_secrets(environ)
     assert (environ["A"], environ["B"]) == ("1", "mine")
+
+
+def test_a_pipe_and_a_device_are_no_file_of_secrets(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.env")
+    for path in (tmp_path / "a.env", Path("/dev/zero")):
+        with pytest.raises(ConfigError, match="it is no regular file"):
+            add_secrets({"XOPC_SERVICE_SECRETS": str(path)})
 
 
 def test_secrets_that_are_lost_are_told_with_their_place_and_a_cure(tmp_path: Path) -> None:

@@ -41,7 +41,8 @@ def test_a_service_that_refused_its_configuration_is_told() -> None:
 
 
 def test_a_manager_that_does_not_tell_is_told() -> None:
-    (finding,) = findings_of(evolve(RUNNING, runtime=Runtime(RuntimeStatus.UNKNOWN, state="no bus")), START)
+    untold = evolve(RUNNING, runtime=Runtime(RuntimeStatus.UNKNOWN, state="no bus"), is_loaded=False)
+    (finding,) = findings_of(untold, START)
     assert (finding.code, finding.level, finding.detail) == ("service-unknown", "aggressive", "no bus")
 
 

@@ -272,8 +272,29 @@ def test_a_machine_without_systemctl_has_no_manager(home: Path) -> None:
     service.source_path.parent.mkdir(parents=True)
     service.source_path.touch()
     assert not service.is_loaded()
+    assert service.loaded_text() == "systemd (does not tell)"
     assert service.runtime().status is RuntimeStatus.UNKNOWN
     assert "cannot be run" in service.runtime().state
+
+
+def test_a_manager_that_hangs_is_not_waited_for_as_long_as_one_that_stops_a_gateway(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.service.install(world.definition)
+    (world.bin / "systemctl").write_text("#!/bin/sh\nexec sleep 20\n")
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.1)
+    assert world.service.loaded_text() == "systemd (does not tell)"
+    assert world.service.runtime().state.endswith("did not end within 0.1 s")
+    assert not world.service.is_available()
+
+
+def test_a_manager_that_refuses_is_no_disabled_unit(world: World) -> None:
+    world.service.install(world.definition)
+    world.fail("is-enabled", "Failed to connect to bus: No medium found")
+    assert (world.service.is_loaded(), world.service.loaded_text()) == (False, "systemd (does not tell)")
+    (world.bin / "fail-is-enabled").unlink()
+    (world.bin / "enabled").unlink()
+    assert world.service.loaded_text() == "systemd (disabled)"
 
 
 def test_runtime_of_a_unit_that_the_manager_does_not_show(world: World) -> None:

@@ -269,6 +269,9 @@ def _write(path: Path, text: str) -> None:
             os.fchmod(file.fileno(), 0o644)
             os.fsync(file.fileno())
         Path(draft).replace(path)
+    except OSError as error:
+        Path(draft).unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
     except BaseException:
         Path(draft).unlink(missing_ok=True)
         raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -35,6 +37,8 @@ def read_secrets(path: Path) -> dict[str, str]:
         OSError: it cannot be read.
         UnicodeDecodeError: it is not UTF-8.
     """
+    if not stat.S_ISREG(path.stat().st_mode):  # a pipe would wait for ever, and a device have no end
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
     with path.open(encoding="utf-8") as file:
         found = dotenv_values(stream=file, interpolate=False)
     return {name: value for name, value in found.items() if value is not None}

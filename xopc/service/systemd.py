@@ -75,16 +75,13 @@ class Systemd:
         return False
 
     def is_loaded(self) -> bool:
-        with suppress(ServiceManagerError):
-            return (
-                self.source_path.is_file() and self._systemctl("is-enabled", self.unit, seconds=LOOK_SECONDS).code == 0
-            )
-        return False
+        return self._is_enabled() is True
 
     def loaded_text(self) -> str:
-        if self.is_loaded():
-            return "systemd (enabled)"
-        return "systemd (disabled)" if self.source_path.is_file() else "systemd (not installed)"
+        if not self.source_path.is_file():
+            return "systemd (not installed)"
+        is_enabled = self._is_enabled()
+        return f"systemd ({'does not tell' if is_enabled is None else 'enabled' if is_enabled else 'disabled'})"
 
     def runtime(self) -> Runtime:
         if not self.source_path.is_file():
@@ -166,6 +163,16 @@ class Systemd:
             remove_secrets(installed.environment)
         self._systemctl("daemon-reload").check()
         self._systemctl("reset-failed", self.unit)  # what it does not know has not failed
+
+    def _is_enabled(self) -> bool | None:
+        """None where systemd does not tell."""
+        if not self.source_path.is_file():
+            return False
+        try:
+            told = self._systemctl("is-enabled", self.unit, seconds=LOOK_SECONDS)
+        except ServiceManagerError:
+            return None
+        return True if told.code == 0 else False if told.output else None
 
     # ------------------------------------------------------------------ tools
 

@@ -200,6 +200,20 @@ def test_the_configured_token_is_not_shown_to_a_stranger_at_the_port(
     assert codes(shown) == ["other-configuration", "unauthorized"]
 
 
+def test_another_gateway_at_the_port_is_not_told_as_that_of_this_configuration(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running_gateway(home, Behaviour(locked=False)) as gateway:
+        configure(home, port=gateway.port)
+        assert status() == 0
+    text = capsys.readouterr().out
+    assert text.startswith("⚠️  Another gateway is running, and not that of this configuration\n")
+    assert f"   Port: {gateway.port}\n   Version: 0.1.0 (pid " in text
+    assert "Config:" not in text
+    assert "Token:" not in text
+    assert "xopc gateway stop" not in text, "it would stop nobody"
+
+
 def test_a_gateway_elsewhere_is_asked_by_its_url(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with running_gateway(home, Behaviour(locked=False)) as gateway:
         url = f"http://127.0.0.1:{gateway.port}"

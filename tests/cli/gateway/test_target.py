@@ -162,3 +162,18 @@ def test_a_place_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("XOPC_PROFILE", "../x")
     with pytest.raises(ConfigError):
         find_target(None)
+
+
+def test_a_folder_that_was_handed_over_does_not_have_its_programs_run(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(home)
+    theirs = home / "theirs"
+    theirs.mkdir()
+    asked = {"x": {"command": ["/bin/sh", "-c", f"touch {home}/ran; echo 0123456789abcdef0123"]}}
+    text = json.dumps({"gateway": {"auth": {"token": "${command:x}"}}, "secrets": {"commands": asked}})
+    (theirs / "xopc.json").write_text(text)
+    (home / ".env").write_text(f"XOPC_STATE_DIR={theirs}\n")
+    assert find_target(None).paths.state_dir == home / ".xopc"
+    assert not (home / "ran").exists()
+    assert "does not decide about XOPC_STATE_DIR" in capsys.readouterr().err

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from tests.fakes.environments import make_environment
 from tests.fakes.gateway import TOKEN, Behaviour, configure, running_gateway
 from xopc.cli.gateway.target import find_target
-from xopc.cli.update.hand_over import End, end_unready, hand_over, left_behind, why_left_alone
+from xopc.cli.update.hand_over import End, Handed, end_unready, hand_over, left_behind, why_left_alone
 from xopc.service.installations import Environment, Installations
 
 
@@ -69,6 +71,23 @@ def test_a_gateway_that_goes_on_as_it_is_has_kept_its_version(
         handed = hand_over(find_target(None), installed, newest, 10, "an update")
     assert handed.end is End.KEPT
     assert handed.reason
+
+
+def test_a_disk_without_room_for_the_request_leaves_the_version_that_serves(
+    home: Path, installed: Installations, newest: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = Path.replace
+
+    def full(source: Path, target: Path) -> Path:
+        if "intent" in target.name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return replace(source, target)
+
+    monkeypatch.setattr(Path, "replace", full)
+    with running_gateway(home) as gateway:
+        handed = hand_over(find_target(None), installed, newest, 10, "an update")
+        assert gateway.process.poll() is None
+    assert handed == Handed(End.KEPT, f"{home}/.xopc/gateway-restart-intent.json: No space left on device")
 
 
 def test_a_gateway_that_serves_is_not_ended(home: Path) -> None:

@@ -141,7 +141,13 @@ async def test_a_reload_tells_what_came_of_it(app: QuartTrio, generation: Genera
     generation.reloaded = Reloaded(reloaded=False, error=f"{file}: is empty")
     answer = await ask(app, "POST", "/api/config/reload", [BEARER])
     assert answer.status == 200
-    assert answer.json["payload"] == {"reloaded": False, "hot": [], "restart": [], "error": "xopc.json: is empty"}
+    assert answer.json["payload"] == {
+        "reloaded": False,
+        "hot": [],
+        "restart": [],
+        "error": "xopc.json: is empty",
+        "warningCount": 0,
+    }
     assert generation.reloads == ["POST /api/config/reload"] * 2
 
 

@@ -41,7 +41,9 @@ def test_what_a_later_version_says_beyond_that_is_left_out() -> None:
     assert Manifest.from_json(changed(colour="blue")) == WHOLE
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"\xff", changed(files=[{"path": 1}]), b"[" * 100_000])
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b"[]", b"\xff", changed(files=[{"path": 1}]), changed(createdAt="x"), b"[" * 100_000]
+)
 def test_what_is_none_is_told(data: bytes) -> None:
     with pytest.raises(XopcError, match=r"manifest\.json cannot be read"):
         Manifest.from_json(data)

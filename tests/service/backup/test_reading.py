@@ -72,6 +72,8 @@ def test_a_whole_one_is_unpacked_to_where_each_part_goes(there: World, tmp_path:
         ("workspace/more", tarfile.REGTYPE, ""),
         ("xopc.json", tarfile.REGTYPE, ""),
         ("workspace/notes", tarfile.REGTYPE, ""),
+        ("models.json", tarfile.DIRTYPE, ""),
+        ("models.json/file", tarfile.REGTYPE, ""),
     ],
 )
 def test_a_member_that_no_backup_has_is_refused_and_nothing_is_written_outside(
@@ -86,6 +88,43 @@ def test_a_member_that_no_backup_has_is_refused_and_nothing_is_written_outside(
         [".xopc", "inside", "scratch"],
         [".xopc", "scratch"],
     )
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"GNU.sparse.map": "0,zz"},
+        {"GNU.sparse.size": str(2**40), "GNU.sparse.map": "0,4"},
+        {
+            "GNU.sparse.major": "1",
+            "GNU.sparse.minor": "0",
+            "GNU.sparse.realsize": "x",
+            "GNU.sparse.name": "workspace/z",
+        },
+        {"comment": "x" * (reading.MAX_HEADER_BYTES + 1)},
+    ],
+)
+def test_headers_that_take_more_than_the_archive_has_and_numbers_that_are_none_are_refused(
+    there: World, headers: dict[str, str]
+) -> None:
+    def change(member: tarfile.TarInfo, data: bytes) -> list[tuple[tarfile.TarInfo, bytes]]:
+        if member.name == "workspace/notes/today.md":
+            member.pax_headers = headers
+        return [(member, data)]
+
+    with pytest.raises(XopcError, match=r"^it .*Nothing was restored"):
+        verify(rewritten(there.backup(), change), "it")
+
+
+@pytest.mark.parametrize("date", [float("inf"), -1e30])
+def test_a_date_that_no_file_can_have_is_left_out(there: World, tmp_path: Path, date: float) -> None:
+    def change(member: tarfile.TarInfo, data: bytes) -> list[tuple[tarfile.TarInfo, bytes]]:
+        if member.name == "workspace/notes/today.md":
+            member.mtime, member.pax_headers = 0, {"mtime": str(date)}
+        return [(member, data)]
+
+    unpack(rewritten(there.backup(), change), "it", {"workspace": tmp_path / "y"})
+    assert (tmp_path / "y" / "notes" / "today.md").read_text() == "a"
 
 
 def test_each_changed_byte_is_found(there: World) -> None:

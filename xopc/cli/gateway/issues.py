@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 LEGACY_PID_FILE = "gateway.pid"
 LOCALHOST = "localhost"
 """Code of the issue that `localhost` may lead to another program."""
+OTHER = "other-configuration"
+"""Code of the issue that who answers is another gateway than that of this configuration."""
 _ELSEWHERE = "The configuration's token is not shown to another URL"
 LOGS = "See: xopc gateway logs"
 TREE = "See what has failed, and why: xopc gateway tree"
@@ -181,7 +183,7 @@ def _without_lock(target: Target, use: PortUse | None) -> Issue:
             what = f"The gateway (pid {pid}) lost its lock: somebody removed {launch.lock_path}."
             return Issue("lock-removed", what, "Start it anew: xopc gateway stop, then xopc gateway", level="required")
     what = f"The gateway that answers at port {target.port} has another configuration."
-    return Issue("other-configuration", what, "Name its file with --config.", detail=_who_listens(use))
+    return Issue(OTHER, what, "Name its file with --config.", detail=_who_listens(use))
 
 
 def _who_listens(use: PortUse | None) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from xopc.cli.gateway.target import DOT_ENV, Target
+from xopc.cli.gateway.target import Target
 from xopc.contracts.errors import ConfigError, XopcError
 from xopc.service.base import SECRETS_FILE_VARIABLE, Installed, Runtime, RuntimeStatus, ServiceManager
 from xopc.service.managers import find_manager, is_of_machine
@@ -158,13 +158,11 @@ def _environment_of(installed: Installed, pid: int | None) -> Mapping[str, str]:
     Raises:
         ConfigError: its secrets cannot be read.
     """
-    from dotenv import dotenv_values
-
+    from xopc.config.dot_env import read_dot_env
     from xopc.service.secrets_file import add_secrets
 
     environ = dict(installed.environment)
     if environ.get(SECRETS_FILE_VARIABLE):
         add_secrets(environ)
-    path = (installed.working_directory or Path("/")) / DOT_ENV
-    found = {name: value for name, value in dotenv_values(path).items() if value is not None} if path.is_file() else {}
-    return {**known_by(pid), **found, **environ}
+    found = read_dot_env(installed.working_directory or Path("/"), environ)
+    return {**known_by(pid), **found.values, **environ}

@@ -107,15 +107,17 @@ def _refuse_what_listens(target: Target) -> None:
     if use is None or not use.listeners:
         return
     if use.gateways:
-        raise XopcError(Failure.CONFLICT, f"{_whose(use, str(target.paths.lock_path))}. See `xopc gateway status`.")
+        raise XopcError(Failure.CONFLICT, f"{_whose(use, target)}. See `xopc gateway status`.")
     pids = ", ".join(dict.fromkeys(str(listener.pid or "?") for listener in use.strangers))
     more = ". See `xopc gateway status`" if "," in pids else ""
     raise XopcError(Failure.CONFLICT, f"refusing to signal non-gateway process pid {pids}{more}")
 
 
-def _whose(use: PortUse, lock_path: str) -> str:
+def _whose(use: PortUse, target: Target) -> str:
+    from xopc.cli.gateway.naming import command_for
     from xopc.service.identity import launch_of
 
+    lock_path = str(target.paths.lock_path)
     for pid in use.gateways:
         launch = launch_of(pid)
         if launch is not None and launch.lock_path == lock_path:
@@ -123,7 +125,9 @@ def _whose(use: PortUse, lock_path: str) -> str:
     pids = ", ".join(map(str, use.gateways))
     if len(use.gateways) > 1:
         return f"several gateways listen at port {use.port} (pids {pids}): name the file of one with --config"
-    return f"the gateway at port {use.port} (pid {pids}) has another configuration: name its file with --config"
+    launch = next((launch for pid in use.gateways if (launch := launch_of(pid)) is not None), None)
+    cure = command_for(launch, "gateway restart", target.environ) if launch else "name its file with --config"
+    return f"the gateway at port {use.port} (pid {pids}) has another configuration: {cure}"
 
 
 def _signal(target: Target, owner: LockInfo, request: Request) -> int:

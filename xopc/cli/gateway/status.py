@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 from cyclopts import Parameter
 
-from xopc.cli.gateway.issues import LOCALHOST, find_issues, of_finding
+from xopc.cli.gateway.issues import LOCALHOST, OTHER, find_issues, of_finding
 from xopc.cli.gateway.report import SCHEMA, Report, last_error, since
 from xopc.cli.gateway.target import Target, find_target
 from xopc.cli.options import ConfigOption, CredentialOption, Duration, DurationOption, JsonOption, UrlOption
@@ -144,6 +144,8 @@ def _has_localhost(target: Target, answer: Answer | None, port: int) -> bool:
 
 
 def _running_text(report: Report) -> list[str]:
+    if _is_another(report):
+        return _another_text(report)
     silent = report.answer is not None and not report.answer.reachable
     return [
         "⚠️  Gateway is running, and does not answer" if silent else "✅ Gateway is running",
@@ -164,6 +166,27 @@ def _running_text(report: Report) -> list[str]:
         "   xopc gateway restart   # Restart gateway",
         *_issues(report),
     ]
+
+
+def _another_text(report: Report) -> list[str]:
+    """Of a gateway that answers and is not this configuration's: no command without its file stops or restarts it."""
+    return [
+        "⚠️  Another gateway is running, and not that of this configuration",
+        "",
+        *_profile(report),
+        f"   Port: {report.port}",
+        *_vitals(report),
+        *_service(report),
+        *_depths(report),
+        "",
+        "🌐 Access:",
+        f"   URL: {_shown_url(report)}",
+        *_issues(report),
+    ]
+
+
+def _is_another(report: Report) -> bool:
+    return any(issue.code == OTHER for issue in report.issues)
 
 
 def _not_running_text(report: Report) -> list[str]:
@@ -227,7 +250,7 @@ def _profile(report: Report) -> list[str]:
 def _vitals(report: Report) -> list[str]:
     lines: list[str] = []
     health = report.answer.health if report.answer else None
-    if report.url == report.target.url:
+    if report.url == report.target.url and not _is_another(report):
         lines.append(f"   Config: {from_home(report.target.paths.config_path)}")
     if health is not None:
         uptime = health.get("uptime")

@@ -198,19 +198,21 @@ def _of_this_configuration(target: Target, use: PortUse) -> tuple[int, ...]:
     Raises:
         XopcError: all of them are.
     """
+    from xopc.cli.gateway.naming import command_for
     from xopc.service.identity import launch_of
 
     launches = {pid: launch_of(pid) for pid in use.gateways}
     others = {
-        pid: launch.config_path
+        pid: command_for(launch, "gateway stop", target.environ)
         for pid, launch in launches.items()
         if launch is not None and launch.lock_path != str(target.paths.lock_path)
     }
     if own := tuple(pid for pid in use.gateways if pid not in others):
         return own
-    named = ", ".join(f"pid {pid}: {path}" for pid, path in others.items())
-    what = f"the gateway at port {use.port} has another configuration ({named})"
-    raise XopcError(Failure.CONFLICT, f"{what}: name its file with --config")
+    pids = ", ".join(map(str, others))
+    cure = " && ".join(dict.fromkeys(others.values()))
+    what = f"the gateway at port {use.port} (pid {pids}) has another configuration"
+    raise XopcError(Failure.CONFLICT, f"{what}. To stop that one: {cure}")
 
 
 def _kept_running(pids: tuple[int, ...]) -> list[str]:

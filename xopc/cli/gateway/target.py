@@ -180,7 +180,7 @@ def read_environment(config: Path | None) -> dict[str, str]:
     given configuration file.
 
     Raises:
-        ConfigError: the environment names a file of secrets that cannot be read.
+        ConfigError: the environment names a file of secrets that cannot be read, or `.env` is no text.
     """
     environ = dict(os.environ)
     if environ.get(SECRETS_FILE_VARIABLE):
@@ -188,11 +188,14 @@ def read_environment(config: Path | None) -> dict[str, str]:
 
         add_secrets(environ)
     if DOT_ENV.is_file():
-        from dotenv import dotenv_values
+        import sys
 
-        for name, value in dotenv_values(DOT_ENV).items():
-            if value is not None:
-                environ.setdefault(name, value)
+        from xopc.config.dot_env import read_dot_env
+
+        found = read_dot_env(Path(), environ)
+        for warning in found.warnings:
+            print(f"⚠️  {warning}", file=sys.stderr)
+        environ = {**found.values, **environ}
     if config is not None:
         environ["XOPC_CONFIG_PATH"] = str(config.absolute())
     return environ

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
@@ -12,9 +12,11 @@ from pathlib import Path
 import psutil
 from attrs import evolve, frozen
 
+from xopc.cli.gateway.naming import command_for
 from xopc.cli.gateway.target import Target
+from xopc.cli.output import sentence
 from xopc.client.http import Client
-from xopc.contracts.errors import XopcError
+from xopc.contracts.errors import Failure, XopcError
 from xopc.service.health import health_of
 from xopc.service.identity import launch_of, never_respawns, send, signal_target
 from xopc.service.installations import Environment, Installations
@@ -70,10 +72,7 @@ def hand_over(
     """Have the gateway of `target` follow the version in use, `to`, and wait until it serves, at most for `seconds`.
 
     A new process that crashes twice is not waited for; with `patient` it is, since what crashes is of another version.
-
-    Raises:
-        XopcError: it may not be signalled.
-        OSError: the restart intent cannot be written.
+    One that cannot be asked, for it may not be signalled or the disk is full, has kept its version.
     """
     target = evolve(target, lock=read_lock(target.paths.lock_path))
     owner = target.owner
@@ -83,8 +82,14 @@ def hand_over(
     if why:
         return Handed(End.LEFT_ALONE, why)
     mark = _mark(target, owner, to.version)
-    with pending_intent(target.paths.intent_path, _intent(owner, reason)):
-        send(owner.pid, signal.SIGUSR1)
+    with ExitStack() as asked:
+        try:
+            asked.enter_context(pending_intent(target.paths.intent_path, _intent(owner, reason)))
+            send(owner.pid, signal.SIGUSR1)
+        except OSError as error:
+            return Handed(End.KEPT, sentence(error))
+        except XopcError as error:
+            return Handed(End.NOT_RUNNING if error.failure is Failure.NOT_FOUND else End.KEPT, error.message)
         return _wait(target, mark, seconds, patient=patient)
 
 
@@ -116,7 +121,8 @@ def left_behind(target: Target, installed: Installations, to: Environment) -> li
         record = Installation.read(str(environment))
         if record and Path(record.current) == installed.root / "current" and environment.resolve() != to.path:
             what = f"Another gateway (pid {process.pid}) still runs another version"
-            found.append(f"{what}: xopc gateway restart --respawn --wait 60s --config {launch.config_path}")
+            restart = command_for(launch, "gateway restart --respawn --wait 60s", target.environ)
+            found.append(f"{what}: {restart}")
     return found
 
 

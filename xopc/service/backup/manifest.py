@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 
 from attrs import field, frozen
 
@@ -23,6 +24,8 @@ SERVICE = "service"
 WORKSPACE = "workspace"
 PARTS = (CONFIG, ACCEPTED, MODELS, DATABASE, CREDENTIALS, SECRETS, SERVICE, WORKSPACE)
 """The names at the top of an archive, in their order in it."""
+FILES = frozenset({CONFIG, ACCEPTED, MODELS, DATABASE})
+"""Those of them that are no folders."""
 
 
 @frozen
@@ -92,8 +95,11 @@ class Manifest:
         _refuse_newer(value)  # pyright: ignore[reportUnknownArgumentType] - JSON
         try:
             manifest, _ = structure_known(value, cls)  # pyright: ignore[reportUnknownArgumentType] - JSON
+            datetime.fromisoformat(manifest.created_at)
         except InvalidValueError as error:
             raise _no_manifest(error.message) from error
+        except ValueError as error:
+            raise _no_manifest("$.createdAt: is no point in time") from error
         return manifest
 
 

@@ -12,18 +12,23 @@ import os
 import tarfile
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Self
 
 from attrs import frozen
 
 from xopc.contracts.errors import Failure, XopcError
-from xopc.service.backup.manifest import CONFIG, MANIFEST, PARTS, Manifest, StoredFile, spelled
+from xopc.service.backup.manifest import CONFIG, FILES, MANIFEST, PARTS, Manifest, StoredFile, spelled
 
 BLOCK_BYTES = 1024 * 1024
 MAX_MANIFEST_BYTES = 256 * 1024 * 1024
 MAX_CONFIG_BYTES = 4 * 1024 * 1024
 MAX_MEMBERS = 2_000_000
+MAX_HEADER_BYTES = 1024 * 1024
+"""Of a header that is longer than a block, as a long name needs one: tarfile takes all of it into memory."""
+_LONG_HEADERS = frozenset({b"x", b"g", b"X", b"L", b"K"})
+"""Of pax, Solaris and GNU: the kinds of members that are headers of the next one."""
 
 
 @frozen
@@ -60,18 +65,34 @@ def _read(file: IO[bytes], name: str, roots: Mapping[str, Path] | None) -> Verif
     reader = _Reader(name, roots)
     try:
         with gzip.GzipFile(fileobj=file, mode="rb") as packed:
-            with tarfile.open(fileobj=packed, mode="r|") as archive:
+            with tarfile.open(fileobj=packed, mode="r|", tarinfo=_Header) as archive:
                 for member in archive:
                     reader.take(archive, member)
             while packed.read(BLOCK_BYTES):  # to its end, where gzip's own sum is
                 pass
-    except (tarfile.TarError, EOFError, zlib.error) as error:
+    except (tarfile.TarError, EOFError, zlib.error, ValueError) as error:  # the last: numbers of a header
         raise reader.refusal(f"is damaged or cut off ({error})") from error
     except OSError as error:
         if error.errno is not None:  # gzip's own have none
             raise
         raise reader.refusal(f"is damaged, or no .tar.gz ({error})") from error
     return reader.end()
+
+
+class _Header(tarfile.TarInfo):
+    """A header that takes no more than it may."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """As it stands in a block.
+
+        Raises:
+            ReadError: it announces more than a header has.
+        """
+        header = super().frombuf(buf, encoding, errors)
+        if header.type in _LONG_HEADERS and not 0 <= header.size <= MAX_HEADER_BYTES:
+            raise tarfile.ReadError(f"a header of {header.size} bytes")
+        return header
 
 
 class _Reader:
@@ -123,12 +144,15 @@ class _Reader:
     def _checked(self, member: tarfile.TarInfo) -> PurePosixPath:
         """The path of a member that may be there."""
         shown, path = repr(member.name[:200]), PurePosixPath(member.name)
-        if not (member.isreg() or member.isdir()):
+        # A sparse one may be endless, and takes no room in the archive.
+        if not (member.isreg() or member.isdir()) or member.issparse():
             raise self.refusal(f"holds {shown}, which is neither a file nor a folder: no backup has such")
         if "\0" in member.name or ".." in path.parts or not path.parts or path.is_absolute():
             raise self.refusal(f"holds {shown}, which leads out of its folder: no backup has such")
         if path.parts[0] not in PARTS and member.name != MANIFEST:
             raise self.refusal(f"holds {shown}, which no backup of this version has")
+        if path.parts[0] in FILES and (member.isdir() or len(path.parts) > 1):
+            raise self.refusal(f"holds {shown}, where every backup has a file")
         if spelled(str(path)) in self._files or (member.isreg() and str(path) in self._folders):
             raise self.refusal(f"holds {shown} twice")
         return path
@@ -158,7 +182,8 @@ class _Reader:
             if file is not None:
                 file.close()
         if target is not None:
-            os.utime(target, (member.mtime, member.mtime))
+            with suppress(ValueError, OverflowError, OSError):  # no date that a file can have
+                os.utime(target, (member.mtime, member.mtime))
         if member.name == CONFIG:
             self._config = bytes(kept)
         stored = StoredFile.of(str(path), size, digest.hexdigest())
