@@ -57,5 +57,15 @@ def test_what_a_command_is_for_stands_with_its_own_in_one_column() -> None:
     assert file.endswith("[required]")
 
 
+@pytest.mark.parametrize("group", ["secrets", "gateway service"])
+def test_a_group_that_is_called_by_its_name_says_what_each_of_its_commands_is_for(group: str) -> None:
+    done = subprocess.run([XOPC, *group.split()], capture_output=True, text=True, timeout=30, check=True)
+    lines = done.stdout.splitlines()
+    begin = lines.index("Commands:") + 1
+    commands = [line for line in lines[begin : lines.index("", begin)] if not line.startswith("   ")]
+    assert len(commands) > 2
+    assert all(len(line.split()) > 3 for line in commands)
+
+
 def test_choices_are_told() -> None:
     assert "[choices: loopback," in "\n".join(shown("onboard", width=80))

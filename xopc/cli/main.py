@@ -58,7 +58,7 @@ def _run(arguments: list[str]) -> int:
     as_json = "--json" in arguments
     try:
         app = build_app()
-        if not arguments or not {"--help", "-h"}.isdisjoint(arguments):
+        if _asks_for_help(app, arguments):
             import_commands(app)
         code: object = app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
@@ -131,6 +131,14 @@ def build_app() -> App:
         help="Let this shell complete xopc's commands."
     )
     return app
+
+
+def _asks_for_help(app: App, arguments: list[str]) -> bool:
+    """Whether help is what is shown: a group of commands that is called by its name alone shows its own."""
+    if not arguments or not {"--help", "-h"}.isdisjoint(arguments):
+        return True
+    words, apps, _ = app.parse_commands(arguments)
+    return len(words) == len(arguments) and apps[-1].default_command is None
 
 
 def import_commands(app: App) -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.gateway import TOKEN, Behaviour, configure, running_gateway, stranger
+from tests.fakes.service_managers import FakeManagers
 from xopc.cli.doctor.check import Fault, Result, Sight
 from xopc.cli.doctor.gateway import look_at_credential, look_at_gateway, look_at_port
+from xopc.cli.gateway.service.install import install
 from xopc.cli.gateway.target import find_target
 from xopc.config.audit import Severity
 
@@ -80,6 +82,18 @@ def test_another_mode_than_that_of_the_file_is_a_drift(home: Path) -> None:
         fault = the_fault(look_at_credential)
     assert fault.title == "The running gateway has the auth mode token, and the configuration says password"
     assert fault.remediation == "xopc gateway restart"
+
+
+def test_a_service_that_brings_another_token_is_to_be_written_anew_before_it_is_restarted(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FakeManagers(home) as managers, running_gateway(home) as gateway:
+        for name, value in managers.environ.items():
+            monkeypatch.setenv(name, value)
+        assert install() == 0
+        configure(home, port=gateway.port, auth={"token": OTHER})
+        cure = the_fault(look_at_credential).remediation
+    assert cure.startswith("xopc gateway service install --force, then: xopc gateway restart; or set ")
 
 
 def test_what_a_broken_file_wants_is_not_known(home: Path) -> None:

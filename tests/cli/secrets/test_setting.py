@@ -126,7 +126,7 @@ def test_a_key_that_is_no_place_of_a_secret_is_refused(home: Path, give: Give, k
 @pytest.mark.parametrize(
     ("key", "given", "what"),
     [
-        ("providers.openai", b"\n", "is empty"),
+        ("providers.openai", b"\n", "Standard input is empty"),
         ("providers.openai", b"\xff", "is not UTF-8"),
         ("providers.openai", b"x" * 70_000, "larger than 64 KiB"),
         ("providers.openai", b"one\ntwo\n", "several lines"),

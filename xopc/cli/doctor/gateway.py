@@ -53,7 +53,7 @@ def look_at_credential(sight: Sight) -> Result:
     if target.resolved is None:
         return Result("the configuration does not validate", skipped=True)
     if answer.is_unauthorized:
-        what, cure = "The running gateway refuses the credential of the configuration", _RESTART
+        what, cure = "The running gateway refuses the credential of the configuration", _cure_of_drift(sight)
         detail = "It was started with another one: from a flag, from its environment, or before the file changed."
         if target.credential is None:
             what = "The running gateway asks for a credential, and none is known here"
@@ -81,6 +81,14 @@ def look_at_port(sight: Sight) -> Result:
             return Result(f"Port {use.port} is in use", faults)
         case PortStatus.UNKNOWN:
             return Result(f"the system does not tell who has port {use.port}", faults, skipped=True)
+
+
+def _cure_of_drift(sight: Sight) -> str:
+    """A service brings the token that it was installed with, however often it is restarted."""
+    service = sight.service
+    if service is None or not any(finding.code == "token-drift" for finding in service.findings):
+        return _RESTART
+    return f"{service.reinstall}, then: {_RESTART}"
 
 
 def _drift(title: str, where: str, detail: str, cure: str) -> Fault:

@@ -79,7 +79,7 @@ def _read(key: str) -> str:
     if len(content) > MAX_BYTES:
         raise XopcError(Failure.INVALID_REQUEST, f"It is larger than {MAX_BYTES // 1024} KiB, and nothing was changed.")
     try:
-        return text_of(content, "what was given")
+        return text_of(content, "The answer" if at_terminal else "Standard input")
     except LostError as error:
         raise XopcError(Failure.INVALID_REQUEST, f"{error}, and nothing was changed.") from None
 
