@@ -11,7 +11,7 @@ import hypothesis
 import pytest
 
 import xopc
-from xopc.service import audited
+from xopc.service.audit import audited
 
 # A shared machine may pause a test for longer than any deadline of a single example.
 hypothesis.settings.register_profile("xopc", deadline=None)

@@ -26,8 +26,8 @@ from xopc.core import hub
 from xopc.core.hub import RESYNC, SHUTDOWN
 from xopc.gateway import problems, reload
 from xopc.server.api import ROUTES
-from xopc.service.drift import RULES
-from xopc.service.finding import AGGRESSIVE
+from xopc.service.audit.drift import RULES
+from xopc.service.audit.finding import AGGRESSIVE
 
 REFERENCE = ROOT / "docs" / "reference"
 

@@ -11,7 +11,7 @@ from tests.e2e.harness import TOKEN, XOPC, Gateway, until, write_config
 from tests.e2e.outside import outside
 from tests.e2e.planted import OTHER_TOKEN, PLANTS, Plant, Scene, as_mapping, well
 from tests.fakes.gateway import stranger
-from xopc.service.audited import is_temporary
+from xopc.service.audit.audited import is_temporary
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ TARGET = f"gui/{os.getuid()}/ai.xopc.gateway"
 ON_A_MAC = f"""
 import sys
 sys.argv[0] = {str(XOPC)!r}
-from xopc.service import managers
+from xopc.service.managers import find as managers
 managers._BACK_ENDS = {{"linux": managers._launchd}}
 from xopc.cli.main import main
 main()

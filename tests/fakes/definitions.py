@@ -6,7 +6,7 @@ from pathlib import Path
 
 from attrs import evolve
 
-from xopc.service.base import SECRETS_FILE_VARIABLE, VERSION_VARIABLE, Definition, label_of
+from xopc.service.managers.base import SECRETS_FILE_VARIABLE, VERSION_VARIABLE, Definition, label_of
 
 AWKWARD = """/a b/"c" & <d> 'e' %PATH% 100% ^f | !g! $HOME \\h;(i) ä 猫"""
 """What a careless template breaks on."""

@@ -12,8 +12,8 @@ import pytest
 from tests.fakes.gateway import TOKEN, Behaviour, Running, running_gateway
 from xopc.client.http import Client
 from xopc.config.paths import resolve_paths
-from xopc.service.base import Runtime, RuntimeStatus
 from xopc.service.lockfile import read_lock
+from xopc.service.managers.base import Runtime, RuntimeStatus
 from xopc.service.probe import Mark, Outcome, Place, Snapshot, Step, await_restart
 
 

@@ -80,7 +80,7 @@ def _follow_an_update(program: str, arguments: list[str]) -> None:
     is_meant = program.endswith("__main__.py") or {"update", "--rollback"} <= set(arguments)
     if is_meant or not os.path.exists(f"{sys.prefix}/{MARK}"):  # noqa: PTH110 - pathlib costs 5 ms
         return
-    from xopc.service.program import successor
+    from xopc.service.installations.program import successor
 
     script = successor(sys.prefix)
     if script is not None:

@@ -180,7 +180,7 @@ def _start(config: Path | None) -> str:
     """What starts the gateway: by hand, or as the service that it is."""
     from xopc.cli.gateway.managed import find_service
     from xopc.cli.gateway.target import find_target
-    from xopc.service.managers import is_of_machine
+    from xopc.service.managers.find import is_of_machine
 
     service = find_service(find_target(config))
     if service is None:

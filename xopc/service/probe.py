@@ -11,9 +11,9 @@ from typing import cast
 from attrs import evolve, frozen
 
 from xopc.client.http import Client, JsonObject, NoAnswerError, RefusedError
-from xopc.service.base import Runtime, RuntimeStatus
 from xopc.service.health import HANDING_OVER, STATUS_PATH, UNSETTLED, health_of
 from xopc.service.lockfile import Lock
+from xopc.service.managers.base import Runtime, RuntimeStatus
 from xopc.service.poll import attempts
 from xopc.service.ports import PortUse, inspect
 from xopc_supervisor.contract import LockInfo

@@ -11,7 +11,7 @@ from xopc.cli.doctor.installation import look_at_installation
 from xopc.cli.gateway.target import find_target
 from xopc.config.audit import Severity
 from xopc.config.paths import programs_dir
-from xopc.service.installations import Installations, Pending
+from xopc.service.installations.versions import Installations, Pending
 
 
 @pytest.fixture

@@ -12,14 +12,14 @@ from attrs import evolve
 
 from tests.fakes.gateway import TOKEN, configure
 from tests.fakes.service_managers import FakeManagers
-from tests.service.test_survey import definition
+from tests.service.audit.test_survey import definition
 from xopc.cli.doctor.check import Fault, Sight
 from xopc.cli.doctor.mend import Mended, checked, is_fixable, mend
 from xopc.cli.doctor.service import look_at_service
 from xopc.cli.gateway.target import find_target
 from xopc.config.audit import Severity
-from xopc.service.managers import find_manager
-from xopc.service.secrets_file import read_secrets
+from xopc.service.managers.find import find_manager
+from xopc.service.managers.secrets_file import read_secrets
 from xopc_supervisor.contract import RESPAWN, RestartIntent
 
 

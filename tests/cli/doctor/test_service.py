@@ -9,14 +9,14 @@ from attrs import evolve
 
 from tests.fakes.gateway import configure
 from tests.fakes.service_managers import FakeManagers
-from tests.service.test_survey import definition
+from tests.service.audit.test_survey import definition
 from xopc.cli.doctor.check import Result, Sight
 from xopc.cli.doctor.gateway import look_at_gateway
 from xopc.cli.doctor.service import look_at_service, look_at_starters, of_finding
 from xopc.cli.gateway.target import find_target
 from xopc.config.audit import Severity
-from xopc.service.finding import AGGRESSIVE, Finding
-from xopc.service.managers import find_manager
+from xopc.service.audit.finding import AGGRESSIVE, Finding
+from xopc.service.managers.find import find_manager
 
 
 @pytest.fixture

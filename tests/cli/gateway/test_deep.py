@@ -10,7 +10,7 @@ from xopc.cli.gateway import deep
 from xopc.cli.gateway.deep import disk_below, is_low, look_deeper, problems_of, version_of
 from xopc.cli.gateway.target import find_target
 from xopc.gateway.room import Disk
-from xopc.service.base import Installed
+from xopc.service.managers.base import Installed
 
 
 def program(home: Path, text: str) -> Path:

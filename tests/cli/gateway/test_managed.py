@@ -24,8 +24,8 @@ from xopc.cli.gateway.managed import (
 )
 from xopc.cli.gateway.service.install import install
 from xopc.cli.gateway.target import find_target
-from xopc.service.base import Runtime, RuntimeStatus
-from xopc.service.systemd import Systemd
+from xopc.service.managers.base import Runtime, RuntimeStatus
+from xopc.service.managers.systemd import Systemd
 from xopc_supervisor.contract import LockInfo
 
 OWNER = LockInfo(4711, None, "", "", boot_id="a-boot")

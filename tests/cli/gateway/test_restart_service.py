@@ -25,8 +25,8 @@ from xopc.cli.gateway.stop import stop
 from xopc.cli.gateway.target import find_target
 from xopc.cli.options import Duration
 from xopc.config.setup import generate_token
-from xopc.service.base import Runtime, RuntimeStatus
-from xopc.service.systemd import Systemd
+from xopc.service.managers.base import Runtime, RuntimeStatus
+from xopc.service.managers.systemd import Systemd
 from xopc_supervisor.contract import RESPAWN
 
 UNIT = "user:xopc-gateway.service"

@@ -10,7 +10,7 @@ import pytest
 from tests.fakes.gateway import Behaviour, configure, running_gateway
 from xopc.cli.gateway.restarting import Request, intent_for, mark_of, tell, watch
 from xopc.cli.gateway.target import find_target
-from xopc.service.base import Runtime, RuntimeStatus
+from xopc.service.managers.base import Runtime, RuntimeStatus
 from xopc.service.probe import Outcome, Step
 from xopc_supervisor.contract import RESPAWN
 

@@ -13,11 +13,11 @@ from attrs import evolve
 
 from tests.fakes.gateway import TOKEN, configure, running_gateway, stranger
 from tests.fakes.service_managers import FakeManagers
-from tests.service.test_survey import definition
+from tests.service.audit.test_survey import definition
 from xopc.cli.gateway.report import SCHEMA
 from xopc.cli.gateway.status import status
 from xopc.cli.options import Duration
-from xopc.service.managers import find_manager
+from xopc.service.managers.find import find_manager
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from xopc.cli.gateway import managed
 from xopc.cli.gateway.service.install import install
 from xopc.cli.gateway.service.start import start
 from xopc.cli.gateway.stop import stop
-from xopc.service import systemd
+from xopc.service.managers import systemd
 
 UNIT = "user:xopc-gateway.service"
 

@@ -15,7 +15,7 @@ from xopc.config.accepted import keep_accepted
 from xopc.config.certificate import leaves
 from xopc.config.resolve import Flags, resolve
 from xopc.contracts.errors import ConfigError, Failure, XopcError
-from xopc.service.secrets_file import write_secrets
+from xopc.service.managers.secrets_file import write_secrets
 from xopc_supervisor.contract import LockInfo, start_time
 
 

@@ -22,7 +22,7 @@ from xopc.cli.onboard.manner import Manner
 from xopc.cli.onboard.present import look
 from xopc.cli.onboard.steps import make_plan
 from xopc.cli.onboard.wishes import Given, Wishes, read_secrets
-from xopc.service.managers import find_manager
+from xopc.service.managers.find import find_manager
 
 
 class BecameError(Exception):

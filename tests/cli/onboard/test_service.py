@@ -19,8 +19,8 @@ from xopc.cli.onboard.present import Present
 from xopc.cli.onboard.service import choose_service, install_and_start, run_verb
 from xopc.cli.onboard.wishes import Wishes
 from xopc.contracts.errors import XopcError
-from xopc.service.base import ServiceManager
-from xopc.service.managers import find_manager
+from xopc.service.managers.base import ServiceManager
+from xopc.service.managers.find import find_manager
 
 
 @pytest.fixture

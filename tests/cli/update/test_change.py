@@ -14,7 +14,7 @@ from xopc.cli.gateway.target import find_target
 from xopc.cli.update.change import Change, copies
 from xopc.cli.update.hand_over import End
 from xopc.contracts.errors import Failure, XopcError
-from xopc.service.installations import Environment, Installations, Pending, read_environment
+from xopc.service.installations.versions import Environment, Installations, Pending, read_environment
 from xopc.storage.migrate import MIGRATIONS, prepare
 
 ANSWER = '{"schema": %d, "found": %s, "configuration": %s, "database": %s}'

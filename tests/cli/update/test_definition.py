@@ -13,7 +13,7 @@ from tests.fakes.environments import make_environment
 from tests.fakes.service_managers import FakeManagers
 from xopc.cli.gateway.target import find_target
 from xopc.cli.update.definition import bring_up_to_date
-from xopc.service.installations import Environment, Installations
+from xopc.service.installations.versions import Environment, Installations
 
 XOPC = Path(sys.executable).with_name("xopc")
 UNIT = Path(".config", "systemd", "user", "xopc-gateway.service")

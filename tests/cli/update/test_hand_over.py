@@ -13,7 +13,7 @@ from tests.fakes.environments import make_environment
 from tests.fakes.gateway import TOKEN, Behaviour, configure, running_gateway
 from xopc.cli.gateway.target import find_target
 from xopc.cli.update.hand_over import End, Handed, end_unready, hand_over, left_behind, why_left_alone
-from xopc.service.installations import Environment, Installations
+from xopc.service.installations.versions import Environment, Installations
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from xopc.cli.gateway.target import Target
 from xopc.cli.output import sentence
 from xopc.client.http import Client
 from xopc.config.audit import Severity
+from xopc.service.audit.survey import Service, Survey, survey
 from xopc.service.health import Answer, ask
 from xopc.service.ports import PortUse, inspect
-from xopc.service.survey import Service, Survey, survey
 
 ANSWER_SECONDS = 5
 SERVICE_SECONDS = 10.0

@@ -13,7 +13,7 @@ from xopc.cli.doctor.check import Check, Fault, Result, Sight
 from xopc.cli.gateway.target import DOT_ENV
 from xopc.config.audit import Severity
 from xopc.config.paths import Paths
-from xopc.service.audit import is_secret_name
+from xopc.service.audit.rules import is_secret_name
 
 OTHERS_OR_GROUP_WRITES = 0o027
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from xopc.cli.doctor.check import Check, Fault, Result, Sight
 from xopc.config.audit import Severity
 from xopc.config.paths import programs_dir
-from xopc.service.installations import Installations, installations
+from xopc.service.installations.versions import Installations, installations
 
 
 def look_at_installation(sight: Sight) -> Result:

@@ -17,9 +17,9 @@ from xopc.cli.doctor.check import Fault, Sight
 from xopc.cli.output import sentence
 from xopc.config.audit import CheckId, Severity
 from xopc.contracts.errors import XopcError
-from xopc.service.audited import is_temporary
-from xopc.service.base import ServiceManagerError
-from xopc.service.program import stable_program
+from xopc.service.audit.audited import is_temporary
+from xopc.service.installations.program import stable_program
+from xopc.service.managers.base import ServiceManagerError
 
 TEMPORARY = "temporary-program"
 COPY_NAME = "definition.before-fix"
@@ -138,7 +138,7 @@ def generate_token(sight: Sight, _: Fault) -> str:
 
 def linger(sight: Sight, _: Fault) -> str:
     """Have the user's services run without a login."""
-    from xopc.service.tools import run_tool
+    from xopc.service.managers.tools import run_tool
 
     user = getpass.getuser()
     run_tool("loginctl", "enable-linger", user, environ=sight.target.environ).check()
@@ -148,7 +148,7 @@ def linger(sight: Sight, _: Fault) -> str:
 def write_service_anew(sight: Sight, _: Fault) -> str:
     """Write the service's definition as `install --force` does, and keep the one that was there."""
     from xopc.cli.gateway.service.install import reinstall
-    from xopc.service.audit import PASSWORD_VARIABLE, TOKEN_VARIABLE
+    from xopc.service.audit.rules import PASSWORD_VARIABLE, TOKEN_VARIABLE
 
     service = sight.service
     if service is None or service.installed is None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from xopc.cli.doctor.check import Check, Fault, Result, Sight
 from xopc.config.audit import Severity
-from xopc.service.base import SECRETS_FILE_VARIABLE
-from xopc.service.finding import AGGRESSIVE, Finding
+from xopc.service.audit.finding import AGGRESSIVE, Finding
+from xopc.service.managers.base import SECRETS_FILE_VARIABLE
 
 _CRITICAL = {"missing-program", "interpreter-gone", "secrets-file-missing", "service-failed"}
 """The service does not start like this, or has not."""
@@ -32,7 +32,7 @@ def look_at_service(sight: Sight) -> Result:
 def look_at_starters(sight: Sight) -> Result:
     """Does anything else start this gateway, too?"""
     from xopc.cli.gateway.deep import all_starters
-    from xopc.service.starter import findings_of
+    from xopc.service.starters.starter import findings_of
 
     own, paths = sight.service.installed if sight.service else None, sight.target.paths
     found = findings_of(all_starters(sight.target), own, paths, sight.target.port)

@@ -15,15 +15,15 @@ from xopc.cli.output import size
 from xopc.client.http import JsonObject
 from xopc.config.paths import Paths
 from xopc.gateway.room import Disk, disk_of
-from xopc.service.audited import find_program
-from xopc.service.base import Installed, ServiceManagerError
-from xopc.service.finding import Finding
-from xopc.service.loops import find_loops
-from xopc.service.others import find_starters, usual_places
-from xopc.service.starter import Starter, findings_of
-from xopc.service.starts import find_start
-from xopc.service.survey import Service
-from xopc.service.tools import run_tool
+from xopc.service.audit.audited import find_program
+from xopc.service.audit.finding import Finding
+from xopc.service.audit.survey import Service
+from xopc.service.managers.base import Installed, ServiceManagerError
+from xopc.service.managers.tools import run_tool
+from xopc.service.starters.find import find_starters, usual_places
+from xopc.service.starters.loops import find_loops
+from xopc.service.starters.starter import Starter, findings_of
+from xopc.service.starters.starts import find_start
 
 TOOL_SECONDS = 10.0
 MAX_PROBLEMS = 10

@@ -15,7 +15,7 @@ from xopc.service.health import Answer
 from xopc_supervisor.contract import LockInfo
 
 if TYPE_CHECKING:
-    from xopc.service.finding import Finding
+    from xopc.service.audit.finding import Finding
     from xopc.service.ports import Listener, PortUse
 
 LEGACY_PID_FILE = "gateway.pid"

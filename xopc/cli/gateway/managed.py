@@ -14,12 +14,12 @@ from attrs import frozen
 
 from xopc.cli.gateway.target import Target
 from xopc.contracts.errors import ConfigError, XopcError
-from xopc.service.base import SECRETS_FILE_VARIABLE, Installed, Runtime, RuntimeStatus, ServiceManager
-from xopc.service.managers import find_manager, is_of_machine
+from xopc.service.managers.base import SECRETS_FILE_VARIABLE, Installed, Runtime, RuntimeStatus, ServiceManager
+from xopc.service.managers.find import find_manager, is_of_machine
 from xopc_supervisor.contract import RESPAWN, LockInfo, RestartIntent
 
 if TYPE_CHECKING:
-    from xopc.service.finding import Finding
+    from xopc.service.audit.finding import Finding
     from xopc.service.intent import PendingIntent
 
 
@@ -54,7 +54,7 @@ def find_service(target: Target) -> Service | None:
 
     One that is installed for another configuration is not of this gateway, and nothing to touch.
     """
-    from xopc.service.audit import paths_of
+    from xopc.service.audit.rules import paths_of
 
     for system in (False, True) if sys.platform == "linux" else (False,):
         manager = find_manager(target.environ, system=system)
@@ -99,7 +99,7 @@ def refusal_of(installed: Installed, pid: int | None) -> str | None:
     `pid` is what it runs now; that process knows what no definition says, such as the manager's own variables.
     """
     from xopc.config.resolve import Flags, resolve
-    from xopc.service.audit import option_of
+    from xopc.service.audit.rules import option_of
 
     if pid is None and any("Credential" in setting for setting in installed.settings):
         return None  # its manager gives it files that nobody else sees
@@ -116,8 +116,8 @@ def refusal_of(installed: Installed, pid: int | None) -> str | None:
 
 def broken_of(target: Target, service: Service) -> Finding | None:
     """Why its manager could start no new process of it; None where it could."""
-    from xopc.service.audit import cannot_start
-    from xopc.service.audited import audit_service
+    from xopc.service.audit.audited import audit_service
+    from xopc.service.audit.rules import cannot_start
 
     found = audit_service(service.manager, target.environ, target.paths, installed=service.installed)
     return cannot_start(found.findings) if found is not None else None
@@ -145,7 +145,7 @@ def cures_of_refusal(target: Target) -> list[str]:
 
 def drift_of(target: Target, service: Service) -> list[str]:
     """What is to be told about a token that is not the configuration's."""
-    from xopc.service.audited import audit_service
+    from xopc.service.audit.audited import audit_service
 
     found = audit_service(service.manager, target.environ, target.paths, installed=service.installed)
     findings = found.findings if found is not None else ()
@@ -159,7 +159,7 @@ def _environment_of(installed: Installed, pid: int | None) -> Mapping[str, str]:
         ConfigError: its secrets cannot be read.
     """
     from xopc.config.dot_env import read_dot_env
-    from xopc.service.secrets_file import add_secrets
+    from xopc.service.managers.secrets_file import add_secrets
 
     environ = dict(installed.environment)
     if environ.get(SECRETS_FILE_VARIABLE):

@@ -17,8 +17,8 @@ from xopc.service.health import Answer
 
 if TYPE_CHECKING:
     from xopc.cli.gateway.deep import Depths
+    from xopc.service.audit.survey import Service
     from xopc.service.ports import PortUse
-    from xopc.service.survey import Service
 
 SCHEMA = Path(__file__).with_name("status.schema.json")
 ERROR_LINES = 500

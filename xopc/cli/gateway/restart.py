@@ -14,7 +14,7 @@ from xopc.cli.gateway.target import Target, find_target
 from xopc.cli.options import ConfigOption, DurationOption, JsonOption
 from xopc.cli.output import fail, sentence, tell_not_running
 from xopc.contracts.errors import Failure, XopcError
-from xopc.service.base import ServiceManagerError
+from xopc.service.managers.base import ServiceManagerError
 from xopc_supervisor.contract import (
     EXIT_USAGE,
     IN_PROCESS,

@@ -9,7 +9,7 @@ from xopc.cli.gateway.managed import Service, announced, broken_of, cures_of_ref
 from xopc.cli.gateway.restarting import Request, mark_of, mode_of, tell, watch
 from xopc.cli.gateway.target import Target
 from xopc.cli.output import fail
-from xopc.service.base import ServiceManagerError
+from xopc.service.managers.base import ServiceManagerError
 from xopc.service.probe import Mark, Outcome
 
 LOGS = "xopc gateway logs"

@@ -15,7 +15,7 @@ from xopc.contracts.errors import XopcError
 from xopc_supervisor.contract import EXIT_OK, IN_PROCESS, RESPAWN, LockInfo, RestartIntent
 
 if TYPE_CHECKING:
-    from xopc.service.base import Runtime
+    from xopc.service.managers.base import Runtime
     from xopc.service.probe import Mark, Snapshot
 
 MARK_SECONDS = 1.0

@@ -21,8 +21,8 @@ from xopc.service.health import HANDING_OVER, Answer, ask
 from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK, EXIT_USAGE
 
 if TYPE_CHECKING:
+    from xopc.service.audit.survey import Service, Survey
     from xopc.service.ports import PortUse
-    from xopc.service.survey import Service, Survey
 
 DEFAULT_TIMEOUT = Duration(5)
 LOCAL_HOSTS = {"127.0.0.1", "::1"}
@@ -100,7 +100,7 @@ def status(
 
 def _begin_survey(target: Target) -> Survey:
     """Look at the service while the gateway is asked."""
-    from xopc.service.survey import Survey, survey
+    from xopc.service.audit.survey import Survey, survey
 
     owner = target.owner
     return Survey(lambda: survey(target.environ, target.paths, owner.pid if owner else None))

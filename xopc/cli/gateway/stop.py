@@ -13,7 +13,7 @@ from xopc.cli.gateway.target import Target, find_target
 from xopc.cli.options import ConfigOption, JsonOption
 from xopc.cli.output import as_typed, fail, print_json, tell_not_running
 from xopc.contracts.errors import Failure, XopcError
-from xopc.service.base import RuntimeStatus, ServiceManagerError
+from xopc.service.managers.base import RuntimeStatus, ServiceManagerError
 from xopc_supervisor import contract
 from xopc_supervisor.contract import EXIT_OK, LockInfo
 

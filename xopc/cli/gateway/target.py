@@ -17,8 +17,8 @@ from xopc.config.local_key import read_local_key
 from xopc.config.paths import RESTORE_NAME, Paths, resolve_paths
 from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.contracts.errors import ConfigError, Failure, XopcError
-from xopc.service.base import SECRETS_FILE_VARIABLE
 from xopc.service.lockfile import Lock, read_lock
+from xopc.service.managers.base import SECRETS_FILE_VARIABLE
 from xopc_supervisor.contract import LockInfo
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def read_environment(config: Path | None) -> dict[str, str]:
     """
     environ = dict(os.environ)
     if environ.get(SECRETS_FILE_VARIABLE):
-        from xopc.service.secrets_file import add_secrets
+        from xopc.service.managers.secrets_file import add_secrets
 
         add_secrets(environ)
     if DOT_ENV.is_file():

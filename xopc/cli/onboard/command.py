@@ -59,7 +59,7 @@ def _set_up(wishes: Wishes, manner: Manner, config: Path | None) -> int:
     from xopc.cli.onboard.ending import Ending
     from xopc.cli.onboard.present import look
     from xopc.cli.onboard.steps import make_plan
-    from xopc.service.managers import find_manager
+    from xopc.service.managers.find import find_manager
 
     if manner.as_json and not manner.is_silent:
         print(f"xopc {manner.command}: --json goes with --non-interactive: questions are no JSON.", file=sys.stderr)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from xopc.cli.gateway.target import Target
     from xopc.cli.onboard.present import Present
     from xopc.cli.onboard.steps import Plan
-    from xopc.service.base import ServiceManager
+    from xopc.service.managers.base import ServiceManager
 
 GREETING = "Hello! Who are you?"
 RESTART_SECONDS = 30

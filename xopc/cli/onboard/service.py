@@ -12,7 +12,7 @@ from xopc.cli.gateway.service.place import why_unavailable
 from xopc.cli.onboard.guide import Guide
 from xopc.cli.onboard.wishes import Wishes
 from xopc.contracts.errors import Failure, XopcError
-from xopc.service.base import ServiceManager
+from xopc.service.managers.base import ServiceManager
 
 if TYPE_CHECKING:
     from xopc.cli.onboard.present import Present

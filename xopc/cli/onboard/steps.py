@@ -22,7 +22,7 @@ from xopc.config.resolve import Resolved
 from xopc.contracts.settings import BindMode
 
 if TYPE_CHECKING:
-    from xopc.service.base import ServiceManager
+    from xopc.service.managers.base import ServiceManager
 
 
 @frozen

@@ -13,7 +13,7 @@ from xml.parsers.expat import ExpatError
 from xopc.cli.doctor.check import Fault
 from xopc.config.audit import Severity
 from xopc.core.redact import is_secret_name, redact
-from xopc.service.base import SECRETS_FILE_VARIABLE, label_of
+from xopc.service.managers.base import SECRETS_FILE_VARIABLE, label_of
 
 MAX_BYTES = 256 * 1024
 SYSTEM_UNITS = Path("/etc/systemd/system")

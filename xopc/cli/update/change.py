@@ -12,9 +12,9 @@ from xopc.cli.gateway.target import Target
 from xopc.cli.update.hand_over import End, Handed, end_unready, hand_over
 from xopc.config.paths import Paths
 from xopc.contracts.errors import Failure, XopcError
-from xopc.service.installations import Environment, Installations, Pending, read_environment
+from xopc.service.installations.trial import Verdict, try_on, try_start
+from xopc.service.installations.versions import Environment, Installations, Pending, read_environment
 from xopc.service.lockfile import read_lock
-from xopc.service.trial import Verdict, try_on, try_start
 from xopc.storage.copy import copy_database
 
 SERVING = "serving"

@@ -18,9 +18,9 @@ from xopc.cli.update.definition import bring_up_to_date
 from xopc.cli.update.hand_over import End, Handed, left_behind
 from xopc.config.paths import programs_dir
 from xopc.contracts.errors import Failure, XopcError
-from xopc.service.build import Candidate, build, is_newer, resolve
-from xopc.service.installations import Environment, Installations, installations
-from xopc.service.origin import Origin, find_origin
+from xopc.service.installations.build import Candidate, build, is_newer, resolve
+from xopc.service.installations.origin import Origin, find_origin
+from xopc.service.installations.versions import Environment, Installations, installations
 from xopc_supervisor.contract import EXIT_OK, EXIT_USAGE
 
 DEFAULT_WAIT = Duration(60)

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from xopc.cli.gateway.target import Target
 from xopc.cli.output import sentence
-from xopc.service.audit import option_of, paths_of
-from xopc.service.base import Installed, ServiceManagerError
-from xopc.service.installations import Environment
-from xopc.service.managers import find_manager
-from xopc.service.tools import run_tool
+from xopc.service.audit.rules import option_of, paths_of
+from xopc.service.installations.versions import Environment
+from xopc.service.managers.base import Installed, ServiceManagerError
+from xopc.service.managers.find import find_manager
+from xopc.service.managers.tools import run_tool
 
 REINSTALL = "xopc gateway service install --force"
 SECONDS = 60.0

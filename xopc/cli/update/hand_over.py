@@ -19,7 +19,7 @@ from xopc.client.http import Client
 from xopc.contracts.errors import Failure, XopcError
 from xopc.service.health import health_of
 from xopc.service.identity import launch_of, never_respawns, send, signal_target
-from xopc.service.installations import Environment, Installations
+from xopc.service.installations.versions import Environment, Installations
 from xopc.service.intent import pending_intent
 from xopc.service.lockfile import read_lock
 from xopc.service.poll import attempts

@@ -16,7 +16,7 @@ from xopc.cli.gateway.service import place
 from xopc.cli.gateway.service.install import install
 from xopc.cli.gateway.target import find_target
 from xopc.config.setup import generate_token
-from xopc.service.base import Installed
+from xopc.service.managers.base import Installed
 
 UNIT = Path(".config/systemd/user/xopc-gateway.service")
 

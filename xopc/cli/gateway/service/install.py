@@ -15,7 +15,7 @@ from xopc.cli.options import ConfigOption, JsonOption
 from xopc.cli.output import as_typed, fail, print_json
 from xopc.config.secrets import CREDENTIALS_VARIABLE
 from xopc.contracts.errors import ConfigError
-from xopc.service.base import Definition, Installed, ServiceManager, ServiceManagerError
+from xopc.service.managers.base import Definition, Installed, ServiceManager, ServiceManagerError
 from xopc_supervisor.contract import EXIT_OK
 
 if TYPE_CHECKING:
@@ -79,9 +79,9 @@ def _define(
         ConfigError: the gateway would refuse to start with it.
     """
     from xopc.config.resolve import Flags
-    from xopc.service.audit import inline_secrets
-    from xopc.service.audited import is_temporary
-    from xopc.service.define import define, kept_secrets
+    from xopc.service.audit.audited import is_temporary
+    from xopc.service.audit.rules import inline_secrets
+    from xopc.service.managers.define import define, kept_secrets
 
     port, bind, token = given
     # Without what it was installed with, a key that another shell knew would be lost.
@@ -115,7 +115,7 @@ def _prepare(environ: dict[str, str], flags: Flags) -> tuple[Resolved, dict[str,
     """
     from xopc.config.auth import MIN_TOKEN_CHARS, weakness
     from xopc.config.setup import prepare
-    from xopc.service.audit import TOKEN_VARIABLE
+    from xopc.service.audit.rules import TOKEN_VARIABLE
 
     if not flags.token or not flags.token.strip() or len(flags.token) >= MIN_TOKEN_CHARS:
         resolved = prepare(environ, flags)
@@ -127,7 +127,7 @@ def _prepare(environ: dict[str, str], flags: Flags) -> tuple[Resolved, dict[str,
 
 
 def _already_there(target: Target, manager: ServiceManager, installed: Installed, *, as_json: bool) -> int:
-    from xopc.service.audit import paths_of
+    from xopc.service.audit.rules import paths_of
 
     warnings: list[str] = []
     theirs = paths_of(installed.arguments, installed.environment)
@@ -146,7 +146,7 @@ def _already_there(target: Target, manager: ServiceManager, installed: Installed
 def _tell(
     target: Target, manager: ServiceManager, definition: Definition, warnings: list[str], *, as_json: bool
 ) -> int:
-    from xopc.service.audit import option_of
+    from xopc.service.audit.rules import option_of
 
     port = int(option_of(definition.arguments, "--port") or 0)
     owner, pid = target.owner, manager.runtime().pid

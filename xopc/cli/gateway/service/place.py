@@ -16,9 +16,9 @@ from xopc.cli.gateway.target import Target, find_target
 from xopc.cli.output import fail
 from xopc.config.paths import Paths, resolve_paths
 from xopc.contracts.errors import Failure, XopcError
-from xopc.service.base import ServiceManager
 from xopc.service.lockfile import read_lock
-from xopc.service.managers import find_manager
+from xopc.service.managers.base import ServiceManager
+from xopc.service.managers.find import find_manager
 
 BOOTED = Path("/run/systemd/system")
 """There is one where systemd has started the machine: sd_booted(3)."""
@@ -78,7 +78,7 @@ def warnings_about_root(*, system: bool) -> list[str]:
 
 
 def _cures_of_systemd(environ: Mapping[str, str], *, system: bool) -> Iterator[str]:
-    from xopc.service.systemd import own_name
+    from xopc.service.managers.systemd import own_name
 
     caller, user = environ.get("SUDO_USER"), own_name()
     if system:

@@ -11,12 +11,12 @@ from xopc.cli.gateway.service.place import SystemOption, find_place, refuse
 from xopc.cli.gateway.target import Target
 from xopc.cli.options import ConfigOption, JsonOption
 from xopc.cli.output import as_typed, fail, print_json
-from xopc.service.base import Installed, Runtime, ServiceManager, ServiceManagerError
-from xopc.service.managers import is_of_machine
+from xopc.service.managers.base import Installed, Runtime, ServiceManager, ServiceManagerError
+from xopc.service.managers.find import is_of_machine
 from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK
 
 if TYPE_CHECKING:
-    from xopc.service.finding import Finding
+    from xopc.service.audit.finding import Finding
 
 MISSING = "Service not installed. Run: xopc gateway service install"
 REINSTALL = "xopc gateway service install --force"
@@ -57,8 +57,8 @@ def start(*, system: SystemOption = False, as_json: JsonOption = False, config: 
 
 
 def _stale(target: Target, manager: ServiceManager, installed: Installed) -> tuple[Finding, ...]:
-    from xopc.service.audit import needs_repair
-    from xopc.service.audited import audit_service
+    from xopc.service.audit.audited import audit_service
+    from xopc.service.audit.rules import needs_repair
 
     found = audit_service(manager, target.environ, target.paths, installed=installed)
     return needs_repair(found.findings) if found is not None else ()
@@ -79,7 +79,7 @@ def _repair(stale: tuple[Finding, ...], *, as_json: bool) -> int:
 
 def _taken(target: Target, installed: Installed) -> list[str]:
     """Who listens where the service's gateway is to listen, and what to do; nothing where nobody is in its way."""
-    from xopc.service.audit import option_of
+    from xopc.service.audit.rules import option_of
     from xopc.service.ports import PortStatus, inspect, status_of
 
     port = int(option_of(installed.arguments, "--port") or target.port or 0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from xopc.cli.gateway.service.place import SystemOption, find_place, why_unavailable
 from xopc.cli.options import ConfigOption, JsonOption
 from xopc.cli.output import as_typed, print_json
-from xopc.service.base import VERSION_VARIABLE, Installed, Runtime, ServiceManager
+from xopc.service.managers.base import VERSION_VARIABLE, Installed, Runtime, ServiceManager
 from xopc_supervisor.contract import EXIT_OK
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ HIDDEN = "***"
 
 def status(*, system: SystemOption = False, as_json: JsonOption = False, config: ConfigOption = None) -> int:
     """Tell how the service is: whether it is installed and runs, where, and which version wrote it."""
-    from xopc.service.audited import audit_service
+    from xopc.service.audit.audited import audit_service
 
     target, manager = find_place(config, system=system)
     if manager is None or (manager.read() is None and not manager.is_available()):
@@ -58,7 +58,7 @@ def _to_json(manager: ServiceManager, installed: Installed | None, runtime: Runt
 
 
 def _command(installed: Installed) -> JsonObject:
-    from xopc.service.audit import is_secret_name
+    from xopc.service.audit.rules import is_secret_name
 
     shown = {name: HIDDEN if is_secret_name(name) else value for name, value in installed.environment.items()}
     hidden = dict.fromkeys(installed.secrets, HIDDEN)
@@ -87,7 +87,7 @@ def _to_text(manager: ServiceManager, installed: Installed | None, runtime: Runt
 
 
 def _port(installed: Installed | None) -> int | None:
-    from xopc.service.audit import option_of
+    from xopc.service.audit.rules import option_of
 
     text = option_of(installed.arguments, "--port") if installed is not None else None
     return int(text) if text is not None and text.isdecimal() else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from xopc.cli.gateway.service.place import SystemOption, find_place, refuse
 from xopc.cli.options import ConfigOption, JsonOption
 from xopc.cli.output import fail, print_json
-from xopc.service.base import ServiceManagerError
+from xopc.service.managers.base import ServiceManagerError
 from xopc_supervisor.contract import EXIT_OK
 
 

@@ -1,0 +1,1 @@
+"""The installed versions of xopc: how one is made and tried, and which is in use."""

@@ -1,0 +1,1 @@
+"""The service managers of three systems: what they are told, how their files are written and read back."""

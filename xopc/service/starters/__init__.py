@@ -1,0 +1,1 @@
+"""Who else on this machine would start a gateway."""
