@@ -91,6 +91,19 @@ def test_a_restart_a_backup_and_an_installation_at_once_refuse_nobody(
     assert not list(tmp_path.glob(".xopc/*intent*"))
 
 
+def test_restarts_at_once_are_done_one_after_the_other_and_refuse_nobody(
+    unit: Unit, manager: UserManager, tmp_path: Path, port: int
+) -> None:
+    storm = Storm(manager, tmp_path)
+    before = unit.show("MainPID")
+    with Load(port, "/health", {}).running() as load:
+        storm.run("gateway restart --wait 60s", "gateway restart", "gateway restart --wait 60s")
+    assert load.failures == []
+    assert [said for said in storm.said if said[1] != 0] == []
+    assert unit.is_another_than(before)
+    assert not list(tmp_path.glob(".xopc/*intent*"))
+
+
 def test_a_service_that_is_started_while_a_restore_is_at_work_comes_up_after_it(
     unit: Unit, manager: UserManager, tmp_path: Path, port: int
 ) -> None:

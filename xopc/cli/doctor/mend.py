@@ -17,7 +17,7 @@ from xopc.cli.doctor.check import Fault, Sight
 from xopc.cli.output import sentence
 from xopc.config.audit import CheckId, Severity
 from xopc.contracts.errors import XopcError
-from xopc.service.audit.audited import is_temporary
+from xopc.service.audit import audited
 from xopc.service.installations.program import stable_program
 from xopc.service.managers.base import ServiceManagerError
 
@@ -84,7 +84,7 @@ def _mend_of(fault: Fault) -> Mend | None:
     if fault.check_id in MENDS:
         return MENDS[fault.check_id]
     of_service = fault.check_id.removeprefix("service.")
-    if of_service == TEMPORARY and is_temporary(Path(stable_program()[0])):
+    if of_service == TEMPORARY and audited.is_temporary(Path(stable_program()[0])):
         return None  # a new definition would name the same place
     is_definition = of_service in DEFINITION or of_service.startswith(("systemd-", "launchd-", "schtasks-"))
     is_wanted = fault.check_id.startswith("service.") and fault.severity is not Severity.INFO

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from xopc.cli.gateway.target import Target
 from xopc.contracts.errors import ConfigError, XopcError
@@ -21,6 +21,9 @@ from xopc_supervisor.contract import RESPAWN, LockInfo, RestartIntent
 if TYPE_CHECKING:
     from xopc.service.audit.finding import Finding
     from xopc.service.intent import PendingIntent
+
+TURN_SECONDS = 40.0
+"""How long another command's restart is waited for: longer than its manager may take."""
 
 
 @frozen
@@ -68,6 +71,20 @@ def find_service(target: Target) -> Service | None:
             loaded = runtime.status is RuntimeStatus.UNKNOWN or manager.is_loaded()
             return Service(manager, installed, loaded, runtime)
     return None
+
+
+@contextmanager
+def alone(target: Target) -> Generator[Target]:
+    """Let one command after the other have the manager replace what runs; the target as it is when the turn has come.
+
+    Else the second would announce itself to a process that the first is about to replace, and the one that comes
+    would take the manager's SIGTERM for a stop.
+    """
+    from xopc.service.lockfile import read_lock
+    from xopc.service.turns import turn_at
+
+    with turn_at(target.paths.lock_path.parent, TURN_SECONDS):
+        yield evolve(target, lock=read_lock(target.paths.lock_path))
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime
 
-from xopc.cli.gateway.managed import Service, announced, broken_of, cures_of_refusal, drift_of, refusal_of
+from xopc.cli.gateway.managed import Service, alone, announced, broken_of, cures_of_refusal, drift_of, refusal_of
 from xopc.cli.gateway.restarting import Request, mark_of, mode_of, tell, watch
 from xopc.cli.gateway.target import Target
 from xopc.cli.output import fail
@@ -34,11 +34,12 @@ def restart_service(target: Target, service: Service, request: Request) -> int:
         what = f"Gateway restart failed: {refusal}{goes_on}"
         return fail(what, as_json=request.as_json, hints=cures_of_refusal(target))
     warnings = [*request.warnings, *drift_of(target, service)]
-    if request.wait_seconds is None:
-        with announced(target, target.owner, request.reason):
+    with alone(target) as now:
+        if request.wait_seconds is not None:
+            return _restart_and_wait(now, service, request, warnings)
+        with announced(now, now.owner, request.reason):
             service.manager.restart()
-        return tell(target, "restarted", "Gateway restart completed.", warnings, as_json=request.as_json)
-    return _restart_and_wait(target, service, request, warnings)
+    return tell(target, "restarted", "Gateway restart completed.", warnings, as_json=request.as_json)
 
 
 def _restart_and_wait(target: Target, service: Service, request: Request, warnings: list[str]) -> int:

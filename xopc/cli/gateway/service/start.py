@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from xopc.cli.gateway.managed import announced, cures_of_refusal, refusal_of
+from xopc.cli.gateway.managed import alone, announced, cures_of_refusal, refusal_of
 from xopc.cli.gateway.service.place import SystemOption, find_place, refuse
 from xopc.cli.gateway.target import Target
 from xopc.cli.options import ConfigOption, JsonOption
@@ -49,7 +49,7 @@ def start(*, system: SystemOption = False, as_json: JsonOption = False, config: 
     if owner is None and (taken := _taken(target, installed)):
         return _fail("Service start failed: the port is taken", "failed", *taken, as_json=as_json)
     try:
-        with announced(target, owner, "xopc gateway service start"):
+        with alone(target) as now, announced(now, now.owner, "xopc gateway service start"):
             manager.start()
     except ServiceManagerError as error:
         return _explain(target, manager, error, as_json=as_json)
