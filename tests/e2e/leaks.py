@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +28,8 @@ MIN_CHARS = 12
 ALWAYS = frozenset({BOT_TOKEN, KEY})
 OWN_FOLDERS = frozenset({"accepted", "credentials", "secrets"})
 """Of a state directory, or of one that a restore has moved aside: what stands in them is meant to."""
+
+_CONFIGURATION = re.compile(r"\.json(\.bak(\.[0-9]+)?)?$")
 
 
 @define
@@ -104,14 +107,13 @@ WITNESS = Witness()
 
 
 def _files(home: Path) -> Iterator[Path]:
-    linked = tuple(str(path.resolve()) for path in home.glob(".xopc*/xopc.json"))
+    linked = {path.resolve() for path in home.glob(".xopc*/xopc.json")}
     for directory, folders, names in os.walk(home):
         here = Path(directory)
         if any(part.startswith(".xopc") for part in here.relative_to(home).parts):
             folders[:] = [name for name in folders if name not in OWN_FOLDERS]
         files = (here / name for name in names if not _belongs(name))
-        # Beside the file that a link leads to stand its copies.
-        yield from (path for path in files if not str(path).startswith(linked) and not _is_configuration(path, home))
+        yield from (path for path in files if path not in linked and not _is_configuration(path, home))
 
 
 def _belongs(name: str) -> bool:
@@ -120,8 +122,9 @@ def _belongs(name: str) -> bool:
 
 
 def _is_configuration(path: Path, home: Path) -> bool:
-    """Whether it is one that the test wrote itself, outside of the state directories, and named to the gateway."""
-    if path.suffix != ".json" or path.relative_to(home).parts[0].startswith(".xopc"):
+    """Whether it is one that the test wrote itself, outside of the state directories, and named to the gateway; or a
+    copy that an edit left beside it."""
+    if not _CONFIGURATION.search(path.name) or path.relative_to(home).parts[0].startswith(".xopc"):
         return False
     with suppress(ConfigError, OSError):
         document = load_document(path)

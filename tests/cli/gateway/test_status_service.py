@@ -66,7 +66,7 @@ def test_where_none_is_installed_how_to_is_told(
     assert (shown["platform"], shown["installed"], shown["loaded"]) == ("Linux (systemd)", False, False)
 
 
-def test_row_074_a_service_that_fits_has_no_issue(
+def test_rows_026_and_074_a_service_that_fits_has_no_issue(
     home: Path, managers: FakeManagers, free_port: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     install(home, managers, free_port)
