@@ -57,7 +57,7 @@ def test_what_the_system_installed_is_left_to_the_system(tmp_path: Path) -> None
         origin_of(distributed(tmp_path, INSTALLER="debian\n"), BASE, BASE, version_file(BASE))
 
 
-@pytest.mark.parametrize("place", [BASE, Path("/root/.local")])
+@pytest.mark.parametrize("place", [BASE, Path("/home/amy/.local")])
 def test_the_python_of_the_system_is_no_place_for_versions(tmp_path: Path, place: Path) -> None:
     with pytest.raises(XopcError, match=r"pipx install \."):
         origin_of(distributed(tmp_path, INSTALLER="pip\n"), BASE, BASE, version_file(place))
