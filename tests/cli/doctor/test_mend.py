@@ -8,17 +8,15 @@ import time
 from pathlib import Path
 
 import pytest
-from attrs import evolve
 
+from tests.fakes.definitions import definition, install
 from tests.fakes.gateway import TOKEN, configure
 from tests.fakes.service_managers import FakeManagers
-from tests.service.audit.test_survey import definition
 from xopc.cli.doctor.check import Fault, Sight
 from xopc.cli.doctor.mend import Mended, checked, is_fixable, mend
 from xopc.cli.doctor.service import look_at_service
 from xopc.cli.gateway.target import find_target
 from xopc.config.audit import Severity
-from xopc.service.managers.find import find_manager
 from xopc.service.managers.secrets_file import read_secrets
 from xopc_supervisor.contract import RESPAWN, RestartIntent
 
@@ -40,13 +38,6 @@ def managers(home: Path, monkeypatch: pytest.MonkeyPatch) -> FakeManagers:
     for name, value in fakes.environ.items():
         monkeypatch.setenv(name, value)
     return fakes
-
-
-def install(home: Path, managers: FakeManagers, **changes: object) -> Path:
-    manager = find_manager(managers.environ)
-    assert manager is not None
-    manager.install(evolve(definition(home), **changes))
-    return manager.source_path
 
 
 def service_faults() -> list[str]:

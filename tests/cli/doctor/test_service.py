@@ -5,18 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from attrs import evolve
 
+from tests.fakes.definitions import definition, install
 from tests.fakes.gateway import configure
 from tests.fakes.service_managers import FakeManagers
-from tests.service.audit.test_survey import definition
 from xopc.cli.doctor.check import Result, Sight
 from xopc.cli.doctor.gateway import look_at_gateway
 from xopc.cli.doctor.service import look_at_service, look_at_starters, of_finding
 from xopc.cli.gateway.target import find_target
 from xopc.config.audit import Severity
 from xopc.service.audit.finding import AGGRESSIVE, Finding
-from xopc.service.managers.find import find_manager
 
 
 @pytest.fixture
@@ -26,13 +24,6 @@ def managers(home: Path, monkeypatch: pytest.MonkeyPatch) -> FakeManagers:
     for name, value in fakes.environ.items():
         monkeypatch.setenv(name, value)
     return fakes
-
-
-def install(home: Path, managers: FakeManagers, **changes: object) -> Path:
-    manager = find_manager(managers.environ)
-    assert manager is not None
-    manager.install(evolve(definition(home), **changes))
-    return manager.source_path
 
 
 def looked() -> Result:

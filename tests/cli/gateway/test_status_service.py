@@ -11,9 +11,9 @@ import jsonschema
 import pytest
 from attrs import evolve
 
+from tests.fakes.definitions import definition
 from tests.fakes.gateway import TOKEN, configure, running_gateway, stranger
 from tests.fakes.service_managers import FakeManagers
-from tests.service.audit.test_survey import definition
 from xopc.cli.gateway.report import SCHEMA
 from xopc.cli.gateway.status import status
 from xopc.cli.options import Duration

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.definitions import definition
 from tests.fakes.service_managers import FakeManagers
-from tests.service.audit.test_survey import definition
 from xopc.service.audit.drift import RULES, drift, seconds
 from xopc.service.managers.find import find_manager
 

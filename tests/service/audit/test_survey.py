@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import getpass
-import os
-import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
-from attrs import evolve
 
 import xopc
+from tests.fakes.definitions import XOPC, definition, install
 from tests.fakes.gateway import TOKEN, configure
 from tests.fakes.service_managers import FakeManagers
 from xopc.config.paths import resolve_paths
 from xopc.service.audit.survey import Service, Survey, find_service, survey
-from xopc.service.managers.base import Definition, RuntimeStatus
-from xopc.service.managers.define import search_path
+from xopc.service.managers.base import RuntimeStatus
 from xopc.service.managers.find import find_manager
-
-XOPC = Path(sys.executable).with_name("xopc")
 
 
 @pytest.fixture
@@ -33,33 +28,12 @@ def managers(home: Path, monkeypatch: pytest.MonkeyPatch) -> FakeManagers:
     return fakes
 
 
-def definition(home: Path) -> Definition:
-    return Definition(
-        "xopc-gateway",
-        f"xopc Gateway (v{xopc.__version__})",
-        (str(XOPC), "gateway", "--foreground", "--port", "18790"),
-        home / ".xopc",
-        {
-            "HOME": str(home),
-            "PATH": os.pathsep.join(search_path({"HOME": str(home)}, str(XOPC))),
-            "XOPC_CONFIG_PATH": str(home / ".xopc" / "xopc.json"),
-            "XOPC_SERVICE_VERSION": xopc.__version__,
-            "XOPC_SERVICE_SECRETS": str(home / ".xopc" / "service" / "xopc-gateway.env"),
-        },
-        {"XOPC_GATEWAY_TOKEN": TOKEN},
-        home / ".xopc" / "service" / "xopc-gateway.env",
-        home / ".xopc" / "logs",
-    )
-
-
 def surveyed(home: Path, managers: FakeManagers, owner_pid: int | None = None) -> Service | None:
     return survey(managers.environ, resolve_paths(managers.environ), owner_pid)
 
 
 def installed(home: Path, managers: FakeManagers, **changes: object) -> Service:
-    manager = find_manager(managers.environ)
-    assert manager is not None
-    manager.install(evolve(definition(home), **changes))
+    install(home, managers, **changes)
     service = surveyed(home, managers)
     assert service is not None
     return service
