@@ -9,7 +9,7 @@ from tests.fakes.openai_server import OpenAIServer, serving
 from tests.fakes.turns import Talks
 from xopc.agent.providers.offline import OfflineProvider
 from xopc.agent.providers.pool import ProviderPool
-from xopc.storage.path import PathStorage
+from xopc.storage.path.base import PathStorage
 from xopc.storage.sqlite import open_storage
 
 

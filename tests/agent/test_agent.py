@@ -18,11 +18,11 @@ from xopc.agent.providers.pool import ProviderPool
 from xopc.config.paths import resolve_paths
 from xopc.contracts.events import Progress, RunError, Token
 from xopc.contracts.messages import Address, Outbound, PeerKind
-from xopc.contracts.settings import Settings
+from xopc.contracts.settings.file import Settings
 from xopc.contracts.transcript import Message, Role, RunState, ToolCall
 from xopc.storage.base import StorageError
-from xopc.storage.path import PathStorage
-from xopc.storage.path_sessions import SessionChange
+from xopc.storage.path.base import PathStorage
+from xopc.storage.path.sessions import SessionChange
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from __future__ import annotations
 from xopc.agent.history import COMMANDS, INTERRUPTED, told, unanswered, window
 from xopc.contracts.messages import Address, Inbound, PeerKind
 from xopc.contracts.transcript import Entry, Message, Role, ToolCall
-from xopc.storage.path import Turn
+from xopc.storage.path.base import Turn
 
 USER = Message(Role.USER, "hello")
 ASSISTANT = Message(Role.ASSISTANT, "hi")

@@ -8,7 +8,7 @@ import pytest
 from xopc.agent.models import KNOWN, OFFLINE, Models, UnknownModelError, load_models
 from xopc.agent.providers.openai_wire import Dialect
 from xopc.contracts.convert import structure
-from xopc.contracts.settings import ModelChoice, Settings
+from xopc.contracts.settings.file import ModelChoice, Settings
 
 BOX = {"baseUrl": "http://localhost:11434/v1/", "models": [{"id": "org/small", "maxTokens": 50}, {"id": "large"}]}
 

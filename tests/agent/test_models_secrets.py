@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from xopc.agent.models_secrets import look_up, replace_references
-from xopc.config.references import NO_SECRETS, Reference, Source
-from xopc.contracts.secret_settings import SecretCommand, SecretsSettings
+from xopc.config.secrets.references import NO_SECRETS, Reference, Source
+from xopc.contracts.settings.secrets import SecretCommand, SecretsSettings
 
 KEY = "an-invented-key"
 

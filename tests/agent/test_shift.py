@@ -14,9 +14,9 @@ from xopc.agent.agent import Emit
 from xopc.agent.shift import Shifts, open_shifts
 from xopc.config.paths import resolve_paths
 from xopc.contracts.events import AgentEvent, Token
-from xopc.contracts.settings import AgentDefaults, AgentsSettings, Settings
+from xopc.contracts.settings.file import AgentDefaults, AgentsSettings, Settings
 from xopc.contracts.transcript import RunState
-from xopc.storage.path import PathStorage, Turn, TurnEnd
+from xopc.storage.path.base import PathStorage, Turn, TurnEnd
 
 SETTINGS = Settings(agents=AgentsSettings(defaults=AgentDefaults(model="fake/echo")))
 

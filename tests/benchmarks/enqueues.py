@@ -20,12 +20,12 @@ from attrs import frozen
 from tests.benchmarks.machine import new_home
 from tests.benchmarks.measured import ratios, spread
 from xopc.contracts.messages import Address, Inbound, Outbound, PeerKind
-from xopc.storage import inbox, outbox
 from xopc.storage.connect import connect_writer
 from xopc.storage.ids import TimeOrderedIds
 from xopc.storage.migrate import prepare
-from xopc.storage.path import Acceptance
+from xopc.storage.path.base import Acceptance
 from xopc.storage.sqlite import SqliteStorage, open_storage
+from xopc.storage.transactions import inbox, outbox
 
 BODY = "x" * 300
 """Of a message: a few sentences."""

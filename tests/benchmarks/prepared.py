@@ -12,11 +12,11 @@ from pathlib import Path
 
 from xopc.contracts.messages import Address, Inbound, Outbound, PeerKind
 from xopc.contracts.transcript import Message, Role
-from xopc.storage import inbox, outbox, sessions, transcripts
 from xopc.storage.connect import connect_writer
 from xopc.storage.ids import TimeOrderedIds
 from xopc.storage.migrate import prepare
-from xopc.storage.path import Acceptance
+from xopc.storage.path.base import Acceptance
+from xopc.storage.transactions import inbox, outbox, sessions, transcripts
 
 NOW = 1_800_000_000.0
 MESSAGES_EACH = 10

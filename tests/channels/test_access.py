@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from xopc.channels.access import Denial, GroupRule, Policy, check_direct, check_group, normalize
-from xopc.contracts.channel_settings import DmPolicy, GroupPolicy
+from xopc.contracts.settings.channels import DmPolicy, GroupPolicy
 
 ROBIN = frozenset({"7"})
 

@@ -10,10 +10,10 @@ from attrs import define, field
 
 from xopc.channels.accounts import Accounts
 from xopc.channels.base import AccountStatus, ChannelError, Context
-from xopc.contracts.api import TaskState
+from xopc.contracts.api.status import TaskState
 from xopc.contracts.messages import Delivery, Inbound, Outbound, Sent
 from xopc.core.tasks import Branch, Node, open_branch
-from xopc.storage.path import Cursor
+from xopc.storage.path.base import Cursor
 
 Behaviour = Callable[[int], Exception | None]
 """What happens in the n-th run (from 1) before it connects; None lets it connect."""

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from xopc.channels.registry import make_channels
-from xopc.contracts.channel_settings import ChannelsSettings, TelegramSettings
-from xopc.contracts.settings import Settings
+from xopc.contracts.settings.channels import ChannelsSettings, TelegramSettings
+from xopc.contracts.settings.file import Settings
 
 
 def test_without_settings_there_is_webchat_and_a_telegram_without_accounts() -> None:

@@ -13,8 +13,8 @@ from xopc.channels.startup import (
     phase2_record,
     plan_deferral,
 )
-from xopc.contracts.channel_settings import DeferMode
-from xopc.contracts.settings import GatewaySettings
+from xopc.contracts.settings.channels import DeferMode
+from xopc.contracts.settings.file import GatewaySettings
 
 CHANNELS = (
     Startable("webchat", enabled=True, is_deferred=False),

@@ -12,7 +12,7 @@ import pytest
 from tests.checks.repository import ROOT
 from xopc.cli.main import build_app
 from xopc.config.paths import resolve_paths
-from xopc.contracts.settings import GatewaySettings
+from xopc.contracts.settings.file import GatewaySettings
 
 TEXT = (ROOT / "service-templates" / "Containerfile").read_text("utf-8")
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))

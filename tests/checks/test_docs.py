@@ -21,7 +21,7 @@ from xopc.contracts.broadcasts import BROADCASTS
 from xopc.contracts.convert import keys_of
 from xopc.contracts.errors import Failure
 from xopc.contracts.events import CLOSED, AgentEvent
-from xopc.contracts.settings import Settings
+from xopc.contracts.settings.file import Settings
 from xopc.core import hub
 from xopc.core.hub import RESYNC, SHUTDOWN
 from xopc.gateway import problems, reload

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from xopc.cli.answer import read_answer
-from xopc.contracts.api_outbox import OutboundRetried
+from xopc.contracts.api.outbox import OutboundRetried
 from xopc.contracts.errors import Failure, XopcError
 
 

@@ -16,8 +16,8 @@ from xopc.contracts.errors import XopcError
 from xopc.contracts.messages import Outbound, OutboxState
 from xopc.storage.connect import connect_writer
 from xopc.storage.migrate import prepare
-from xopc.storage.outbox import begin_attempt, enqueue, settle
-from xopc.storage.path_outbox import Attempt
+from xopc.storage.path.outbox import Attempt
+from xopc.storage.transactions.outbox import begin_attempt, enqueue, settle
 
 STEPS: list[dict[str, Any]] = [
     {"at": "2026-01-02T03:04:05.000Z", "kind": "accepted", "text": "Accepted", "afterMs": None, "details": {}},

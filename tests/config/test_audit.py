@@ -10,7 +10,7 @@ from xopc.config.audit import AuditFinding, CheckId, audit, is_on_network, is_op
 from xopc.config.bind import Binding
 from xopc.contracts.auth import Auth, AuthMode, RateLimit, SecretSource
 from xopc.contracts.convert import unstructure
-from xopc.contracts.settings import BindMode
+from xopc.contracts.settings.file import BindMode
 
 LOOPBACK = Binding(BindMode.LOOPBACK, ("127.0.0.1",), ("::1",))
 LAN = Binding(BindMode.LAN, ("0.0.0.0",))

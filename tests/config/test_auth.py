@@ -6,8 +6,8 @@ import pytest
 
 from xopc.config.auth import PLACEHOLDERS, resolve_auth, resolve_rate_limit, weakness
 from xopc.config.findings import Findings
-from xopc.contracts.access_settings import AccessToken, AuthSettings, RateLimitSettings
 from xopc.contracts.auth import Auth, AuthMode, RateLimit, Scope, SecretSource
+from xopc.contracts.settings.access import AccessToken, AuthSettings, RateLimitSettings
 
 FLAG = "the-token-of-the-flag"
 ENVIRONMENT = "the-token-of-the-environment"

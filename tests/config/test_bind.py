@@ -19,7 +19,7 @@ from xopc.config.bind import (
     tailnet_address,
 )
 from xopc.config.findings import Findings
-from xopc.contracts.settings import BindMode, GatewaySettings
+from xopc.contracts.settings.file import BindMode, GatewaySettings
 
 BARE_HOST = Surroundings(in_container=lambda: False, tailnet_address=lambda: None, has_address=lambda _: True)
 CONTAINER = evolve(BARE_HOST, in_container=lambda: True)

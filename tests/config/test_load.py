@@ -13,7 +13,7 @@ from xopc.config.findings import Findings
 from xopc.config.load import MAX_BYTES, Document, load_document, settings_in
 from xopc.contracts.auth import AuthMode
 from xopc.contracts.errors import ConfigError, Problem
-from xopc.contracts.settings import BindMode, Settings
+from xopc.contracts.settings.file import BindMode, Settings
 
 
 @pytest.fixture

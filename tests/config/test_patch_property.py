@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from xopc.config.findings import Findings
 from xopc.config.parse import parse
 from xopc.config.patch import patched
-from xopc.config.references import Keys
+from xopc.config.secrets.references import Keys
 from xopc.config.sent import is_same
 from xopc.config.substitute import is_secret, substitute
 from xopc.config.view import effective, masked

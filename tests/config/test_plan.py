@@ -11,7 +11,7 @@ import pytest
 from xopc.config.plan import RULES, Effect, Plan, changed_keys, effect_of, make_plan
 from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.contracts.convert import keys_of
-from xopc.contracts.settings import Settings
+from xopc.contracts.settings.file import Settings
 
 TOKEN = "an-invented-token-0123456789"
 OTHER = "another-invented-token-98765"

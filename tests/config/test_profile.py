@@ -8,7 +8,7 @@ import pytest
 
 from xopc.config.profile import DEFAULT_PORT, SPACING, default_port, profile_of, wrong_name
 from xopc.contracts.errors import ConfigError
-from xopc.contracts.settings import GatewaySettings
+from xopc.contracts.settings.file import GatewaySettings
 
 EPHEMERAL = 32768
 """Where Linux begins to give ports to outgoing connections."""

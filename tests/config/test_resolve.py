@@ -9,7 +9,7 @@ from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.config.tls import TlsFiles
 from xopc.contracts.auth import Auth, AuthMode, SecretSource
 from xopc.contracts.errors import ConfigError
-from xopc.contracts.settings import BindMode
+from xopc.contracts.settings.file import BindMode
 
 TOKEN = "a-token-of-the-tests"
 NO_FLAGS = Flags()

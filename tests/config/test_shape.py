@@ -4,7 +4,7 @@ from attrs import field, frozen
 
 from xopc.config.shape import distinct, item_kind, members_of, value_kind
 from xopc.contracts.convert import spelled
-from xopc.contracts.settings import Settings
+from xopc.contracts.settings.file import Settings
 
 
 @frozen

@@ -6,7 +6,7 @@ import pytest
 
 from xopc.config.sharing import shares_history
 from xopc.contracts.convert import structure
-from xopc.contracts.settings import Settings
+from xopc.contracts.settings.file import Settings
 
 
 def settings(telegram: dict[str, Any], **session: object) -> Settings:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from xopc.config.findings import Findings
-from xopc.config.references import Reference, Secrets, Source
+from xopc.config.secrets.references import Reference, Secrets, Source
 from xopc.config.substitute import is_secret, substitute
 from xopc.contracts.errors import LostSecret
 

@@ -4,9 +4,9 @@ import pytest
 
 from xopc.config.findings import Findings
 from xopc.config.tailscale import check_tailscale, users_of
-from xopc.contracts.access_settings import AuthSettings
 from xopc.contracts.auth import Auth, AuthMode
-from xopc.contracts.settings import GatewaySettings
+from xopc.contracts.settings.access import AuthSettings
+from xopc.contracts.settings.file import GatewaySettings
 
 USERS = ("amy@example.com",)
 

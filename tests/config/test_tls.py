@@ -7,7 +7,7 @@ import pytest
 from xopc.config.findings import Findings
 from xopc.config.paths import resolve_paths
 from xopc.config.tls import TlsFiles, resolve_tls
-from xopc.contracts.settings import TlsSettings
+from xopc.contracts.settings.file import TlsSettings
 
 PEM = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIInvented\n-----END PRIVATE KEY-----\n"
 ENVIRON = {"HOME": "/home/ana", "XOPC_CONFIG_PATH": "/etc/xopc/xopc.json"}

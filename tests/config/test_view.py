@@ -7,12 +7,12 @@ from typing import Any
 import attrs
 import pytest
 
-from xopc.config.references import Keys
+from xopc.config.secrets.references import Keys
 from xopc.config.shape import item_kind, members_of, value_kind
 from xopc.config.substitute import is_secret
 from xopc.config.view import effective, masked
 from xopc.contracts.convert import JsonObject, unstructure
-from xopc.contracts.settings import Settings
+from xopc.contracts.settings.file import Settings
 
 SECRET = "an-invented-secret-0123456789"
 

@@ -9,8 +9,7 @@ from attrs import define, field, frozen
 from attrs.validators import and_, ge, le, matches_re, optional
 from hypothesis import given, settings, strategies as st
 
-from xopc.contracts.access_settings import AuthSettings, RateLimitSettings
-from xopc.contracts.api import RestartRequest, TaskState, TreeNode
+from xopc.contracts.api.status import RestartRequest, TaskState, TreeNode
 from xopc.contracts.auth import AuthMode
 from xopc.contracts.convert import (
     MAX_PROBLEMS,
@@ -27,7 +26,8 @@ from xopc.contracts.convert import (
 )
 from xopc.contracts.errors import InvalidValueError, Problem
 from xopc.contracts.limits import MAX_WHOLE
-from xopc.contracts.settings import (
+from xopc.contracts.settings.access import AuthSettings, RateLimitSettings
+from xopc.contracts.settings.file import (
     AgentDefaults,
     AgentEntry,
     AgentsSettings,

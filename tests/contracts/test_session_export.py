@@ -4,7 +4,7 @@ import json
 
 from attrs import evolve
 
-from xopc.contracts.api_session_actions import ExportFormat
+from xopc.contracts.api.session_actions import ExportFormat
 from xopc.contracts.session_export import export
 from xopc.contracts.transcript import Role, ToolCall
 from xopc.server.api.session_examples import SESSION, SESSION_DETAIL

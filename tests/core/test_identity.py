@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from xopc.contracts.routing_settings import SessionSettings
+from xopc.contracts.settings.routing import SessionSettings
 from xopc.core.identity import Identity, identify
-from xopc.storage.path_forget import Person
+from xopc.storage.path.forget import Person
 
 SETTINGS = SessionSettings(identity_links={"Robin Hood": ("telegram:1", " Feishu:OU_x ", "77"), "4": ()})
 

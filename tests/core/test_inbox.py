@@ -15,10 +15,10 @@ from xopc.contracts.transcript import Message, Role, RunState
 from xopc.core.hub import Hub
 from xopc.core.inbox import MAX_WAITING, Inbox
 from xopc.core.router import Routing, route
-from xopc.core.runs import Runs
-from xopc.core.sessions import NOT_BEGUN, Sessions
+from xopc.core.sessions.runs import Runs
+from xopc.core.sessions.sessions import NOT_BEGUN, Sessions
 from xopc.storage.base import StorageError
-from xopc.storage.path import Acceptance, Accepted, Cursor, Turn, TurnEnd
+from xopc.storage.path.base import Acceptance, Accepted, Cursor, Turn, TurnEnd
 
 KEY = "main:webchat:default:direct:robin"
 CURSOR = Cursor("telegram", "default", "4712")

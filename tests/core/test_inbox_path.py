@@ -15,11 +15,11 @@ from xopc.contracts.messages import Address, Delivery, Inbound, Outbound, PeerKi
 from xopc.contracts.transcript import Message, Role, RunState
 from xopc.core.hub import Hub
 from xopc.core.inbox import Inbox
-from xopc.core.outbox import Outbox
+from xopc.core.outbox.outbox import Outbox
 from xopc.core.router import Routing, route
-from xopc.core.runs import Runs
-from xopc.core.sessions import Sessions
-from xopc.storage.path import Cursor, Turn, TurnEnd
+from xopc.core.sessions.runs import Runs
+from xopc.core.sessions.sessions import Sessions
+from xopc.storage.path.base import Cursor, Turn, TurnEnd
 from xopc.storage.sqlite import open_storage
 
 CHATS, MESSAGES = 8, 6

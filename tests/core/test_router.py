@@ -6,7 +6,7 @@ import pytest
 
 from xopc.contracts.convert import structure
 from xopc.contracts.messages import Address, Inbound, PeerKind
-from xopc.contracts.settings import Settings
+from xopc.contracts.settings.file import Settings
 from xopc.core.router import Routing, main_session, route
 
 

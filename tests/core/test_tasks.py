@@ -1,7 +1,7 @@
 import pytest
 import trio
 
-from xopc.contracts.api import TaskState, TreeNode
+from xopc.contracts.api.status import TaskState, TreeNode
 from xopc.core.tasks import Node, describe, open_branch, utc_now
 
 

@@ -7,14 +7,14 @@ from attrs import evolve
 
 from tests.core.logs.test_traced import run, write
 from tests.storage.values import CHAT, inbound, said, tool_result
-from xopc.contracts.api_trace import StepKind, Trace
+from xopc.contracts.api.trace import StepKind, Trace
 from xopc.contracts.convert import unstructure
 from xopc.contracts.messages import ErrorClass, Outbound, OutboxRow, OutboxState
 from xopc.contracts.transcript import Entry, Message, Role, RunResult, RunState
-from xopc.core.delivery import SENT
+from xopc.core.outbox.delivery import SENT
+from xopc.core.sessions.turns import ENDED
 from xopc.core.tracing import assemble, ids_of, traced
-from xopc.core.turns import ENDED
-from xopc.storage.traces import StoredRun, StoredTrace
+from xopc.storage.transactions.traces import StoredRun, StoredTrace
 
 STEPS = (
     Entry(1, Message(Role.USER, "secret words"), "r", 2.0),

@@ -16,14 +16,14 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tests.e2e.harness import TOKEN, Gateway, write_config
-from xopc.contracts.api_headers import IdempotencyHeaders
+from xopc.contracts.api.headers import IdempotencyHeaders
 from xopc.contracts.convert import JsonObject, keys_of
 from xopc.contracts.errors import Failure
 from xopc.contracts.schemas import Schemas
 from xopc.contracts.whole import whole_of
 from xopc.server.api import ROUTES
-from xopc.server.headers import SECURITY_HEADERS
 from xopc.server.routes import Route
+from xopc.server.wire.headers import SECURITY_HEADERS
 
 BEARER = f"Authorization: Bearer {TOKEN}"
 JSON = "Content-Type: application/json"

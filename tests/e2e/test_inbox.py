@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.harness import Gateway, Reply, until
 from tests.e2e.outside import Outside, ask
-from xopc.core.parking import APOLOGY
+from xopc.core.sessions.parking import APOLOGY
 
 JSON = {"Content-Type": "application/json"}
 

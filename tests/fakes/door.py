@@ -5,13 +5,13 @@ from __future__ import annotations
 import trio
 
 from xopc.config.tailscale import users_of
-from xopc.contracts.access_settings import AccessToken
 from xopc.contracts.auth import Auth, AuthMode, RateLimit, SecretSource
-from xopc.contracts.settings import GatewaySettings
-from xopc.server.auth import Credentials
-from xopc.server.client_address import Proxies
-from xopc.server.door import Door, Policy
-from xopc.server.origin import Names
+from xopc.contracts.settings.access import AccessToken
+from xopc.contracts.settings.file import GatewaySettings
+from xopc.server.door.auth import Credentials
+from xopc.server.door.client_address import Proxies
+from xopc.server.door.door import Door, Policy
+from xopc.server.door.origin import Names
 
 TOKEN = "an-invented-token-0123456789"
 PORT = 18790

@@ -14,7 +14,8 @@ from tests.fakes.message_path import MessagePath
 from xopc.config.edit import Editor
 from xopc.config.paths import resolve_paths
 from xopc.config.resolve import Flags, weigh
-from xopc.contracts.api import (
+from xopc.contracts.api.config import Reloaded
+from xopc.contracts.api.status import (
     Health,
     HealthStatus,
     MemoryUse,
@@ -26,15 +27,14 @@ from xopc.contracts.api import (
     TaskState,
     TreeNode,
 )
-from xopc.contracts.api_config import Reloaded
 from xopc.contracts.auth import AuthMode
 from xopc.contracts.messages import Address, Outbound, OutboxRow, OutboxState
-from xopc.contracts.settings import Settings
+from xopc.contracts.settings.file import Settings
 from xopc.core.logs.level import LevelSwitch
-from xopc.server.door import Door
+from xopc.server.door.door import Door
 from xopc.server.services import Logs, Services
 from xopc.server.slots import Slots
-from xopc.storage.traces import StoredTrace
+from xopc.storage.transactions.traces import StoredTrace
 
 BEARER = (b"authorization", f"Bearer {TOKEN}".encode())
 AT = "2026-11-20T10:00:00.000Z"

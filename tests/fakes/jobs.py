@@ -22,18 +22,18 @@ from xopc.contracts.cron import (
     SessionTarget,
     StoredJob,
 )
-from xopc.contracts.cron_settings import CronSettings
 from xopc.contracts.events import AgentEvent, Progress
 from xopc.contracts.messages import OutboxState, PeerKind
+from xopc.contracts.settings.cron import CronSettings
 from xopc.contracts.transcript import Message, Role, RunState
 from xopc.core.cron.placing import place
 from xopc.core.cron.scheduler import Scheduler
 from xopc.core.hub import Hub
 from xopc.core.router import Routing, route
-from xopc.core.runs import Runs
-from xopc.core.sessions import Sessions
-from xopc.storage.path import Turn, TurnEnd
-from xopc.storage.path_outbox import OutboxQuery
+from xopc.core.sessions.runs import Runs
+from xopc.core.sessions.sessions import Sessions
+from xopc.storage.path.base import Turn, TurnEnd
+from xopc.storage.path.outbox import OutboxQuery
 
 PLACED = partial(
     place,

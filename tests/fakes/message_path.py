@@ -16,21 +16,21 @@ from xopc.channels.webchat import Webchat
 from xopc.contracts.events import AgentEvent, MessageEnd, Progress, Token, ToolStart
 from xopc.contracts.keys import SessionKey
 from xopc.contracts.messages import Address, Delivery, Failed, Inbound, Outbound, OutboxState, PeerKind, Sent
-from xopc.contracts.settings import Settings
+from xopc.contracts.settings.file import Settings
 from xopc.contracts.transcript import Message, Role, RunState, Usage
 from xopc.core.cron.placing import place
 from xopc.core.cron.scheduler import Scheduler
 from xopc.core.heartbeat.heart import Body, Heartbeat
 from xopc.core.hub import Hub
 from xopc.core.inbox import Inbox
-from xopc.core.outbox import Outbox
-from xopc.core.parking import parked_untold
+from xopc.core.outbox.outbox import Outbox
 from xopc.core.router import Routing, main_session, route
-from xopc.core.runs import Runs
-from xopc.core.sessions import Sessions
-from xopc.core.upkeep import Upkeep
+from xopc.core.sessions.parking import parked_untold
+from xopc.core.sessions.runs import Runs
+from xopc.core.sessions.sessions import Sessions
+from xopc.core.sessions.upkeep import Upkeep
 from xopc.server.api.targets import peer_kind
-from xopc.storage.path import Acceptance, Turn, TurnEnd
+from xopc.storage.path.base import Acceptance, Turn, TurnEnd
 from xopc.storage.sqlite import SqliteStorage, open_storage
 
 BOOT = "b00t"

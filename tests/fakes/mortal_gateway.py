@@ -35,15 +35,16 @@ from xopc.contracts.events import Token
 from xopc.contracts.messages import OutboxState
 from xopc.contracts.transcript import Message, Role
 from xopc.core.cron import policy
-from xopc.core.runs import Runs
+from xopc.core.sessions.runs import Runs
 from xopc.gateway.departure import Departure
 from xopc.gateway.generation import Generation
 from xopc.gateway.line import Line
 from xopc.gateway.main import main
-from xopc.server.transport import Plain
-from xopc.storage import boots, cron, inbox, migrate, outbox, runs, sqlite, sqlite_path
+from xopc.server.wire.transport import Plain
+from xopc.storage import migrate, sqlite, sqlite_path
 from xopc.storage.engine import Engine
-from xopc.storage.path_outbox import Attempt
+from xopc.storage.path.outbox import Attempt
+from xopc.storage.transactions import boots, cron, inbox, outbox, runs
 from xopc_supervisor import contract
 
 BEFORE, AFTER = "before", "after"

@@ -13,8 +13,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure
-from xopc.contracts.openapi import document
-from xopc.contracts.operations import JSON, Link, PathParameter
+from xopc.contracts.openapi.document import document
+from xopc.contracts.openapi.operations import JSON, Link, PathParameter
 
 
 class Colour(Enum):

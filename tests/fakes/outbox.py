@@ -11,10 +11,10 @@ from attrs import define, field
 
 from tests.fakes.path_storage import InlinePath, stored_now
 from xopc.contracts.messages import Address, Delivery, Outbound, OutboxRow, OutboxState, Sent
-from xopc.contracts.outbox_settings import DAY_SECONDS
+from xopc.contracts.settings.outbox import DAY_SECONDS
 from xopc.core.hub import Hub, Subscription
-from xopc.core.outbox import Outbox
-from xopc.core.pacing import Limit
+from xopc.core.outbox.outbox import Outbox
+from xopc.core.outbox.pacing import Limit
 
 HOUR = 3600.0
 

@@ -13,9 +13,9 @@ from xopc.contracts.events import AgentEvent, Token
 from xopc.contracts.messages import Address, Inbound, Outbound, PeerKind
 from xopc.contracts.transcript import Message, Role, RunState, Usage
 from xopc.core.hub import Hub
-from xopc.core.runs import Runs
-from xopc.core.sessions import Sessions
-from xopc.storage.path import Acceptance, Turn, TurnEnd
+from xopc.core.sessions.runs import Runs
+from xopc.core.sessions.sessions import Sessions
+from xopc.storage.path.base import Acceptance, Turn, TurnEnd
 
 Emit = Callable[[AgentEvent], None]
 ONE, TWO = "main:telegram:default:dm:1", "main:telegram:default:dm:2"

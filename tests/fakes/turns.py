@@ -19,9 +19,9 @@ from xopc.agent.tools.registry import TOOLS
 from xopc.contracts.convert import structure
 from xopc.contracts.events import AgentEvent
 from xopc.contracts.messages import Address, Inbound, PeerKind
-from xopc.contracts.settings import Settings
+from xopc.contracts.settings.file import Settings
 from xopc.contracts.transcript import Message
-from xopc.storage.path import Acceptance, PathStorage, Turn, TurnEnd
+from xopc.storage.path.base import Acceptance, PathStorage, Turn, TurnEnd
 
 KEY = "sk-invented-1234567890abcdef"
 SESSION = "main:telegram:default:dm:1"

@@ -13,7 +13,7 @@ import trio
 from attrs import frozen
 from hypercorn.typing import ASGIFramework as ASGIApp, ASGIReceiveCallable, ASGISendCallable, Scope
 
-from xopc.server.serve import Server
+from xopc.server.wire.serve import Server
 
 
 @frozen

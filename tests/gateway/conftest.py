@@ -9,7 +9,7 @@ import pytest
 
 from tests.fakes.supervised_tree import TOKEN, write
 from xopc.core.hub import Hub
-from xopc.core.runs import Runs
+from xopc.core.sessions.runs import Runs
 from xopc.gateway.generation import Life
 from xopc.storage.sqlite import open_storage
 

@@ -11,7 +11,7 @@ from attrs import define, evolve, field
 from xopc.config.bind import Binding, Lack
 from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.contracts.errors import Problem
-from xopc.contracts.settings import BindMode
+from xopc.contracts.settings.file import BindMode
 from xopc.gateway.addresses import (
     AGAIN_SECONDS,
     GONE_SECONDS,

@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 from xopc.config.audit import AuditFinding, audit
 from xopc.config.bind import Binding
 from xopc.contracts.auth import Auth, AuthMode, RateLimit, SecretSource
-from xopc.contracts.settings import BindMode
+from xopc.contracts.settings.file import BindMode
 from xopc.gateway.audit import AuditLog
 
 LOOPBACK = Binding(BindMode.LOOPBACK, ("127.0.0.1",))

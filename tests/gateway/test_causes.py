@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from xopc.contracts.api import Restart, RestartKind
+from xopc.contracts.api.status import Restart, RestartKind
 from xopc.gateway.causes import record_boot, record_restart
 from xopc.storage.sqlite import open_storage
 from xopc_supervisor.contract import Go

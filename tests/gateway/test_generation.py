@@ -14,12 +14,12 @@ from attrs import evolve
 from tests.fakes.telegram_server import TOKEN, BotApi, serving
 from xopc.config.plan import make_plan
 from xopc.config.resolve import Flags, Resolved, resolve
-from xopc.contracts.api import TreeNode
+from xopc.contracts.api.status import TreeNode
 from xopc.contracts.cron import Job, JobDelivery, Payload, PayloadKind, RunStatus, Schedule, ScheduleKind
-from xopc.contracts.cron_settings import CronSettings
 from xopc.contracts.messages import Address, Inbound, Outbound, OutboxState, PeerKind
-from xopc.contracts.outbox_settings import OutboxSettings
-from xopc.contracts.settings import AgentEntry, AgentsSettings
+from xopc.contracts.settings.cron import CronSettings
+from xopc.contracts.settings.file import AgentEntry, AgentsSettings
+from xopc.contracts.settings.outbox import OutboxSettings
 from xopc.contracts.transcript import RunState
 from xopc.core.tasks import Node, open_branch
 from xopc.gateway.generation import Generation, Life, start_generation

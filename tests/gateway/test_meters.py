@@ -8,13 +8,13 @@ from attrs import evolve
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.fakes.generation import Generation as Fake
-from xopc.contracts.api_storage import StorageUse
+from xopc.contracts.api.storage import StorageUse
 from xopc.contracts.messages import InboxCounts, OutboxState
 from xopc.contracts.transcript import RunResult, RunState
 from xopc.core.hub import Hub
 from xopc.gateway.generation import Generation
 from xopc.gateway.meters import Meters
-from xopc.storage.backlog import Backlog
+from xopc.storage.transactions.backlog import Backlog
 
 USE = StorageUse(
     database_bytes=1,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from xopc.gateway.log import configure
+from xopc.gateway.log.log import configure
 from xopc.gateway.problems import HAND_OVER, STORAGE, Problems
 
 

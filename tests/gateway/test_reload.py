@@ -15,7 +15,7 @@ from attrs import define, evolve, field
 
 from xopc.config.accepted import keep_accepted, resolve_or_accepted
 from xopc.config.resolve import Flags, Resolved, resolve
-from xopc.contracts.api_config import Reloaded
+from xopc.contracts.api.config import Reloaded
 from xopc.contracts.errors import LostSecret
 from xopc.core.tasks import Node, open_branch
 from xopc.gateway.generation import Generation, Life, start_generation

@@ -8,7 +8,7 @@ import trio
 from trio.testing import MockClock
 
 from xopc.config.resolve import Flags, resolve
-from xopc.contracts.api import HealthStatus, LastReload
+from xopc.contracts.api.status import HealthStatus, LastReload
 from xopc.gateway.generation import Generation, Life
 from xopc.gateway.vitals import Identity, Vitals, addresses_of
 from xopc_supervisor.contract import Inheritance

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import trio
 
-from xopc.contracts.api import TaskState, TreeNode
+from xopc.contracts.api.status import TaskState, TreeNode
 from xopc.core.tasks import Node
 from xopc.gateway.watch import Watch, stacks
 

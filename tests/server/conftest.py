@@ -11,8 +11,8 @@ from quart_trio import QuartTrio
 from tests.fakes.generation import Generation
 from tests.fakes.message_path import MessagePath, open_message_path
 from xopc.server.app import build_app
-from xopc.server.door import Door
-from xopc.server.gate import Gate
+from xopc.server.door.door import Door
+from xopc.server.wire.gate import Gate
 
 
 @pytest.fixture

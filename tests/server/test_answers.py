@@ -9,7 +9,7 @@ from quart_trio.wrappers import TrioResponse
 from structlog.testing import capture_logs
 from werkzeug.exceptions import BadGateway, ImATeapot, MethodNotAllowed, NotFound, RequestEntityTooLarge, RequestTimeout
 
-from xopc.contracts.api import ErrorDetail
+from xopc.contracts.api.status import ErrorDetail
 from xopc.contracts.errors import Failure, InvalidValueError, Problem, XopcError
 from xopc.server.answers import answered, failed, written
 from xopc.storage.base import StorageError

@@ -17,19 +17,19 @@ from tests.fakes.door import open_door, policy
 from tests.fakes.generation import BEARER, TOKEN, Generation
 from tests.fakes.message_path import MessagePath
 from tests.fakes.requests import ask_well
-from xopc.contracts.access_settings import AccessToken
-from xopc.contracts.api import Health, RestartRequest
+from xopc.contracts.api.status import Health, RestartRequest
 from xopc.contracts.auth import AuthMode, Scope
 from xopc.contracts.errors import Failure, XopcError
+from xopc.contracts.settings.access import AccessToken
 from xopc.server.api import ROUTES
 from xopc.server.api.status import STATUS
 from xopc.server.app import build_app
-from xopc.server.door import Door
-from xopc.server.front import Front
-from xopc.server.gate import Gate
-from xopc.server.headers import SECURITY_HEADERS
+from xopc.server.door.door import Door
 from xopc.server.routes import Call, Route
-from xopc.server.serve import Server
+from xopc.server.wire.front import Front
+from xopc.server.wire.gate import Gate
+from xopc.server.wire.headers import SECURITY_HEADERS
+from xopc.server.wire.serve import Server
 
 LIMITED = "an-invented-limited-token"
 

@@ -9,8 +9,8 @@ from tests.fakes.asgi import Answer, ask
 from tests.fakes.door import open_door, policy
 from tests.fakes.generation import BEARER, Generation
 from xopc.server.app import build_app
-from xopc.server.door import Door
-from xopc.server.gate import Gate
+from xopc.server.door.door import Door
+from xopc.server.wire.gate import Gate
 
 
 async def test_a_request_waits_at_the_gate_and_meets_the_next_generation(

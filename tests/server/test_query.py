@@ -6,7 +6,7 @@ import pytest
 from attrs import field, frozen
 from attrs.validators import and_, ge, le, matches_re, optional
 
-from xopc.contracts.api_sessions import Direction
+from xopc.contracts.api.sessions import Direction
 from xopc.contracts.convert import spelled
 from xopc.contracts.errors import Failure, InvalidValueError
 from xopc.server.query import check_once, check_path, read_headers, read_query

@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from tests.fakes.generation import Generation
-from xopc.contracts.api import Health, RestartRequest
+from xopc.contracts.api.status import Health, RestartRequest
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure
 from xopc.server.api import ROUTES

@@ -6,7 +6,7 @@ import pytest
 
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import XopcError
-from xopc.server.auth import Principal
+from xopc.server.door.auth import Principal
 from xopc.server.slots import Slots
 
 OWNER = Principal("token", Scope.ADMIN)

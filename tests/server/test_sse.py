@@ -18,14 +18,14 @@ from tests.fakes.generation import BEARER, Generation
 from tests.fakes.wire import serving
 from xopc.config.certificate import load_certificate
 from xopc.config.tls import TlsFiles
-from xopc.contracts.api import Health
+from xopc.contracts.api.status import Health
 from xopc.contracts.frames import Frame
 from xopc.server.api.status import STATUS
 from xopc.server.app import build_app
-from xopc.server.front import Front
-from xopc.server.gate import Gate
 from xopc.server.routes import Call, Route
 from xopc.server.sse import COMMENT, HEARTBEAT_SECONDS, SLACK_SECONDS, EventStream
+from xopc.server.wire.front import Front
+from xopc.server.wire.gate import Gate
 
 
 @define

@@ -19,8 +19,8 @@ from tests.storage.crashing_path import kill_one_after_the_other
 from xopc.contracts.errors import XopcError
 from xopc.contracts.messages import Address, Inbound, InboxState, PeerKind
 from xopc.contracts.transcript import Message, Role, RunState
-from xopc.core.parking import MAX_ATTEMPTS
-from xopc.storage.path import API_KEY, Acceptance, PathStorage, TurnEnd
+from xopc.core.sessions.parking import MAX_ATTEMPTS
+from xopc.storage.path.base import API_KEY, Acceptance, PathStorage, TurnEnd
 from xopc.storage.sqlite import open_storage
 
 SESSIONS = [f"main:cli:default:direct:{chat}" for chat in (1, 2)]

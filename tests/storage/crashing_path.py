@@ -20,8 +20,8 @@ import trio
 
 from xopc.contracts.messages import Address, Inbound, Outbound, OutboxState, PeerKind
 from xopc.contracts.transcript import Message, Role, RunState, ToolCall
-from xopc.storage.path import Acceptance, Cursor, PathStorage, Turn, TurnEnd
-from xopc.storage.path_outbox import Attempt, lane_of
+from xopc.storage.path.base import Acceptance, Cursor, PathStorage, Turn, TurnEnd
+from xopc.storage.path.outbox import Attempt, lane_of
 from xopc.storage.sqlite import open_storage
 
 SESSIONS = [f"main:telegram:default:dm:{chat}" for chat in (1, 2, 3)]

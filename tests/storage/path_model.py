@@ -6,7 +6,7 @@ from attrs import define, field
 
 from xopc.contracts.messages import InboxState, OutboxState
 from xopc.contracts.transcript import RunState
-from xopc.storage.path import API_KEY
+from xopc.storage.path.base import API_KEY
 
 Said = tuple[str, str]
 """The run and the text of a message; texts of tools begin with `tool`."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from attrs import define, field
 
-from xopc.storage.path_forget import REDACTED
-from xopc.storage.path_sessions import Keeping
+from xopc.storage.path.forget import REDACTED
+from xopc.storage.path.sessions import Keeping
 
 
 @define

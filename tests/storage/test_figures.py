@@ -7,10 +7,10 @@ import pytest
 
 from tests.storage.values import KEY, acceptance, done, outbound
 from xopc.contracts.messages import OutboxState
-from xopc.storage import inbox, outbox, runs
 from xopc.storage.base import StorageError
 from xopc.storage.figures import measure
-from xopc.storage.path_outbox import Attempt
+from xopc.storage.path.outbox import Attempt
+from xopc.storage.transactions import inbox, outbox, runs
 
 
 def test_an_empty_database_has_a_size_and_nothing_in_it(path: Path, connection: sqlite3.Connection) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from xopc.contracts.api import Restart, RestartKind
+from xopc.contracts.api.status import Restart, RestartKind
 from xopc.contracts.errors import Failure, XopcError
 from xopc.storage.base import Boot, Storage, StorageError
 from xopc.storage.faults import Obstacle, StorageUnavailableError

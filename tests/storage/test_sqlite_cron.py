@@ -4,11 +4,11 @@ from pathlib import Path
 
 from attrs import evolve
 
-from tests.storage.test_cron import JOB
+from tests.storage.transactions.test_cron import JOB
 from tests.storage.values import CHAT, acceptance
 from xopc.contracts.cron import JobRun, RunStatus
 from xopc.contracts.messages import Outbound
-from xopc.storage.path_cron import JobClaim, JobRunEnd
+from xopc.storage.path.cron import JobClaim, JobRunEnd
 from xopc.storage.sqlite import open_storage
 from xopc.storage.sqlite_cron import PAGE_JOBS
 

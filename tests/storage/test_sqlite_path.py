@@ -15,9 +15,9 @@ from xopc.contracts.messages import InboxState, OutboxState
 from xopc.contracts.transcript import RunState
 from xopc.storage.apart import QUICK_ROWS
 from xopc.storage.base import Storage, StorageError
-from xopc.storage.path import Accepted, Cursor, PathStorage
-from xopc.storage.path_outbox import Attempt, OutboxQuery, Pause, Removal, Selection, lane_of
-from xopc.storage.path_sessions import SessionQuery
+from xopc.storage.path.base import Accepted, Cursor, PathStorage
+from xopc.storage.path.outbox import Attempt, OutboxQuery, Pause, Removal, Selection, lane_of
+from xopc.storage.path.sessions import SessionQuery
 from xopc.storage.sqlite import open_storage
 
 LANE = lane_of(CHAT.channel, CHAT.account, CHAT.chat)

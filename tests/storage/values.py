@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xopc.contracts.messages import Address, Inbound, Outbound, PeerKind
 from xopc.contracts.transcript import Message, Role, RunState, ToolCall
-from xopc.storage.path import API_KEY, Acceptance, TurnEnd
+from xopc.storage.path.base import API_KEY, Acceptance, TurnEnd
 
 KEY = "main:telegram:default:dm:4711"
 OTHER_KEY = "main:webchat:default:direct:chat_1"

@@ -20,15 +20,15 @@ from xopc.agent.tools.base import Tool, ToolContext
 from xopc.agent.tools.registry import TOOLS, tools_without
 from xopc.agent.turn import Plan, TurnLoop
 from xopc.config.paths import Paths
-from xopc.config.references import NO_SECRETS, Secrets
+from xopc.config.secrets.references import NO_SECRETS, Secrets
 from xopc.contracts.events import AgentEvent, MessageEnd, Progress, RunError, Token
 from xopc.contracts.keys import parse_key
 from xopc.contracts.messages import Outbound, PeerKind
-from xopc.contracts.settings import AgentEntry, Settings
+from xopc.contracts.settings.file import AgentEntry, Settings
 from xopc.contracts.transcript import NO_USAGE, SILENT_REPLIES, Message, Role, RunState
 from xopc.storage.base import StorageError
-from xopc.storage.path import PathStorage, Turn, TurnEnd
-from xopc.storage.path_sessions import SessionInfo
+from xopc.storage.path.base import PathStorage, Turn, TurnEnd
+from xopc.storage.path.sessions import SessionInfo
 
 PROMPT = (
     "You are {name}, a personal assistant that people reach over chat channels. Answer in the language of the last "

@@ -11,7 +11,7 @@ import xopc
 from xopc.agent.models import OFFLINE, Models, UnknownModelError
 from xopc.agent.tools.base import ToolContext
 from xopc.agent.tools.session_status import session_status
-from xopc.storage.path import PathStorage
+from xopc.storage.path.base import PathStorage
 
 _COMMAND = re.compile(r"/(?P<name>[A-Za-z]+)(?:@\w+)?(?:\s+(?P<argument>.*?))?\s*", re.DOTALL)
 

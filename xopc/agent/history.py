@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from xopc.contracts.transcript import Entry, Message, Role, ToolCall
-from xopc.storage.path import Turn
+from xopc.storage.path.base import Turn
 
 WINDOW = 100
 """Messages of the past that a model is told."""

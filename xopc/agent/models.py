@@ -11,9 +11,9 @@ from xopc.agent.keys import Key, find_key, variable_of
 from xopc.agent.models_file import API, Compat, ModelEntry, ModelOverride, ProviderEntry, read_models_file
 from xopc.agent.models_secrets import Replaced, replace_references
 from xopc.agent.providers.openai_wire import Dialect, Endpoint
-from xopc.config.references import NO_SECRETS, Secrets
+from xopc.config.secrets.references import NO_SECRETS, Secrets
 from xopc.contracts.convert import JsonObject, closest
-from xopc.contracts.settings import ModelChoice, Settings
+from xopc.contracts.settings.file import ModelChoice, Settings
 
 OFFLINE = "builtin/offline"
 """The model that needs no provider."""

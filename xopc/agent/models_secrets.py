@@ -11,11 +11,11 @@ from attrs import field, frozen
 from xopc.config.findings import Findings
 from xopc.config.load import MAX_BYTES
 from xopc.config.parse import NotJsonError, parse
-from xopc.config.references import NO_SECRETS, Secrets, has_reference
-from xopc.config.secrets import gather
+from xopc.config.secrets.references import NO_SECRETS, Secrets, has_reference
+from xopc.config.secrets.snapshot import gather
 from xopc.config.substitute import substitute
 from xopc.contracts.convert import JsonObject
-from xopc.contracts.secret_settings import SecretsSettings
+from xopc.contracts.settings.secrets import SecretsSettings
 
 
 @frozen

@@ -11,9 +11,9 @@ from attrs import define
 from xopc.agent.agent import Agent, Emit, open_agent
 from xopc.agent.models_secrets import look_up
 from xopc.config.paths import Paths
-from xopc.config.references import NO_SECRETS, Secrets
-from xopc.contracts.settings import Settings
-from xopc.storage.path import PathStorage, Turn, TurnEnd
+from xopc.config.secrets.references import NO_SECRETS, Secrets
+from xopc.contracts.settings.file import Settings
+from xopc.storage.path.base import PathStorage, Turn, TurnEnd
 
 
 @define(eq=False)

@@ -19,7 +19,7 @@ from xopc.agent.tools.base import Tool, ToolContext, ToolError
 from xopc.agent.tools.calls import arguments_of, run_call
 from xopc.contracts.events import AgentEvent, MessageEnd, Progress, Token, ToolEnd, ToolStart
 from xopc.contracts.transcript import NO_USAGE, Message, Role, ToolCall, Usage
-from xopc.storage.path import PathStorage, Turn
+from xopc.storage.path.base import PathStorage, Turn
 
 MAX_ANSWER_CHARS = 1_000_000
 """Of one message of a model: whoever sends more has lost its way."""

@@ -10,7 +10,7 @@ from enum import Enum
 
 from attrs import field, frozen
 
-from xopc.contracts.channel_settings import DmPolicy, GroupPolicy
+from xopc.contracts.settings.channels import DmPolicy, GroupPolicy
 
 EVERYBODY = "*"
 

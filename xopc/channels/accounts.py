@@ -19,7 +19,7 @@ from attrs import define, evolve, field, frozen
 
 from xopc.channels.backoff import pause_seconds
 from xopc.channels.base import AccountStatus, Channel, ChannelError, Context
-from xopc.contracts.api import TaskState
+from xopc.contracts.api.status import TaskState
 from xopc.core.tasks import Branch, Node, describe
 
 HEALTHY_SECONDS = 60

@@ -17,7 +17,7 @@ import trio
 from attrs import frozen
 
 from xopc.contracts.messages import Delivery, Inbound, Outbound
-from xopc.storage.path import Cursor
+from xopc.storage.path.base import Cursor
 
 Accept = Callable[[Sequence[Inbound], Cursor | None], Awaitable[None]]
 """Store what came in, and how far was read, in one commit. Only when it returns may the platform be told."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from xopc.channels.base import Channel
 from xopc.channels.telegram.channel import Telegram
 from xopc.channels.webchat import Webchat
-from xopc.contracts.settings import Settings
+from xopc.contracts.settings.file import Settings
 
 
 def make_channels(settings: Settings) -> tuple[Channel, ...]:

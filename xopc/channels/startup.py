@@ -7,8 +7,8 @@ from enum import Enum
 
 from attrs import frozen
 
-from xopc.contracts.channel_settings import DeferMode
-from xopc.contracts.settings import GatewaySettings
+from xopc.contracts.settings.channels import DeferMode
+from xopc.contracts.settings.file import GatewaySettings
 
 PHASE = "gateway.channel_startup"
 PHASE_1_MESSAGE = "Gateway channel startup phase-1 complete"

@@ -17,7 +17,7 @@ from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK
 
 if TYPE_CHECKING:
     from xopc.channels.telegram.accounts import Bot
-    from xopc.contracts.api import TreeNode
+    from xopc.contracts.api.status import TreeNode
 
 TREE_PATH = "/api/tree"
 DEFAULT_TIMEOUT = Duration(10)
@@ -80,7 +80,7 @@ def status(
     The exit code is 1 where one that is enabled is not.
     """
     from xopc.cli.gateway.target import find_target
-    from xopc.contracts.api import TreeNode
+    from xopc.contracts.api.status import TreeNode
 
     accounts = _accounts(config)
     tree = read_answer(find_target(config).client(timeout).get(TREE_PATH), TreeNode)

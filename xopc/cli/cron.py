@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from xopc.client.http import Client, JsonObject
-    from xopc.contracts.api_cron import CronExecution, CronJob
+    from xopc.contracts.api.cron import CronExecution, CronJob
 
 CRON_PATH = "/api/cron"
 TIMEOUT_SECONDS = 10.0
@@ -53,7 +53,7 @@ def list_jobs(*, as_json: JsonOption = False, config: ConfigOption = None) -> in
     if as_json:
         print_json(body)
         return EXIT_OK
-    from xopc.contracts.api_cron import CronJobs
+    from xopc.contracts.api.cron import CronJobs
 
     jobs = read_answer(body, CronJobs).jobs
     if not jobs:
@@ -84,7 +84,7 @@ def show(job: JobArgument, /, *, as_json: JsonOption = False, config: ConfigOpti
     if as_json:
         print_json(body)
         return EXIT_OK
-    from xopc.contracts.api_cron import CronJobRead
+    from xopc.contracts.api.cron import CronJobRead
 
     print("\n".join(_description(read_answer(body, CronJobRead).job)))
     return EXIT_OK
@@ -132,7 +132,7 @@ def add(
     if as_json:
         print_json({"ok": True, **answer})
         return EXIT_OK
-    from xopc.contracts.api_cron import CronJobCreated
+    from xopc.contracts.api.cron import CronJobCreated
 
     made = read_answer(answer, CronJobCreated).job
     print(f"✅ Job made: {made.id}")
@@ -177,7 +177,7 @@ def edit(
     if as_json:
         print_json({"ok": True, **answer})
         return EXIT_OK
-    from xopc.contracts.api_cron import CronJobChanged
+    from xopc.contracts.api.cron import CronJobChanged
 
     print(f"✅ Job changed: {job}")
     print("\n".join(_description(read_answer(answer, CronJobChanged).job)))
@@ -227,7 +227,7 @@ def history(
     if as_json:
         print_json(body)
         return EXIT_OK
-    from xopc.contracts.api_cron import CronHistory
+    from xopc.contracts.api.cron import CronHistory
 
     runs = read_answer(body, CronHistory).history
     if not runs:
@@ -246,7 +246,7 @@ def _client(config: Path | None) -> Client:
 
 def _known(client: Client, job: str) -> CronJob:
     """A job as it is now."""
-    from xopc.contracts.api_cron import CronJobRead
+    from xopc.contracts.api.cron import CronJobRead
 
     return read_answer(client.get(_path(job)), CronJobRead).job
 

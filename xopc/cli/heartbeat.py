@@ -13,7 +13,7 @@ from xopc.cli.output import ago, as_typed, duration, one_line, print_json, secon
 from xopc_supervisor.contract import EXIT_OK
 
 if TYPE_CHECKING:
-    from xopc.contracts.api_heartbeat import HeartbeatState
+    from xopc.contracts.api.heartbeat import HeartbeatState
 
 HEARTBEAT_PATH = "/api/heartbeat"
 TASKS_PATH = "/api/workspace/heartbeat-md"
@@ -30,7 +30,7 @@ def status(*, as_json: JsonOption = False, config: ConfigOption = None) -> int:
     if as_json:
         print_json(body)
         return EXIT_OK
-    from xopc.contracts.api_heartbeat import HeartbeatState
+    from xopc.contracts.api.heartbeat import HeartbeatState
 
     print("\n".join(_description(read_answer(body, HeartbeatState))))
     return EXIT_OK
@@ -60,7 +60,7 @@ def show(*, as_json: JsonOption = False, config: ConfigOption = None) -> int:
     if as_json:
         print_json(body)
         return EXIT_OK
-    from xopc.contracts.api_heartbeat import TasksShown
+    from xopc.contracts.api.heartbeat import TasksShown
 
     content = read_answer(body, TasksShown).payload.content
     if content:

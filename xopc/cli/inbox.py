@@ -15,7 +15,7 @@ from xopc.contracts.messages import InboxState
 from xopc_supervisor.contract import EXIT_OK
 
 if TYPE_CHECKING:
-    from xopc.contracts.api_inbox import InboxMessage
+    from xopc.contracts.api.inbox import InboxMessage
 
 INBOX_PATH = "/api/inbox"
 TIMEOUT_SECONDS = 10.0
@@ -42,7 +42,7 @@ def list_messages(
     if as_json:
         print_json(body)
         return EXIT_OK
-    from xopc.contracts.api_inbox import InboxPage
+    from xopc.contracts.api.inbox import InboxPage
 
     page = read_answer(body, InboxPage)
     if not page.items:

@@ -64,7 +64,7 @@ def list_messages(
     if as_json:
         print_json(body)
         return EXIT_OK
-    from xopc.contracts.api_outbox import OutboundPage
+    from xopc.contracts.api.outbox import OutboundPage
 
     page = read_answer(body, OutboundPage)
     if not page.items:
@@ -85,7 +85,7 @@ def show(message: IdArgument, /, *, as_json: JsonOption = False, config: ConfigO
     if as_json:
         print_json(body)
         return EXIT_OK
-    from xopc.contracts.api_outbox import OutboundMessage
+    from xopc.contracts.api.outbox import OutboundMessage
 
     print("\n".join(describe(read_answer(body, OutboundMessage))))
     return EXIT_OK

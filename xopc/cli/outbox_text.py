@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xopc.cli.output import ago, one_line, without_controls
-from xopc.contracts.api_outbox import OutboundMessage
+from xopc.contracts.api.outbox import OutboundMessage
 from xopc.contracts.messages import OutboxState
 
 MAX_ERROR_CHARS = 200

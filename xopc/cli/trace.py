@@ -15,7 +15,7 @@ from xopc.cli.output import fail, one_line, print_json, without_controls
 from xopc_supervisor.contract import EXIT_OK
 
 if TYPE_CHECKING:
-    from xopc.contracts.api_trace import Trace, Traces
+    from xopc.contracts.api.trace import Trace, Traces
 
 TIMEOUT_SECONDS = 60.0
 """The gateway may have to look through all of its log."""
@@ -38,7 +38,7 @@ def trace(
 
     A gateway does not have to run for it. docs/how-to/follow-a-message.md says how to read it.
     """
-    from xopc.contracts.api_trace import Traces
+    from xopc.contracts.api.trace import Traces
     from xopc.contracts.convert import unstructure
 
     if not message.strip():
@@ -70,7 +70,7 @@ def _look(target: Target, wanted: str) -> Traces:
     from xopc.contracts.errors import Failure, XopcError
     from xopc.core.tracing import traced
     from xopc.storage.base import StorageError
-    from xopc.storage.traces import StoredTrace, read_traces
+    from xopc.storage.transactions.traces import StoredTrace, read_traces
 
     found: list[StoredTrace] = []
     if target.paths.database.exists():

@@ -15,7 +15,7 @@ from attrs import frozen
 from xopc.config.bind import Binding
 from xopc.contracts.auth import Auth, AuthMode, RateLimit, SecretSource
 from xopc.contracts.origins import ANY
-from xopc.contracts.settings import BindMode
+from xopc.contracts.settings.file import BindMode
 
 STRICT_VARIABLE = "XOPC_GATEWAY_STRICT_SECURITY"
 GOOD_TOKEN_CHARS = 22

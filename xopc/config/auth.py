@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from xopc.config.findings import Findings
-from xopc.contracts.access_settings import AuthSettings, RateLimitSettings
 from xopc.contracts.auth import Auth, AuthMode, RateLimit, SecretSource
+from xopc.contracts.settings.access import AuthSettings, RateLimitSettings
 
 MIN_TOKEN_CHARS = 16
 MIN_PASSWORD_CHARS = 8

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from xopc.config.findings import Findings
 from xopc.contracts.errors import Problem
-from xopc.contracts.settings import BindMode, GatewaySettings
+from xopc.contracts.settings.file import BindMode, GatewaySettings
 from xopc_supervisor.contract import Address, is_on
 
 LOOPBACK = "127.0.0.1"

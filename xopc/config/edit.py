@@ -19,8 +19,8 @@ from xopc.config.load import MAX_BYTES, Document, load_document, read_document, 
 from xopc.config.parse import NotJsonError
 from xopc.config.patch import patched
 from xopc.config.profile import default_port, profile_of
-from xopc.config.references import path_of, references_in
 from xopc.config.resolve import Flags, Resolved, weigh
+from xopc.config.secrets.references import path_of, references_in
 from xopc.config.sent import is_same
 from xopc.config.setup import with_certificate
 from xopc.config.substitute import substitute

@@ -12,11 +12,11 @@ from attrs import evolve, field, frozen
 from xopc.config.findings import Findings
 from xopc.config.parse import NotJsonError, parse, position
 from xopc.config.profile import default_port, profile_of
-from xopc.config.references import NO_SECRETS, Secrets
+from xopc.config.secrets.references import NO_SECRETS, Secrets
 from xopc.config.substitute import substitute
 from xopc.contracts.convert import JsonObject, structure_known
 from xopc.contracts.errors import ConfigError, InvalidValueError, Problem
-from xopc.contracts.settings import Settings
+from xopc.contracts.settings.file import Settings
 
 MAX_BYTES = 4 * 1024 * 1024
 

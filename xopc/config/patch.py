@@ -13,14 +13,14 @@ from attrs import define, field, frozen
 
 from xopc.config.lists import Counterparts
 from xopc.config.parse import MAX_DEPTH, is_deeper
-from xopc.config.references import Keys
+from xopc.config.secrets.references import Keys
 from xopc.config.sent import is_same, wrong_key, wrong_value
 from xopc.config.shape import Member, item_kind, members_of, value_kind
 from xopc.config.substitute import is_secret
 from xopc.config.view import MASKS, MODELS, MODELS_AT, split_model
 from xopc.contracts.convert import MAX_UNKNOWN_KEYS, JsonObject, closest, join
 from xopc.contracts.errors import InvalidValueError, Problem
-from xopc.contracts.settings import Settings
+from xopc.contracts.settings.file import Settings
 
 
 def patched(raw: JsonObject, shown: JsonObject, patch: JsonObject) -> JsonObject:

@@ -15,14 +15,14 @@ from xopc.config.findings import Findings
 from xopc.config.load import Document, load_document, settings_in
 from xopc.config.paths import Paths, resolve_paths
 from xopc.config.profile import DEFAULT, profile_of
-from xopc.config.references import NO_SECRETS, Secrets
-from xopc.config.secrets import gather, read_settings
+from xopc.config.secrets.references import NO_SECRETS, Secrets
+from xopc.config.secrets.snapshot import gather, read_settings
 from xopc.config.sharing import shares_history
 from xopc.config.tailscale import check_tailscale
 from xopc.config.tls import TlsFiles, resolve_tls
 from xopc.config.workspace import with_workspace
 from xopc.contracts.auth import Auth, AuthMode, RateLimit, SecretSource
-from xopc.contracts.settings import Settings
+from xopc.contracts.settings.file import Settings
 from xopc_supervisor.contract import Address, is_on
 
 

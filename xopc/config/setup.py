@@ -14,8 +14,8 @@ from attrs import evolve, frozen
 from xopc.config.accepted import resolve_or_accepted
 from xopc.config.certificate import Certificate, expiry_warning, load_certificate
 from xopc.config.load import Document, load_document
-from xopc.config.references import has_reference
 from xopc.config.resolve import Flags, Resolved, resolve
+from xopc.config.secrets.references import has_reference
 from xopc.config.workspace import place_of_workspace
 from xopc.config.write import create_document, is_read_only, replace_document
 from xopc.contracts.auth import Auth, AuthMode, SecretSource

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from xopc.contracts.channel_settings import DmPolicy, TelegramAccountSettings, TelegramSettings
-from xopc.contracts.routing_settings import DmScope
-from xopc.contracts.settings import Settings
+from xopc.contracts.settings.channels import DmPolicy, TelegramAccountSettings, TelegramSettings
+from xopc.contracts.settings.file import Settings
+from xopc.contracts.settings.routing import DmScope
 
 EVERYBODY = "*"
 _PREFIXES = ("telegram:", "tg:")

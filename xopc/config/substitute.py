@@ -16,7 +16,7 @@ from typing import Any, cast
 from attrs import frozen
 
 from xopc.config.findings import Findings
-from xopc.config.references import (
+from xopc.config.secrets.references import (
     NO_SECRETS,
     PATTERN,
     Keys,

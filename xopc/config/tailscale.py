@@ -5,9 +5,9 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 
 from xopc.config.findings import Findings
-from xopc.contracts.access_settings import AuthSettings
 from xopc.contracts.auth import Auth, AuthMode
-from xopc.contracts.settings import GatewaySettings
+from xopc.contracts.settings.access import AuthSettings
+from xopc.contracts.settings.file import GatewaySettings
 
 _KEY = "$.gateway.auth.allowTailscale"
 _LOOPBACK = (ip_address("127.0.0.1"), ip_address("::1"))

@@ -10,7 +10,7 @@ from attrs import field, frozen
 from xopc.config.findings import Findings
 from xopc.config.paths import Paths, configured_path
 from xopc.contracts.errors import ConfigError
-from xopc.contracts.settings import TlsSettings
+from xopc.contracts.settings.file import TlsSettings
 
 CERTIFICATE_PATH = "$.gateway.tls.certPath"
 KEY_PATH = "$.gateway.tls.keyPath"

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, cast
 
 from xopc.config.profile import DEFAULT_PORT
-from xopc.config.references import Keys
+from xopc.config.secrets.references import Keys
 from xopc.config.shape import distinct, item_kind, members_of, value_kind
 from xopc.config.substitute import is_secret
 from xopc.contracts.convert import JsonObject
-from xopc.contracts.settings import Settings
+from xopc.contracts.settings.file import Settings
 
 Hides: TypeAlias = Callable[[str, str], bool]
 """Whether a text under a name is a secret, for keys that nobody has declared."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from xopc.contracts.api_session_actions import ExportFormat
-from xopc.contracts.api_sessions import Session, SessionMessage
+from xopc.contracts.api.session_actions import ExportFormat
+from xopc.contracts.api.sessions import Session, SessionMessage
 from xopc.contracts.convert import unstructure
 from xopc.contracts.transcript import Role
 

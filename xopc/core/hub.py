@@ -1,7 +1,7 @@
 """The broadcast hub: every event of the gateway, to whoever wants to know, in one order.
 
 The newest lifecycle events are kept, for subscribers that come back. `agent.stream` is not among them: tokens would
-push out all else, and whoever wants to know a run whole follows it by its id (`runs.py`).
+push out all else, and whoever wants to know a run whole follows it by its id (`sessions/runs.py`).
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ from __future__ import annotations
 from attrs import frozen
 
 from xopc.contracts.keys import segment
-from xopc.contracts.routing_settings import SessionSettings
-from xopc.storage.path_forget import Person
+from xopc.contracts.settings.routing import SessionSettings
+from xopc.storage.path.forget import Person
 
 
 @frozen

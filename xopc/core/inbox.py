@@ -9,8 +9,8 @@ from uuid import uuid4
 from xopc.contracts.errors import Failure, XopcError
 from xopc.contracts.keys import SessionKey
 from xopc.contracts.messages import Inbound
-from xopc.core.sessions import NOT_BEGUN, Sessions
-from xopc.storage.path import Acceptance, Accepted, Cursor, PathStorage
+from xopc.core.sessions.sessions import NOT_BEGUN, Sessions
+from xopc.storage.path.base import Acceptance, Accepted, Cursor, PathStorage
 
 MAX_WAITING = 100
 """Messages of one session that wait for their turn, before callers of the API are sent away."""

@@ -10,8 +10,8 @@ from attrs import field, frozen
 
 from xopc.contracts.keys import SessionKey, segment
 from xopc.contracts.messages import Inbound, PeerKind
-from xopc.contracts.routing_settings import Binding, BindingMatch, DmScope, SessionSettings
-from xopc.contracts.settings import Settings
+from xopc.contracts.settings.file import Settings
+from xopc.contracts.settings.routing import Binding, BindingMatch, DmScope, SessionSettings
 
 
 @frozen

@@ -9,7 +9,7 @@ import structlog
 import trio
 from structlog.typing import FilteringBoundLogger
 
-from xopc.core.retry import STORAGE_MOST_SECONDS, delay_seconds
+from xopc.core.outbox.retry import STORAGE_MOST_SECONDS, delay_seconds
 from xopc.storage.base import StorageError
 
 T = TypeVar("T")

@@ -15,7 +15,7 @@ from typing import TypeAlias
 import trio
 from attrs import define, field
 
-from xopc.contracts.api import TaskState, TreeNode
+from xopc.contracts.api.status import TaskState, TreeNode
 
 Task: TypeAlias = Callable[..., Awaitable[object]]
 """A long task: takes `task_status`, reports started when it is ready, and runs until it is cancelled or done."""

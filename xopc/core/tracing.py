@@ -9,14 +9,14 @@ from typing import Any
 
 from attrs import frozen
 
-from xopc.contracts.api_trace import StepKind, Trace, Traces, TraceStep
+from xopc.contracts.api.trace import StepKind, Trace, Traces, TraceStep
 from xopc.contracts.messages import OutboxRow, OutboxState
 from xopc.contracts.transcript import Entry, Role
-from xopc.core.delivery import SENT
 from xopc.core.logs.entry import Entry as LogEntry, moment_of
 from xopc.core.logs.traced import MESSAGE_NAMES, RUN_NAMES, find_lines, related
-from xopc.core.turns import ENDED
-from xopc.storage.traces import StoredRun, StoredTrace
+from xopc.core.outbox.delivery import SENT
+from xopc.core.sessions.turns import ENDED
+from xopc.storage.transactions.traces import StoredRun, StoredTrace
 
 _KINDS = {OutboxState.SENT: StepKind.SENT, OutboxState.DEAD: StepKind.DEAD, OutboxState.CANCELLED: StepKind.CANCELLED}
 _OWN = frozenset({"timestamp", "level", "message", "module"})

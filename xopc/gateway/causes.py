@@ -9,7 +9,7 @@ import structlog
 from attrs import evolve
 
 import xopc
-from xopc.contracts.api import Restart, RestartKind
+from xopc.contracts.api.status import Restart, RestartKind
 from xopc.core.tasks import utc_now
 from xopc.storage.base import Boot, Storage, StorageError
 from xopc_supervisor.contract import Go

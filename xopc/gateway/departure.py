@@ -10,7 +10,7 @@ import structlog
 import trio
 from attrs import frozen
 
-from xopc.contracts.api import HealthStatus, RestartKind
+from xopc.contracts.api.status import HealthStatus, RestartKind
 from xopc.core.hub import Hub
 from xopc.gateway.drain import drain, force_exit, leave_at_second_stop
 from xopc.gateway.generation import Generation
@@ -20,8 +20,8 @@ from xopc.gateway.orders import HandOver, Orders, Restart, Stop
 from xopc.gateway.reload import Reloader
 from xopc.gateway.succession import Succession
 from xopc.gateway.vitals import Vitals
-from xopc.server.gate import Gate
-from xopc.server.serve import Heir, Server
+from xopc.server.wire.gate import Gate
+from xopc.server.wire.serve import Heir, Server
 from xopc_supervisor import contract
 
 RESTART_EXPECTED_MS = 1500

@@ -36,8 +36,8 @@ from xopc.channels.startup import (
     plan_deferral,
 )
 from xopc.config.plan import Plan
-from xopc.config.references import NO_SECRETS, Secrets
 from xopc.config.resolve import Resolved
+from xopc.config.secrets.references import NO_SECRETS, Secrets
 from xopc.contracts.keys import SessionKey
 from xopc.contracts.messages import Inbound, PeerKind
 from xopc.core.cron.placing import place
@@ -46,16 +46,16 @@ from xopc.core.heartbeat.heart import Body, Heartbeat
 from xopc.core.heartbeat.rules import judged
 from xopc.core.hub import Hub
 from xopc.core.inbox import Inbox
-from xopc.core.outbox import Outbox
+from xopc.core.outbox.outbox import Outbox
 from xopc.core.router import Routing, main_session, route
-from xopc.core.runs import Runs
-from xopc.core.sessions import Sessions
+from xopc.core.sessions.runs import Runs
+from xopc.core.sessions.sessions import Sessions
+from xopc.core.sessions.upkeep import Upkeep
 from xopc.core.tasks import Branch, Node, open_branch, utc_now
-from xopc.core.upkeep import Upkeep
 from xopc.gateway.audit import AuditLog
 from xopc.server.api.targets import peer_kind
-from xopc.storage.path import Cursor, Turn, TurnEnd
-from xopc.storage.path_cron import WholeStorage
+from xopc.storage.path.base import Cursor, Turn, TurnEnd
+from xopc.storage.path.cron import WholeStorage
 
 PHASE_1_SECONDS = 5
 """For a channel to connect before the gateway listens; then it goes on in the background."""

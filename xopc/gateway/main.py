@@ -20,9 +20,9 @@ from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.config.setup import prepare
 from xopc.contracts.errors import ConfigError, XopcError
 from xopc.core.tasks import describe
-from xopc.gateway import log as logs
 from xopc.gateway.home import Home
 from xopc.gateway.line import Line, keep_from_children
+from xopc.gateway.log import log as logs
 from xopc.gateway.memory import freeze_imports
 from xopc.gateway.places import Places, find_places
 from xopc.gateway.problems import LOG, Problems

@@ -7,7 +7,7 @@ import resource
 import sys
 from pathlib import Path
 
-from xopc.contracts.api import MemoryUse
+from xopc.contracts.api.status import MemoryUse
 
 ROLLUP = Path("/proc/self/smaps_rollup")
 """Linux 4.14 and later: sums over all mappings (proc(5))."""

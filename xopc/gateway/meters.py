@@ -16,12 +16,12 @@ from contextlib import suppress
 from typing import Any
 
 import xopc
-from xopc.contracts.api import HealthStatus, Status
+from xopc.contracts.api.status import HealthStatus, Status
 from xopc.contracts.transcript import RunResult, RunState
 from xopc.core.hub import Hub
 from xopc.core.metrics import Counter, Family, Gauge, Histogram, Labels, Metric, render
 from xopc.gateway.generation import Generation
-from xopc.storage.backlog import Backlog
+from xopc.storage.transactions.backlog import Backlog
 
 REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 TURN_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)

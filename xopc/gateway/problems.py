@@ -7,7 +7,7 @@ from threading import Lock
 
 import structlog
 
-from xopc.contracts.api import StandingProblem
+from xopc.contracts.api.status import StandingProblem
 from xopc.core.tasks import utc_now
 
 STORAGE = "storage"

@@ -18,16 +18,16 @@ from attrs import define, evolve, field, frozen
 from xopc.config.load import load_document
 from xopc.config.paths import Paths
 from xopc.config.plan import Change, Effect, Plan, make_plan
-from xopc.config.references import NO_SECRETS, Secrets
 from xopc.config.resolve import Flags, Resolved, resolve
-from xopc.config.secrets import files_named
+from xopc.config.secrets.references import NO_SECRETS, Secrets
+from xopc.config.secrets.snapshot import files_named
 from xopc.config.setup import with_certificate
 from xopc.config.watch import Sight, look_at, watch
-from xopc.contracts.access_settings import ReloadMode
-from xopc.contracts.api import LastReload
-from xopc.contracts.api_config import Reloaded
+from xopc.contracts.api.config import Reloaded
+from xopc.contracts.api.status import LastReload
 from xopc.contracts.auth import AuthMode
 from xopc.contracts.errors import ConfigError, LostSecret, LostSecretError, Problem
+from xopc.contracts.settings.access import ReloadMode
 from xopc.core.hub import Hub
 from xopc.core.tasks import utc_now
 from xopc.gateway import problems

@@ -10,7 +10,7 @@ import structlog
 import trio
 from attrs import frozen
 
-from xopc.contracts.api_storage import StorageUse
+from xopc.contracts.api.storage import StorageUse
 from xopc.core.logs.files import log_files
 from xopc.gateway.problems import DISK, Problems
 from xopc.storage.base import StorageError

@@ -24,10 +24,10 @@ from attrs import evolve
 import xopc
 from xopc.config.accepted import keep_accepted
 from xopc.config.edit import Editor
-from xopc.config.held import secrets_held
 from xopc.config.resolve import Resolved
+from xopc.config.secrets.held import secrets_held
 from xopc.config.setup import prepare
-from xopc.contracts.api import (
+from xopc.contracts.api.status import (
     HealthStatus,
     Restart as RestartRecord,
     RestartAccepted,
@@ -37,7 +37,7 @@ from xopc.contracts.api import (
 )
 from xopc.contracts.errors import ConfigError, Failure, XopcError
 from xopc.core.hub import Hub
-from xopc.core.runs import Runs
+from xopc.core.sessions.runs import Runs
 from xopc.core.tasks import Branch, Node, open_branch, utc_now
 from xopc.gateway import problems
 from xopc.gateway.addresses import watch_addresses
@@ -58,12 +58,12 @@ from xopc.gateway.tls import Tls
 from xopc.gateway.vitals import Identity, Vitals
 from xopc.gateway.watch import TICK_SECONDS, Watch
 from xopc.server.app import build_app
-from xopc.server.door import Door, Policy
-from xopc.server.front import Front
-from xopc.server.gate import Gate
-from xopc.server.serve import Server
+from xopc.server.door.door import Door, Policy
 from xopc.server.services import Logs, Services
 from xopc.server.slots import Slots
+from xopc.server.wire.front import Front
+from xopc.server.wire.gate import Gate
+from xopc.server.wire.serve import Server
 from xopc.storage.base import StorageError
 from xopc.storage.sqlite import SqliteStorage, open_storage
 from xopc_supervisor import contract

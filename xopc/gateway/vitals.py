@@ -13,7 +13,7 @@ from attrs import define, field, frozen
 
 import xopc
 from xopc.config.paths import from_home
-from xopc.contracts.api import Health, HealthStatus, LastReload, MemoryUse, Restart, Status
+from xopc.contracts.api.status import Health, HealthStatus, LastReload, MemoryUse, Restart, Status
 from xopc.contracts.convert import unstructure
 from xopc.core.tasks import utc_now
 from xopc.gateway.generation import Generation

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Generator
 from types import TracebackType
 
-from xopc.contracts.api import TreeNode
+from xopc.contracts.api.status import TreeNode
 
 TICK_SECONDS = 1.0
 """Both between two beats of the loop and between two looks of the thread."""

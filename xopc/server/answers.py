@@ -11,11 +11,11 @@ from quart_trio.wrappers import TrioResponse
 from structlog.typing import FilteringBoundLogger
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from xopc.contracts.api import ErrorBody, ErrorDetail, RateLimitedBody, RateLimitedDetail
+from xopc.contracts.api.status import ErrorBody, ErrorDetail, RateLimitedBody, RateLimitedDetail
 from xopc.contracts.errors import Failure, XopcError
-from xopc.contracts.operations import JSON
+from xopc.contracts.openapi.operations import JSON
 from xopc.server.body import BODY_SECONDS, MAX_BODY_BYTES
-from xopc.server.pieces import encoded, encoded_in_pieces
+from xopc.server.wire.pieces import encoded, encoded_in_pieces
 from xopc.storage.base import StorageError
 
 _log: FilteringBoundLogger = structlog.get_logger("xopc.server")

@@ -26,20 +26,20 @@ from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from xopc.contracts.errors import Failure, XopcError
-from xopc.contracts.operations import JSON
+from xopc.contracts.openapi.operations import JSON
 from xopc.server.answers import answered, failed, written
 from xopc.server.api import ROUTES
-from xopc.server.auth import Principal
 from xopc.server.body import BODY_SECONDS, MAX_BODY_BYTES, check_head, has_two_ends, read_body
-from xopc.server.cors import for_page, for_preflight, is_preflight
-from xopc.server.door import Door
-from xopc.server.gate import Gate
-from xopc.server.headers import SECURITY_HEADERS
+from xopc.server.door.auth import Principal
+from xopc.server.door.cors import for_page, for_preflight, is_preflight
+from xopc.server.door.door import Door
+from xopc.server.door.tailscale import Visitor
 from xopc.server.query import check_once, check_path
 from xopc.server.routes import Answer, Call, Route, check, strays
 from xopc.server.rules import OTHER, Other, rule_of
 from xopc.server.sse import EventStream, streamed
-from xopc.server.tailscale import Visitor
+from xopc.server.wire.gate import Gate
+from xopc.server.wire.headers import SECURITY_HEADERS
 
 Observe: TypeAlias = Callable[[str, int, float], None]
 """Takes the route of a request, the status of its answer, and the seconds up to that."""

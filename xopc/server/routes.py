@@ -16,8 +16,8 @@ from attrs import Factory, frozen
 
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure
-from xopc.contracts.operations import JSON, Link, PathParameter
-from xopc.server.auth import Principal
+from xopc.contracts.openapi.operations import JSON, Link, PathParameter
+from xopc.server.door.auth import Principal
 from xopc.server.services import Services
 from xopc.server.sse import EVENT_STREAM
 

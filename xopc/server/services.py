@@ -10,24 +10,24 @@ from attrs import frozen
 
 from xopc.channels.base import Channel
 from xopc.config.edit import Editor
-from xopc.contracts.api import Health, RestartAccepted, Status, TreeNode
-from xopc.contracts.api_config import Reloaded
+from xopc.contracts.api.config import Reloaded
+from xopc.contracts.api.status import Health, RestartAccepted, Status, TreeNode
 from xopc.contracts.keys import SessionKey
 from xopc.contracts.messages import Inbound
-from xopc.contracts.settings import Settings
+from xopc.contracts.settings.file import Settings
 from xopc.core.cron.scheduler import Scheduler
 from xopc.core.heartbeat.heart import Heartbeat
 from xopc.core.hub import Hub
 from xopc.core.inbox import Inbox
 from xopc.core.logs.level import LevelSwitch
-from xopc.core.outbox import Outbox
-from xopc.core.runs import Runs
-from xopc.core.sessions import Sessions
-from xopc.core.upkeep import Upkeep
-from xopc.server.door import Door
+from xopc.core.outbox.outbox import Outbox
+from xopc.core.sessions.runs import Runs
+from xopc.core.sessions.sessions import Sessions
+from xopc.core.sessions.upkeep import Upkeep
+from xopc.server.door.door import Door
 from xopc.server.slots import Slots
-from xopc.storage.path_cron import WholeStorage
-from xopc.storage.traces import StoredTrace
+from xopc.storage.path.cron import WholeStorage
+from xopc.storage.transactions.traces import StoredTrace
 
 
 @frozen

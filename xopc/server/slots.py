@@ -14,7 +14,7 @@ from attrs import Factory, define
 
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure, XopcError
-from xopc.server.auth import Principal
+from xopc.server.door.auth import Principal
 
 OWNER_SHARE = 10
 """One of so many is kept for the owner."""

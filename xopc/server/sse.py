@@ -18,7 +18,7 @@ from quart.wrappers.response import ResponseBody
 from quart_trio.wrappers import TrioResponse
 
 from xopc.contracts.frames import Frame
-from xopc.server.exchange import SendPart, part_sender
+from xopc.server.wire.exchange import SendPart, part_sender
 
 EVENT_STREAM = "text/event-stream"
 HEARTBEAT_SECONDS = 15

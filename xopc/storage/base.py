@@ -9,7 +9,7 @@ from typing import Protocol
 
 from attrs import frozen
 
-from xopc.contracts.api import Restart
+from xopc.contracts.api.status import Restart
 
 
 @frozen

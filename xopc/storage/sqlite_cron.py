@@ -1,4 +1,4 @@
-"""The transactions on jobs in SQLite: each is a function of a connection in `cron.py`."""
+"""The transactions on jobs in SQLite: each is a function of a connection in `transactions/cron.py`."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import math
 from collections.abc import Callable
 
 from xopc.contracts.cron import Job, JobRun, StoredJob
-from xopc.storage import cron
-from xopc.storage.batches import in_batches
 from xopc.storage.engine import Engine
-from xopc.storage.path import Acceptance
-from xopc.storage.path_cron import CronTotals, JobClaim, JobRunEnd
+from xopc.storage.path.base import Acceptance
+from xopc.storage.path.cron import CronTotals, JobClaim, JobRunEnd
+from xopc.storage.transactions import cron
+from xopc.storage.transactions.batches import in_batches
 
 PAGE_JOBS = 50
 """Read at once."""
 
 
 class SqliteCron:
-    """`storage.path_cron.CronStorage` over one engine. What each does is said there."""
+    """`storage.path.cron.CronStorage` over one engine. What each does is said there."""
 
     _engine: Engine
     _clock: Callable[[], float]

@@ -9,7 +9,16 @@ from uuid import uuid4
 
 from xopc.contracts.messages import Inbound, InboxCounts, InboxRow, InboxState, Outbound, OutboxRow
 from xopc.contracts.transcript import Entry, Message, RunResult
-from xopc.storage import (
+from xopc.storage.apart import QUICK_ROWS
+from xopc.storage.engine import Engine
+from xopc.storage.ids import TimeOrderedIds
+from xopc.storage.path.base import Acceptance, Accepted, Cursor, FailedAttempt, Head, Turn, TurnEnd, Unclaimed
+from xopc.storage.path.forget import Person, Traces
+from xopc.storage.path.heartbeat import Beat
+from xopc.storage.path.outbox import Attempt, LaneHead, OutboxPage, OutboxQuery, Pause, Removal, Selection
+from xopc.storage.path.sessions import Chat, PruneQuery, SessionChange, SessionInfo, SessionQuery, SessionSum
+from xopc.storage.sqlite_cron import SqliteCron
+from xopc.storage.transactions import (
     dedupe,
     forget as forgetting,
     heartbeat,
@@ -23,16 +32,7 @@ from xopc.storage import (
     told,
     transcripts,
 )
-from xopc.storage.apart import QUICK_ROWS
-from xopc.storage.batches import BATCH, in_batches
-from xopc.storage.engine import Engine
-from xopc.storage.ids import TimeOrderedIds
-from xopc.storage.path import Acceptance, Accepted, Cursor, FailedAttempt, Head, Turn, TurnEnd, Unclaimed
-from xopc.storage.path_forget import Person, Traces
-from xopc.storage.path_heartbeat import Beat
-from xopc.storage.path_outbox import Attempt, LaneHead, OutboxPage, OutboxQuery, Pause, Removal, Selection
-from xopc.storage.path_sessions import Chat, PruneQuery, SessionChange, SessionInfo, SessionQuery, SessionSum
-from xopc.storage.sqlite_cron import SqliteCron
+from xopc.storage.transactions.batches import BATCH, in_batches
 
 
 class SqlitePath(SqliteCron):

@@ -9,7 +9,7 @@ from attrs import evolve
 from xopc.agent.tools.base import ToolContext
 from xopc.agent.tools.session_status import SessionStatus
 from xopc.contracts.errors import InvalidValueError
-from xopc.storage.path_sessions import SessionInfo
+from xopc.storage.path.sessions import SessionInfo
 
 KEY = "main:cli:default:direct:x"
 

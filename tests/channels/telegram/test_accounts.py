@@ -4,7 +4,7 @@ import pytest
 
 from xopc.channels.access import GroupRule, Policy
 from xopc.channels.telegram.accounts import Bot, resolve_bots
-from xopc.contracts.channel_settings import (
+from xopc.contracts.settings.channels import (
     DmPolicy,
     GroupPolicy,
     ReplyToMode,

@@ -12,9 +12,9 @@ from attrs import define, field, frozen
 from tests.fakes.telegram_server import TOKEN, BotApi, serving
 from xopc.channels.base import AccountStatus, ChannelError, Context
 from xopc.channels.telegram.channel import Telegram
-from xopc.contracts.channel_settings import DmPolicy, TelegramAccountSettings, TelegramSettings
 from xopc.contracts.messages import Address, Inbound, Outbound, Retry, Sent
-from xopc.storage.path import Cursor
+from xopc.contracts.settings.channels import DmPolicy, TelegramAccountSettings, TelegramSettings
+from xopc.storage.path.base import Cursor
 
 SECRET = TOKEN.partition(":")[2]
 

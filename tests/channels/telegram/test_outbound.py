@@ -7,8 +7,8 @@ import pytest
 from tests.fakes.telegram_server import TOKEN, BotApi, serving
 from xopc.channels.telegram.api import Api, ApiError, open_api
 from xopc.channels.telegram.outbound import classify, send_part
-from xopc.contracts.channel_settings import ReplyToMode
 from xopc.contracts.messages import Address, Delivery, Failed, Outbound, Retry, Sent, Unknown
+from xopc.contracts.settings.channels import ReplyToMode
 
 
 @pytest.fixture

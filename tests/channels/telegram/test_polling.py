@@ -14,9 +14,9 @@ from xopc.channels.telegram.api import Api, open_api
 from xopc.channels.telegram.cursor import KEPT_SECONDS, Position, read_position, write_position
 from xopc.channels.telegram.polling import Health, connect, poll
 from xopc.channels.telegram.updates import BotIdentity
-from xopc.contracts.channel_settings import DmPolicy
 from xopc.contracts.messages import Inbound
-from xopc.storage.path import Cursor
+from xopc.contracts.settings.channels import DmPolicy
+from xopc.storage.path.base import Cursor
 
 POLICY = Policy(dm=DmPolicy.OPEN)
 BOT = BotIdentity("default", 123456, "example_bot")

@@ -7,7 +7,7 @@ from tests.fakes.telegram_server import TOKEN, BotApi, serving
 from xopc.channels.base import ChannelError
 from xopc.channels.telegram.accounts import Bot, resolve_bots
 from xopc.channels.telegram.probe import probe
-from xopc.contracts.channel_settings import TelegramSettings
+from xopc.contracts.settings.channels import TelegramSettings
 
 
 def bot_of(bot_api: BotApi, token: str = TOKEN) -> Bot:

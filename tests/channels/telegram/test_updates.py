@@ -7,8 +7,8 @@ from hypothesis import given, strategies as st
 
 from xopc.channels.access import Policy
 from xopc.channels.telegram.updates import BotIdentity, Dropped, identity, read_update, update_id
-from xopc.contracts.channel_settings import DmPolicy, GroupPolicy
 from xopc.contracts.messages import Address, Inbound, PeerKind
+from xopc.contracts.settings.channels import DmPolicy, GroupPolicy
 
 BOT = BotIdentity("default", 99, "Example_Bot")
 OPEN = Policy(dm=DmPolicy.OPEN)

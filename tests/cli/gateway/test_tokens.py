@@ -15,9 +15,9 @@ from tests.cli.test_main import XOPC
 from tests.fakes.gateway import TOKEN, configure, running_gateway
 from xopc.cli.gateway.tokens import create, list_tokens, revoke
 from xopc.config.resolve import Flags, resolve
-from xopc.contracts.access_settings import AccessToken
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import ConfigError, Failure, XopcError
+from xopc.contracts.settings.access import AccessToken
 
 
 def created(capsys: pytest.CaptureFixture[str], name: str = "ci", *scopes: Scope, **options: Any) -> Any:  # noqa: ANN401 - JSON

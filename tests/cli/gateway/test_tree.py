@@ -14,7 +14,7 @@ from tests.fakes.web_server import serving
 from xopc.cli.gateway.target import find_target
 from xopc.cli.gateway.tree import draw, tree
 from xopc.client.http import RefusedError
-from xopc.contracts.api import TaskState, TreeNode
+from xopc.contracts.api.status import TaskState, TreeNode
 from xopc.contracts.errors import XopcError
 from xopc_supervisor.contract import LockInfo, start_time
 

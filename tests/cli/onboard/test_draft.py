@@ -13,7 +13,7 @@ from xopc.cli.onboard.draft import Answers, BotAnswer, ModelAnswer, draft
 from xopc.cli.onboard.present import Present
 from xopc.cli.onboard.wishes import Secret
 from xopc.contracts.errors import ConfigError
-from xopc.contracts.settings import BindMode
+from xopc.contracts.settings.file import BindMode
 
 
 @pytest.fixture

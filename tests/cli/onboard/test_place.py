@@ -15,7 +15,7 @@ from xopc.cli.onboard.place import choose_bind, choose_port
 from xopc.cli.onboard.present import Present
 from xopc.cli.onboard.wishes import Wishes
 from xopc.contracts.errors import XopcError
-from xopc.contracts.settings import BindMode
+from xopc.contracts.settings.file import BindMode
 
 
 def test_a_free_port_is_proposed(home: Path, see: Callable[[], Present]) -> None:

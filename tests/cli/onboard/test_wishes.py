@@ -10,7 +10,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from xopc.cli.onboard.wishes import Secret, SecretMode, Wishes, read_secrets
 from xopc.contracts.errors import XopcError
-from xopc.contracts.settings import BindMode
+from xopc.contracts.settings.file import BindMode
 
 
 def parsed(*words: str) -> Wishes:

@@ -13,7 +13,7 @@ from xopc.cli.onboard.present import Present
 from xopc.cli.onboard.wishes import Secret
 from xopc.cli.onboard.writing import complete, write
 from xopc.contracts.errors import ConfigError, XopcError
-from xopc.contracts.settings import BindMode
+from xopc.contracts.settings.file import BindMode
 
 SERVER = Answers(ModelAnswer("mine", "echo", Secret("sk-invented"), "http://127.0.0.1:9/v1"))
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from xopc.cli.secrets.plain import in_configuration, in_models
-from xopc.config.references import path_of
+from xopc.config.secrets.references import path_of
 
 
 def test_what_stands_in_plain_text_is_found_with_its_place() -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.cli.sessions.bodies import KEY, detail, message, session
 from tests.fakes.scripted_api import Json, serving
 from xopc.cli.sessions.exporting import export
-from xopc.contracts.api_session_actions import ExportFormat
+from xopc.contracts.api.session_actions import ExportFormat
 
 
 def read(key: str, *seqs: int) -> Json:

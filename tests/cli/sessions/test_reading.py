@@ -13,7 +13,7 @@ from tests.fakes.gateway import TOKEN
 from tests.fakes.scripted_api import Json, serving
 from xopc.cli.sessions.reading import chats, list_sessions, show, stats
 from xopc.client.http import RefusedError
-from xopc.contracts.api_sessions import SessionStatus
+from xopc.contracts.api.sessions import SessionStatus
 from xopc.contracts.errors import Failure, XopcError
 
 

@@ -8,12 +8,12 @@ from tests.fakes.jobs import Agent, asked, open_office
 from tests.fakes.path_storage import EPOCH, InlineEngine, InlinePath
 from tests.storage.values import acceptance, said
 from xopc.contracts.cron import Job, JobRun, Payload, PayloadKind, RunStatus, Schedule, ScheduleKind
-from xopc.contracts.cron_settings import CronSettings
+from xopc.contracts.settings.cron import CronSettings
 from xopc.contracts.transcript import RunState
 from xopc.core.cron.attempts import acceptance_of, key_of
 from xopc.core.cron.placing import Place
-from xopc.storage.path import TurnEnd
-from xopc.storage.path_cron import JobClaim
+from xopc.storage.path.base import TurnEnd
+from xopc.storage.path.cron import JobClaim
 
 RUN = JobRun("r-1", "a5ced001", RunStatus.RUNNING, 2.0, 1.5)
 NEVER = Schedule(ScheduleKind.AT, at=EPOCH + 10**6)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from attrs import evolve
 
-from xopc.contracts.api_cron import ChangeJob, CreateJob, DeliveryBody, PayloadBody, ScheduleBody
+from xopc.contracts.api.cron import ChangeJob, CreateJob, DeliveryBody, PayloadBody, ScheduleBody
 from xopc.contracts.convert import structure
 from xopc.contracts.cron import DeliveryMode, JobDelivery, Payload, PayloadKind, Schedule, ScheduleKind, SessionTarget
 from xopc.contracts.errors import InvalidValueError

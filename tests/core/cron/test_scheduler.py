@@ -12,8 +12,8 @@ from trio.testing import MockClock
 from tests.fakes.jobs import EVERY_MINUTE, Agent, asked, direct, open_office
 from tests.fakes.path_storage import EPOCH, InlineEngine, InlinePath, stored_now
 from xopc.contracts.cron import DeliveryMode, JobDelivery, Schedule, ScheduleKind, SessionTarget
-from xopc.contracts.cron_settings import CronSettings
 from xopc.contracts.errors import Failure, XopcError
+from xopc.contracts.settings.cron import CronSettings
 from xopc.contracts.transcript import Role
 from xopc.core.cron.schedule import ScheduleError
 

@@ -15,11 +15,11 @@ from hypothesis import given, settings, strategies as st
 from tests.fakes.jobs import Agent, asked, direct, open_office
 from tests.fakes.path_storage import EPOCH, InlineEngine, InlinePath, memory_disk, stored_now
 from xopc.contracts.cron import Job, JobRun, RunStatus, Schedule, ScheduleKind
-from xopc.contracts.cron_settings import CronSettings
 from xopc.contracts.messages import OutboxState
+from xopc.contracts.settings.cron import CronSettings
 from xopc.contracts.transcript import Role
 from xopc.core.cron.schedule import following, next_run
-from xopc.storage.path_outbox import OutboxQuery
+from xopc.storage.path.outbox import OutboxQuery
 
 UTC = ZoneInfo("UTC")
 ROOMY = CronSettings(max_concurrent_jobs=64)

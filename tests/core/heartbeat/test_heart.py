@@ -12,10 +12,10 @@ import trio
 from attrs import define, field
 from trio.testing import MockClock
 
-from tests.core.test_sessions import World, done
+from tests.core.sessions.test_sessions import World, done
 from tests.fakes.path_storage import InlineEngine, InlinePath, stored_now
-from xopc.contracts.heartbeat_settings import ActiveHours, HeartbeatSettings
 from xopc.contracts.messages import Address, OutboxRow, OutboxState
+from xopc.contracts.settings.heartbeat import ActiveHours, HeartbeatSettings
 from xopc.contracts.transcript import RunState
 from xopc.core.heartbeat.heart import (
     ASLEEP,
@@ -30,8 +30,8 @@ from xopc.core.heartbeat.heart import (
 from xopc.core.heartbeat.rules import judged
 from xopc.core.heartbeat.tasks_file import read_tasks
 from xopc.core.router import Routing, main_session, route
-from xopc.storage.path import Turn
-from xopc.storage.path_outbox import OutboxQuery
+from xopc.storage.path.base import Turn
+from xopc.storage.path.outbox import OutboxQuery
 
 MINUTE, HOUR = 60.0, 3600.0
 TELLING = HeartbeatSettings(target="telegram", target_chat_id="7", interval_ms=int(HOUR * 1000))

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tests.storage.values import CHAT, inbound, outbound, said
-from xopc.contracts.heartbeat_settings import ActiveHours
+from xopc.contracts.settings.heartbeat import ActiveHours
 from xopc.contracts.transcript import RunState
 from xopc.core.heartbeat.rules import PROMPT, has_tasks, is_within, judged, told_to_agent, worth_telling
-from xopc.storage.path import Turn, TurnEnd
+from xopc.storage.path.base import Turn, TurnEnd
 
 MIDNIGHT = datetime(2026, 3, 1, tzinfo=UTC)
 MINUTES = st.integers(0, 24 * 60 - 1)

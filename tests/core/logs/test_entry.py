@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from xopc.contracts.api_logs import LogFilter, LogLevel
+from xopc.contracts.api.logs import LogFilter, LogLevel
 from xopc.core.logs.entry import MAX_DEPTH, MAX_MESSAGE_CHARS, Wanted, moment_of, parse, shown
 
 SECRET = "sk-an-invented-key-0123456789"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from xopc.contracts.api_logs import LogFilter, LogLevel
+from xopc.contracts.api.logs import LogFilter, LogLevel
 from xopc.core.logs.files import STEP_BYTES
 from xopc.core.logs.follow import LogFollower
 from xopc.core.logs.query import Cursor

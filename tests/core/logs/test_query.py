@@ -13,8 +13,8 @@ from typing import Any
 import attrs
 import pytest
 
-from xopc.contracts.api_logs import LogLevel, LogPage, LogQuery
-from xopc.contracts.api_sessions import Direction
+from xopc.contracts.api.logs import LogLevel, LogPage, LogQuery
+from xopc.contracts.api.sessions import Direction
 from xopc.contracts.errors import InvalidValueError
 from xopc.core.logs.query import MASKING_BYTES, MAX_PAGE_BYTES, Cursor, search
 from xopc.core.logs.scan import BUDGET_BYTES

@@ -25,9 +25,9 @@ from xopc.channels.telegram.format import plain, render
 from xopc.contracts.cron import JobRun, StoredJob
 from xopc.contracts.messages import OutboxState
 from xopc.contracts.transcript import Entry, Role, RunState
-from xopc.core.parking import APOLOGY
-from xopc.storage.path_outbox import OutboxQuery
-from xopc.storage.path_sessions import SessionQuery
+from xopc.core.sessions.parking import APOLOGY
+from xopc.storage.path.outbox import OutboxQuery
+from xopc.storage.path.sessions import SessionQuery
 from xopc.storage.sqlite import SqliteStorage, open_storage
 from xopc_supervisor.contract import RESPAWN, RestartIntent
 

@@ -9,7 +9,7 @@ from attrs import evolve
 
 from tests.e2e.crash.timetable import attempts, misfired, owed, passed_over
 from xopc.contracts.cron import Job, JobRun, Payload, PayloadKind, RunStatus, Schedule, ScheduleKind
-from xopc.storage.path_cron import OVERLAP
+from xopc.storage.path.cron import OVERLAP
 
 SAID = Payload(PayloadKind.SYSTEM_EVENT, "tick")
 EVERY_5 = Job("j", Schedule(ScheduleKind.EVERY, every_ms=5000), SAID, created_at=100.0, updated_at=100.0, name="tick")

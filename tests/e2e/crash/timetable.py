@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from xopc.contracts.cron import Job, JobRun, RunStatus
-from xopc.storage.path_cron import OVERLAP
+from xopc.storage.path.cron import OVERLAP
 
 EXACT_SECONDS = 0.002
 """Two times that far apart are the same."""

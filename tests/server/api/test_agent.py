@@ -14,11 +14,11 @@ from tests.fakes.asgi import Answer, EventClient, ask, follow
 from tests.fakes.door import open_door
 from tests.fakes.generation import BEARER, Generation
 from tests.fakes.message_path import MessagePath, open_message_path
-from xopc.contracts.settings import AgentEntry, AgentsSettings, Settings
+from xopc.contracts.settings.file import AgentEntry, AgentsSettings, Settings
 from xopc.contracts.transcript import RunState
 from xopc.server.api.turns import ANSWER_IS_GONE
 from xopc.server.app import build_app
-from xopc.server.gate import Gate
+from xopc.server.wire.gate import Gate
 
 STREAM = (b"accept", b"text/event-stream")
 

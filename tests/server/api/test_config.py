@@ -11,10 +11,10 @@ from quart_trio import QuartTrio
 from tests.fakes.asgi import ask
 from tests.fakes.door import open_door
 from tests.fakes.generation import BEARER, TOKEN, Generation
-from xopc.contracts.api_config import Reloaded
+from xopc.contracts.api.config import Reloaded
 from xopc.core.redact import hides
 from xopc.server.app import build_app
-from xopc.server.gate import Gate
+from xopc.server.wire.gate import Gate
 
 BEFORE = {"gateway": {"port": 1234}, "providers": {"openai": "an-invented-key"}, "ext": {"city": "Oslo"}}
 

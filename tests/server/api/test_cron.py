@@ -13,11 +13,11 @@ from tests.fakes.asgi import Answer, ask
 from tests.fakes.generation import BEARER, Generation
 from tests.fakes.message_path import MessagePath, open_message_path
 from xopc.contracts.convert import JsonObject, unstructure
-from xopc.contracts.cron_settings import CronSettings
-from xopc.contracts.settings import Settings
+from xopc.contracts.settings.cron import CronSettings
+from xopc.contracts.settings.file import Settings
 from xopc.server.api import cron_examples
 from xopc.server.app import build_app
-from xopc.server.gate import Gate
+from xopc.server.wire.gate import Gate
 
 IN_SHORT: JsonObject = {"schedule": "0 9 * * *", "message": "Hello", "channel": "pigeons", "chat_id": 5}
 DIRECT: JsonObject = {

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from xopc.contracts.api_cron import CronSchedule
+from xopc.contracts.api.cron import CronSchedule
 from xopc.contracts.cron import JobRun, RunStatus, Schedule, ScheduleKind, SessionTarget
 from xopc.server.api.cron_bodies import shown_run, shown_schedule, shown_totals
-from xopc.storage.path_cron import CronTotals
+from xopc.storage.path.cron import CronTotals
 
 
 def test_a_schedule_is_shown_as_it_may_be_sent() -> None:

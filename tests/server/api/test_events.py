@@ -13,12 +13,12 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tests.fakes.asgi import EventClient, ask, follow
 from tests.fakes.door import open_door
 from tests.fakes.generation import BEARER, TOKEN, Generation
-from xopc.contracts.settings import GatewaySettings, Settings
+from xopc.contracts.settings.file import GatewaySettings, Settings
 from xopc.core.hub import MAX_QUEUE, Hub
 from xopc.server.app import build_app
-from xopc.server.gate import Gate
 from xopc.server.services import Services
 from xopc.server.slots import Slots
+from xopc.server.wire.gate import Gate
 
 
 @pytest.fixture

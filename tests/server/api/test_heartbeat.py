@@ -11,11 +11,11 @@ from quart_trio import QuartTrio
 from tests.fakes.asgi import ask
 from tests.fakes.generation import BEARER, Generation
 from tests.fakes.message_path import MessagePath, open_message_path
-from xopc.contracts.heartbeat_settings import HeartbeatSettings
-from xopc.contracts.settings import GatewaySettings, Settings
+from xopc.contracts.settings.file import GatewaySettings, Settings
+from xopc.contracts.settings.heartbeat import HeartbeatSettings
 from xopc.core.heartbeat.heart import NO_TASKS
 from xopc.server.app import build_app
-from xopc.server.gate import Gate
+from xopc.server.wire.gate import Gate
 
 JSON = (b"content-type", b"application/json")
 TRIGGER = "/api/heartbeat/trigger"

@@ -11,7 +11,7 @@ from tests.fakes.asgi import Answer, ask
 from tests.fakes.generation import BEARER
 from tests.fakes.message_path import MessagePath
 from xopc.contracts.transcript import RunState
-from xopc.core.parking import APOLOGY
+from xopc.core.sessions.parking import APOLOGY
 
 CRASH = {"channel": "pigeons", "chat_id": "5", "content": "crash"}
 

@@ -13,13 +13,13 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tests.fakes.asgi import Event, EventClient, ask, follow
 from tests.fakes.door import open_door
 from tests.fakes.generation import BEARER, TOKEN, Generation
-from xopc.contracts.settings import GatewaySettings, Settings
+from xopc.contracts.settings.file import GatewaySettings, Settings
 from xopc.core.hub import Hub
 from xopc.core.logs.level import LevelSwitch
 from xopc.server.app import build_app
-from xopc.server.gate import Gate
 from xopc.server.services import Logs, Services
 from xopc.server.slots import Slots
+from xopc.server.wire.gate import Gate
 
 
 @pytest.fixture

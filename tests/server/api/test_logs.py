@@ -15,8 +15,8 @@ from tests.fakes.door import open_door
 from tests.fakes.generation import BEARER, Generation
 from xopc.core.logs.level import LevelSwitch
 from xopc.server.app import build_app
-from xopc.server.gate import Gate
 from xopc.server.services import Logs
+from xopc.server.wire.gate import Gate
 
 READS = ("", "/files", "/stats", "/levels", "/modules", "/dir", "/level")
 

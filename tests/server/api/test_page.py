@@ -10,7 +10,7 @@ from attrs.validators import le
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure
 from xopc.contracts.limits import ID
-from xopc.contracts.openapi import document
+from xopc.contracts.openapi.document import document
 from xopc.server.api import ROUTES
 from xopc.server.api.page import page
 from xopc.server.routes import Call, Route

@@ -19,9 +19,9 @@ from xopc import __version__
 from xopc.contracts.errors import Failure
 from xopc.server.api import ROUTES
 from xopc.server.app import build_app
-from xopc.server.gate import Gate
 from xopc.server.routes import Route
 from xopc.server.sse import EVENT_STREAM
+from xopc.server.wire.gate import Gate
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "api.md"
 STRANGER = (b"x-api-key", b"an-invented-wrong-token")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from xopc.contracts.api_messages import AgentRequest, BusyPolicy, SyncRequest
+from xopc.contracts.api.messages import AgentRequest, BusyPolicy, SyncRequest
 from xopc.server.api.repeats import agent_request, sync_request
 
 TO_AGENT = AgentRequest("Hello")

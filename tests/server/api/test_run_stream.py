@@ -14,7 +14,7 @@ from xopc.contracts.transcript import RunResult, RunState
 from xopc.server.api.run_stream import attach
 from xopc.server.services import Services
 from xopc.server.sse import EventStream, Frame
-from xopc.storage.path import Acceptance
+from xopc.storage.path.base import Acceptance
 
 KEY = "main:webchat:default:direct:notes"
 

@@ -6,9 +6,9 @@ from quart_trio import QuartTrio
 
 from tests.fakes.asgi import ask
 from tests.fakes.generation import BEARER, Generation
-from xopc.contracts.api_config import Reloaded
+from xopc.contracts.api.config import Reloaded
 from xopc.server.app import build_app
-from xopc.server.gate import Gate
+from xopc.server.wire.gate import Gate
 
 
 def app_of(generation: Generation) -> QuartTrio:

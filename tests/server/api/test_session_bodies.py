@@ -5,7 +5,7 @@ import time
 import pytest
 from attrs import evolve
 
-from xopc.contracts.api_session_actions import (
+from xopc.contracts.api.session_actions import (
     AgentConfig,
     ChannelSessions,
     ReasoningLevel,
@@ -13,7 +13,7 @@ from xopc.contracts.api_session_actions import (
     ThinkingLevel,
     VerboseLevel,
 )
-from xopc.contracts.api_sessions import SessionMessage, SessionRouting, SessionStats, SessionStatus
+from xopc.contracts.api.sessions import SessionMessage, SessionRouting, SessionStats, SessionStatus
 from xopc.contracts.keys import SessionType
 from xopc.contracts.transcript import Entry, Message, Role, ToolCall, Usage
 from xopc.server.api.session_bodies import (
@@ -23,7 +23,7 @@ from xopc.server.api.session_bodies import (
     shown_session,
     shown_statistics,
 )
-from xopc.storage.path_sessions import IDLE_SECONDS, Keeping, SessionInfo, SessionSum
+from xopc.storage.path.sessions import IDLE_SECONDS, Keeping, SessionInfo, SessionSum
 
 INFO = SessionInfo(
     key="main:telegram:work:group:-100:thread:4",

@@ -13,10 +13,10 @@ from tests.fakes.door import open_door
 from tests.fakes.generation import BEARER, Generation
 from tests.fakes.message_path import MessagePath, open_message_path
 from xopc.contracts.messages import Address, Inbound, PeerKind
-from xopc.contracts.routing_settings import DmScope, SessionSettings
-from xopc.contracts.settings import Settings
+from xopc.contracts.settings.file import Settings
+from xopc.contracts.settings.routing import DmScope, SessionSettings
 from xopc.server.app import build_app
-from xopc.server.gate import Gate
+from xopc.server.wire.gate import Gate
 
 SETTINGS = Settings(
     session=SessionSettings(

@@ -13,9 +13,9 @@ from tests.fakes.asgi import Answer, ask
 from tests.fakes.door import open_door
 from tests.fakes.generation import BEARER, Generation
 from tests.fakes.message_path import MessagePath, open_message_path
-from xopc.contracts.settings import AgentEntry, AgentsSettings, Settings
+from xopc.contracts.settings.file import AgentEntry, AgentsSettings, Settings
 from xopc.server.app import build_app
-from xopc.server.gate import Gate
+from xopc.server.wire.gate import Gate
 
 NOTES = "main:webchat:default:direct:notes"
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from xopc.channels.webchat import Webchat
-from xopc.contracts.api_messages import AgentRequest, MessageRequest
+from xopc.contracts.api.messages import AgentRequest, MessageRequest
 from xopc.contracts.errors import Failure, InvalidValueError, XopcError
 from xopc.contracts.keys import SessionKey
 from xopc.contracts.messages import Address, PeerKind
-from xopc.contracts.settings import AgentEntry, AgentsSettings
+from xopc.contracts.settings.file import AgentEntry, AgentsSettings
 from xopc.server.api.targets import address_of, enabled_agent, new_peer, peer_kind, session_target
 
 AGENTS = AgentsSettings(

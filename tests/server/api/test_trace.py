@@ -6,8 +6,8 @@ from quart_trio import QuartTrio
 
 from tests.fakes.asgi import ask
 from tests.fakes.generation import BEARER, Generation
-from xopc.server.gate import Gate
-from xopc.storage.traces import StoredTrace
+from xopc.server.wire.gate import Gate
+from xopc.storage.transactions.traces import StoredTrace
 
 
 async def test_the_way_of_a_message_is_told(app: QuartTrio) -> None:

@@ -23,7 +23,7 @@ from xopc.server.api.turns import (
     submit,
     succeeded,
 )
-from xopc.storage.path import Acceptance
+from xopc.storage.path.base import Acceptance
 
 KEY = "main:webchat:default:direct:notes"
 

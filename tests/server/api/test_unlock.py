@@ -7,8 +7,8 @@ from quart_trio import QuartTrio
 
 from tests.fakes.asgi import Answer, ask
 from tests.fakes.generation import BEARER
-from xopc.server.door import Door
-from xopc.server.limiter import key_of
+from xopc.server.door.door import Door
+from xopc.server.door.limiter import key_of
 
 
 async def unlock(app: QuartTrio, body: object) -> Answer:

@@ -16,7 +16,7 @@ from xopc.contracts.messages import Address, Outbound
 from xopc.service.backup.making import Source, make_backup
 from xopc.storage.connect import connect_writer
 from xopc.storage.migrate import prepare
-from xopc.storage.outbox import enqueue
+from xopc.storage.transactions.outbox import enqueue
 
 CHAT = Address("telegram", "default", "4711")
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from attrs import frozen
 
-from xopc.storage.path_sessions import SessionInfo
+from xopc.storage.path.sessions import SessionInfo
 
 TOOL_SECONDS = 30.0
 """How long a tool may take that says nothing else."""

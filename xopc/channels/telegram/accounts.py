@@ -8,7 +8,7 @@ import attrs
 from attrs import field, frozen
 
 from xopc.channels.access import EVERYBODY, GroupRule, Policy, normalize
-from xopc.contracts.channel_settings import (
+from xopc.contracts.settings.channels import (
     DmPolicy,
     GroupPolicy,
     ReplyToMode,

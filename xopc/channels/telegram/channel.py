@@ -18,9 +18,9 @@ from xopc.channels.telegram.format import render
 from xopc.channels.telegram.outbound import send_part
 from xopc.channels.telegram.polling import Health, connect, poll
 from xopc.channels.telegram.updates import CHANNEL
-from xopc.contracts.channel_settings import TelegramSettings
 from xopc.contracts.messages import Address, Delivery, Outbound, Retry, Sent
-from xopc.core.pacing import Limit
+from xopc.contracts.settings.channels import TelegramSettings
+from xopc.core.outbox.pacing import Limit
 
 MAX_TOKEN_BYTES = 4096
 DISABLED_PAUSE_SECONDS = 300.0

@@ -6,8 +6,8 @@ from attrs import evolve, frozen
 
 from xopc.channels.telegram.api import Api, ApiError, UnreachableError
 from xopc.channels.telegram.format import plain
-from xopc.contracts.channel_settings import ReplyToMode
 from xopc.contracts.messages import Delivery, Failed, Outbound, Retry, Sent, Unknown
+from xopc.contracts.settings.channels import ReplyToMode
 
 MAX_TRIES = 4
 """As it is, and once more for each thing that can be mended."""

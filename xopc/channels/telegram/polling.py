@@ -21,7 +21,7 @@ from xopc.channels.telegram.api import POLL_CALL_SECONDS, POLL_SECONDS, Api, Api
 from xopc.channels.telegram.cursor import Position, read_position, write_position
 from xopc.channels.telegram.updates import CHANNEL, BotIdentity, Dropped, identity, read_update, update_id
 from xopc.contracts.messages import Inbound
-from xopc.storage.path import Cursor
+from xopc.storage.path.base import Cursor
 
 CONFLICT_PAUSE_SECONDS = 15.0
 

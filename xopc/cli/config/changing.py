@@ -17,9 +17,9 @@ from xopc.cli.output import as_typed, print_json, without_controls
 from xopc.config.edit import Edited
 from xopc.config.load import read_document
 from xopc.config.paths import from_home
-from xopc.contracts.access_settings import ReloadMode
 from xopc.contracts.convert import JsonObject, join
 from xopc.contracts.errors import Failure, XopcError
+from xopc.contracts.settings.access import ReloadMode
 from xopc.core.redact import hides
 from xopc_supervisor.contract import EXIT_OK
 

@@ -8,7 +8,7 @@ from typing import get_args, get_origin
 from xopc.cli.output import print_json
 from xopc.contracts.convert import JsonObject
 from xopc.contracts.schemas import Schemas
-from xopc.contracts.settings import Settings
+from xopc.contracts.settings.file import Settings
 from xopc_supervisor.contract import EXIT_OK
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -10,7 +10,7 @@ from xopc.cli.gateway.target import find_target
 from xopc.cli.options import ConfigOption, Duration, DurationOption, JsonOption, UrlOption
 from xopc.cli.output import as_typed, duration, print_json
 from xopc.client.http import Client, JsonObject
-from xopc.contracts.api import HealthStatus
+from xopc.contracts.api.status import HealthStatus
 from xopc.service.health import health_of
 from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK
 

@@ -75,7 +75,7 @@ def _print(lines: Iterable[str], *, as_json: bool) -> None:
 
 def for_people(line: str, *, colour: bool = False) -> str:
     """A line of the file as a person reads it, with date and time of the place; one that is no log line as it is."""
-    from xopc.gateway.log_line import readable
+    from xopc.gateway.log.line import readable
 
     try:
         fields: dict[str, Plain] = {"level": "info", "module": "-", **json.loads(line)}

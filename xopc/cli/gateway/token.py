@@ -13,9 +13,9 @@ from xopc.cli.gateway.auth_section import change_auth
 from xopc.cli.gateway.target import Target, find_target
 from xopc.cli.options import ConfigOption, JsonOption
 from xopc.cli.output import fail, preview, print_json
-from xopc.contracts.access_settings import ReloadMode
 from xopc.contracts.auth import AuthMode
 from xopc.contracts.errors import Failure, XopcError
+from xopc.contracts.settings.access import ReloadMode
 from xopc_supervisor.contract import EXIT_OK
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _write(path: Path, new: str, environ: Mapping[str, str]) -> list[str]:
         As `change_auth`.
     """
     from xopc.config.paths import path_beside
-    from xopc.config.references import file_in
+    from xopc.config.secrets.references import file_in
     from xopc.config.write import write_private
 
     removed: list[object] = []

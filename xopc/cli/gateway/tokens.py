@@ -14,9 +14,9 @@ from xopc.cli.gateway.auth_section import change_auth, written_by_another
 from xopc.cli.gateway.target import Target, find_target
 from xopc.cli.options import ConfigOption, JsonOption
 from xopc.cli.output import as_typed, print_json, print_table
-from xopc.contracts.access_settings import MAX_TOKENS, AccessToken
 from xopc.contracts.auth import AuthMode, Scope
 from xopc.contracts.errors import ConfigError, Failure, Problem, XopcError
+from xopc.contracts.settings.access import MAX_TOKENS, AccessToken
 from xopc_supervisor.contract import EXIT_OK
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _tokens(target: Target) -> tuple[AccessToken, ...]:
 
 
 def _when_it_counts(target: Target) -> list[str]:
-    from xopc.contracts.access_settings import ReloadMode
+    from xopc.contracts.settings.access import ReloadMode
 
     resolved = target.resolved
     if resolved is None:

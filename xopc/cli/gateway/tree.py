@@ -5,7 +5,7 @@ from __future__ import annotations
 from xopc.cli.gateway.target import find_target
 from xopc.cli.options import ConfigOption, JsonOption
 from xopc.cli.output import duration, print_json, seconds_since
-from xopc.contracts.api import TreeNode
+from xopc.contracts.api.status import TreeNode
 from xopc.contracts.errors import Failure, InvalidValueError, XopcError
 from xopc_supervisor.contract import EXIT_OK
 

@@ -31,7 +31,7 @@ def unlock(
     if as_json:
         print_json(body)
         return EXIT_OK
-    from xopc.contracts.api import Unlocked
+    from xopc.contracts.api.status import Unlocked
 
     count = read_answer(body, Unlocked).unlocked
     if count == 0:

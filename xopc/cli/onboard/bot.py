@@ -14,8 +14,8 @@ from xopc.cli.onboard.draft import BotAnswer
 from xopc.cli.onboard.guide import Guide
 from xopc.cli.onboard.wishes import Secret, SecretMode, Wishes
 from xopc.cli.output import one_line
-from xopc.contracts.channel_settings import DmPolicy
 from xopc.contracts.errors import Failure, XopcError
+from xopc.contracts.settings.channels import DmPolicy
 
 if TYPE_CHECKING:
     from xopc.cli.onboard.present import Present

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, cast
 from attrs import field, frozen
 
 from xopc.cli.onboard.wishes import Secret
-from xopc.contracts.channel_settings import DmPolicy
 from xopc.contracts.convert import JsonObject
 from xopc.contracts.errors import ConfigError, Problem
-from xopc.contracts.settings import BindMode
+from xopc.contracts.settings.channels import DmPolicy
+from xopc.contracts.settings.file import BindMode
 
 if TYPE_CHECKING:
     from xopc.cli.onboard.present import Present

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from xopc.cli.onboard.guide import Guide
 from xopc.cli.onboard.wishes import Wishes
-from xopc.contracts.settings import BindMode
+from xopc.contracts.settings.file import BindMode
 from xopc.service.ports import PortStatus, inspect
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from xopc.config.load import Document, load_document
 from xopc.config.paths import Paths
 from xopc.contracts.convert import JsonObject
 from xopc.contracts.errors import ConfigError, Problem
-from xopc.contracts.settings import Settings
+from xopc.contracts.settings.file import Settings
 
 if TYPE_CHECKING:
     from xopc.agent.models import Models

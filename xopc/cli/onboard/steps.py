@@ -19,7 +19,7 @@ from xopc.cli.onboard.wishes import Given, Wishes
 from xopc.cli.onboard.writing import complete
 from xopc.config.paths import from_home
 from xopc.config.resolve import Resolved
-from xopc.contracts.settings import BindMode
+from xopc.contracts.settings.file import BindMode
 
 if TYPE_CHECKING:
     from xopc.service.managers.base import ServiceManager

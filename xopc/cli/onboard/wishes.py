@@ -12,7 +12,7 @@ from attrs import field, frozen
 from cyclopts import Parameter, validators
 
 from xopc.contracts.errors import Failure, XopcError
-from xopc.contracts.settings import BindMode
+from xopc.contracts.settings.file import BindMode
 
 MAX_SECRET_BYTES = 64 * 1024
 

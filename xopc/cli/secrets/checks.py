@@ -19,14 +19,14 @@ from xopc.cli.secrets.service import definitions, faults_in, service_environment
 from xopc.config.audit import Severity
 from xopc.config.findings import Findings
 from xopc.config.load import load_document
-from xopc.config.references import NO_SECRETS, Keys, Reference, Secrets, Source, path_of
-from xopc.config.secret_command import refuse_foreign
-from xopc.config.secret_file import LostError
-from xopc.config.secrets import files_named, gather, read_settings
+from xopc.config.secrets.command import refuse_foreign
+from xopc.config.secrets.file import LostError
+from xopc.config.secrets.references import NO_SECRETS, Keys, Reference, Secrets, Source, path_of
+from xopc.config.secrets.snapshot import files_named, gather, read_settings
 from xopc.config.substitute import is_secret, substitute
 from xopc.contracts.convert import JsonObject
 from xopc.contracts.errors import ConfigError, LostSecret
-from xopc.contracts.secret_settings import SecretsSettings
+from xopc.contracts.settings.secrets import SecretsSettings
 
 UNRESOLVED = "secrets.unresolved"
 

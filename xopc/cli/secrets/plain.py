@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, cast
 
-from xopc.config.references import Keys, has_reference
+from xopc.config.secrets.references import Keys, has_reference
 from xopc.config.substitute import is_secret
 from xopc.contracts.convert import JsonObject
 from xopc.core.redact import is_secret_name

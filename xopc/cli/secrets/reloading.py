@@ -29,7 +29,7 @@ def reload(*, as_json: JsonOption = False, config: ConfigOption = None) -> int:
     if as_json:
         print_json(body)
         return EXIT_OK
-    from xopc.contracts.api_secrets import SecretsReloaded
+    from xopc.contracts.api.secrets import SecretsReloaded
 
     outcome = read_answer(body, SecretsReloaded).payload
     print("✅ The secrets were looked up again.")

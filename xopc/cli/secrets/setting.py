@@ -17,8 +17,8 @@ from xopc.cli.output import print_json
 from xopc.config.auth import MIN_PASSWORD_CHARS, MIN_TOKEN_CHARS, weakness
 from xopc.config.load import load_document
 from xopc.config.paths import from_home, path_beside
-from xopc.config.references import Keys, file_in, path_of
-from xopc.config.secret_file import MAX_BYTES, LostError, text_of
+from xopc.config.secrets.file import MAX_BYTES, LostError, text_of
+from xopc.config.secrets.references import Keys, file_in, path_of
 from xopc.config.substitute import is_secret
 from xopc.config.write import create_document, is_read_only, replace_document, write_private
 from xopc.contracts.errors import ConfigError, Failure, Problem, XopcError

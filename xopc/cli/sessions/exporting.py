@@ -17,12 +17,12 @@ from xopc.cli.gateway.target import find_target
 from xopc.cli.options import MAX_LIMIT, ConfigOption, JsonOption
 from xopc.cli.output import fail, print_json, sentence, without_controls
 from xopc.cli.sessions.place import SESSIONS_PATH, TIMEOUT_SECONDS, KeyArgument, path_of
-from xopc.contracts.api_session_actions import ExportFormat
+from xopc.contracts.api.session_actions import ExportFormat
 from xopc_supervisor.contract import EXIT_OK
 
 if TYPE_CHECKING:
     from xopc.client.http import Client
-    from xopc.contracts.api_sessions import SessionDetail
+    from xopc.contracts.api.sessions import SessionDetail
 
 SUFFIXES = {ExportFormat.JSON: ".json", ExportFormat.MARKDOWN: ".md"}
 MAX_STEM_CHARS = 200
@@ -70,7 +70,7 @@ def export(
 
 def _keys(client: Client) -> Iterator[str]:
     """The keys of all sessions, the oldest first: new ones do not move the pages."""
-    from xopc.contracts.api_sessions import SessionPage
+    from xopc.contracts.api.sessions import SessionPage
 
     offset = 0
     while True:
@@ -98,7 +98,7 @@ def _whole(client: Client, key: str) -> SessionDetail:
     """A session with all of its messages, page by page."""
     from attrs import evolve
 
-    from xopc.contracts.api_sessions import SessionRead
+    from xopc.contracts.api.sessions import SessionRead
 
     newest = read_answer(client.get(path_of(key), {"limit": MAX_LIMIT}), SessionRead).session
     messages = newest.messages
@@ -114,7 +114,7 @@ def _whole(client: Client, key: str) -> SessionDetail:
 def _text(session: SessionDetail, how: ExportFormat) -> str:
     from attrs import asdict
 
-    from xopc.contracts.api_sessions import Session
+    from xopc.contracts.api.sessions import Session
     from xopc.contracts.session_export import export as write
 
     fields = asdict(session, recurse=False)

@@ -14,7 +14,7 @@ from xopc.cli.sessions.place import SESSIONS_PATH, TIMEOUT_SECONDS, KeyArgument,
 from xopc_supervisor.contract import EXIT_OK
 
 if TYPE_CHECKING:
-    from xopc.contracts.api_forget import Forgotten
+    from xopc.contracts.api.forget import Forgotten
 
 LONG_SECONDS = 300.0
 """For what may delete very much."""
@@ -78,7 +78,7 @@ def prune(
     if as_json:
         print_json({"ok": True, **body})
         return EXIT_OK
-    from xopc.contracts.api_session_actions import SessionsPruned
+    from xopc.contracts.api.session_actions import SessionsPruned
 
     pruned = read_answer(body, SessionsPruned)
     _list(pruned.keys, pruned.count)
@@ -107,7 +107,7 @@ def forget(
     if as_json:
         print_json({"ok": True, **body})
         return EXIT_OK
-    from xopc.contracts.api_forget import Forgotten
+    from xopc.contracts.api.forget import Forgotten
 
     _tell(person, read_answer(body, Forgotten))
     return EXIT_OK

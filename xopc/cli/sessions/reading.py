@@ -11,11 +11,11 @@ from xopc.cli.gateway.target import find_target
 from xopc.cli.options import ConfigOption, JsonOption, LimitOption
 from xopc.cli.output import ago, one_line, print_json, print_table, without_controls
 from xopc.cli.sessions.place import SESSIONS_PATH, TIMEOUT_SECONDS, KeyArgument, path_of
-from xopc.contracts.api_sessions import SessionStatus
+from xopc.contracts.api.sessions import SessionStatus
 from xopc_supervisor.contract import EXIT_OK
 
 if TYPE_CHECKING:
-    from xopc.contracts.api_sessions import SessionMessage
+    from xopc.contracts.api.sessions import SessionMessage
 
 MAX_NAME_CHARS = 40
 MAX_TOOL_CHARS = 200
@@ -54,7 +54,7 @@ def list_sessions(
     if as_json:
         print_json(body)
         return EXIT_OK
-    from xopc.contracts.api_sessions import SessionPage
+    from xopc.contracts.api.sessions import SessionPage
 
     page = read_answer(body, SessionPage)
     if not page.items:
@@ -84,7 +84,7 @@ def show(
     if as_json:
         print_json(body)
         return EXIT_OK
-    from xopc.contracts.api_sessions import SessionRead
+    from xopc.contracts.api.sessions import SessionRead
 
     session = read_answer(body, SessionRead).session
     print(f"📜 {session.key}: {session.message_count} messages, last used {ago(session.updated_at)}")
@@ -106,7 +106,7 @@ def stats(*, as_json: JsonOption = False, config: ConfigOption = None) -> int:
     if as_json:
         print_json(body)
         return EXIT_OK
-    from xopc.contracts.api_session_actions import SessionStatistics
+    from xopc.contracts.api.session_actions import SessionStatistics
 
     all_ = read_answer(body, SessionStatistics)
     print(
@@ -133,7 +133,7 @@ def chats(
     if as_json:
         print_json(body)
         return EXIT_OK
-    from xopc.contracts.api_session_actions import ChatIds
+    from xopc.contracts.api.session_actions import ChatIds
 
     found = read_answer(body, ChatIds).chat_ids
     if not found:

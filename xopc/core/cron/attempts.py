@@ -22,13 +22,13 @@ from xopc.core.cron.placing import Place
 from xopc.core.cron.policy import BACKOFF_SECONDS, Outcome, outcome_of, retry_at
 from xopc.core.hub import Hub
 from xopc.core.leaps import WallClock
-from xopc.core.retry import STORAGE_MOST_SECONDS, delay_seconds
-from xopc.core.runs import Runs
-from xopc.core.sessions import Sessions
+from xopc.core.outbox.retry import STORAGE_MOST_SECONDS, delay_seconds
+from xopc.core.sessions.runs import Runs
+from xopc.core.sessions.sessions import Sessions
 from xopc.storage.base import StorageError
-from xopc.storage.path import Acceptance
-from xopc.storage.path_cron import CronStorage, JobRunEnd
-from xopc.storage.path_outbox import lane_of
+from xopc.storage.path.base import Acceptance
+from xopc.storage.path.cron import CronStorage, JobRunEnd
+from xopc.storage.path.outbox import lane_of
 
 Placed: TypeAlias = Callable[[Job, str], Place]
 """Where an attempt of a job goes, whose message has this dedupe key."""

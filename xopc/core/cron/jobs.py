@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from attrs import evolve, frozen
 
-from xopc.contracts.api_cron import ChangeJob, CreateJob, DeliveryBody, PayloadBody, ScheduleBody
+from xopc.contracts.api.cron import ChangeJob, CreateJob, DeliveryBody, PayloadBody, ScheduleBody
 from xopc.contracts.cron import (
     DeliveryMode,
     Job,

@@ -1,7 +1,7 @@
 """The scheduler: begins the runs of jobs when they are due, once each, and keeps the jobs.
 
 What is due is read from the storage each time, so nothing has to be kept in step with it. A run begins with one commit,
-in which the job moves on and the run's message is stored: see `storage/path_cron.py`.
+in which the job moves on and the run's message is stored: see `storage/path/cron.py`.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from attrs import evolve
 from structlog.typing import FilteringBoundLogger
 
 from xopc.contracts.cron import Job, JobRun, JobState, RunStatus, StoredJob
-from xopc.contracts.cron_settings import CronSettings
 from xopc.contracts.messages import Outbound
+from xopc.contracts.settings.cron import CronSettings
 from xopc.contracts.timezones import find_timezone
 from xopc.core.cron.attempts import Attempts, Placed, Wake, acceptance_of, key_of
 from xopc.core.cron.policy import MISSED, decide, replanned
 from xopc.core.cron.schedule import ScheduleError, next_run
 from xopc.core.hub import Hub
 from xopc.core.leaps import WallClock
-from xopc.core.retry import STORAGE_MOST_SECONDS, delay_seconds
-from xopc.core.runs import Runs
-from xopc.core.sessions import Sessions
+from xopc.core.outbox.retry import STORAGE_MOST_SECONDS, delay_seconds
+from xopc.core.sessions.runs import Runs
+from xopc.core.sessions.sessions import Sessions
 from xopc.storage.base import StorageError
-from xopc.storage.path_cron import OVERLAP, CronStorage, JobClaim
+from xopc.storage.path.cron import OVERLAP, CronStorage, JobClaim
 
 LOOK_SECONDS = 30.0
 """The longest sleep: then the clock on the wall is looked at, which may have been set."""

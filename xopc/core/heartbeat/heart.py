@@ -18,17 +18,17 @@ import trio
 from attrs import frozen
 from structlog.typing import FilteringBoundLogger
 
-from xopc.contracts.heartbeat_settings import HeartbeatSettings
 from xopc.contracts.keys import SessionKey, heartbeat_key
 from xopc.contracts.messages import Address, Inbound, PeerKind
+from xopc.contracts.settings.heartbeat import HeartbeatSettings
 from xopc.contracts.transcript import RunState
 from xopc.core.heartbeat.rules import INTERVAL, SENDER, has_tasks, is_within, told_to_agent
 from xopc.core.heartbeat.tasks_file import TasksFileError, read_tasks
 from xopc.core.leaps import WallClock
-from xopc.core.retry import STORAGE_MOST_SECONDS, delay_seconds
-from xopc.core.sessions import Sessions
+from xopc.core.outbox.retry import STORAGE_MOST_SECONDS, delay_seconds
+from xopc.core.sessions.sessions import Sessions
 from xopc.storage.base import StorageError
-from xopc.storage.path_heartbeat import Beat, HeartbeatStorage
+from xopc.storage.path.heartbeat import Beat, HeartbeatStorage
 
 MERGE_SECONDS = 0.25
 """For others that wake it for the same: they get one beat."""

@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 from attrs import evolve
 
-from xopc.contracts.heartbeat_settings import ActiveHours
+from xopc.contracts.settings.heartbeat import ActiveHours
 from xopc.contracts.transcript import SILENT_REPLIES, RunState
-from xopc.storage.path import Turn, TurnEnd
+from xopc.storage.path.base import Turn, TurnEnd
 
 INTERVAL = "interval"
 """The reason of a beat that nobody asked for."""

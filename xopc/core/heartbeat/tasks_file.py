@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from xopc.config.write import write_private
-from xopc.contracts.api_heartbeat import MAX_TASKS_CHARS, TASKS_FILE as NAME
+from xopc.contracts.api.heartbeat import MAX_TASKS_CHARS, TASKS_FILE as NAME
 
 MAX_BYTES = 4 * MAX_TASKS_CHARS
 """As many as so many characters can have."""

@@ -14,7 +14,7 @@ from typing import TypeAlias, cast
 
 from attrs import frozen
 
-from xopc.contracts.api_logs import LogFilter, LogLevel, instant
+from xopc.contracts.api.logs import LogFilter, LogLevel, instant
 from xopc.contracts.convert import JsonObject
 from xopc.core.logs.level import LEVELS
 from xopc.core.redact import Plain, redact_value

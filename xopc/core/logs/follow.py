@@ -10,8 +10,8 @@ from pathlib import Path
 
 from attrs import frozen
 
-from xopc.contracts.api_logs import LogFilter
-from xopc.contracts.api_sessions import Direction
+from xopc.contracts.api.logs import LogFilter
+from xopc.contracts.api.sessions import Direction
 from xopc.core.logs.entry import Entry, Wanted, shown
 from xopc.core.logs.files import STEP_BYTES, DayFile, log_files
 from xopc.core.logs.query import Cursor

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from attrs import frozen
 
-from xopc.contracts.api_logs import LogLevel
+from xopc.contracts.api.logs import LogLevel
 
 LEVELS = tuple(level.value for level in LogLevel)
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from attrs import frozen
 
-from xopc.contracts.api_logs import LogPage, LogQuery
-from xopc.contracts.api_sessions import Direction
+from xopc.contracts.api.logs import LogPage, LogQuery
+from xopc.contracts.api.sessions import Direction
 from xopc.contracts.errors import InvalidValueError, Problem
 from xopc.core.logs.entry import Entry, Wanted, shown
 from xopc.core.logs.files import DayFile, log_files

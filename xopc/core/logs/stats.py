@@ -7,7 +7,7 @@ from collections.abc import Generator
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from xopc.contracts.api_logs import LogFileInfo, LogFiles, LogModules, LogStats
+from xopc.contracts.api.logs import LogFileInfo, LogFiles, LogModules, LogStats
 from xopc.core.logs.entry import Entry, moment_of, parse
 from xopc.core.logs.files import DayFile, log_files
 from xopc.core.logs.level import LEVELS

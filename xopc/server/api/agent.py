@@ -5,8 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from uuid import uuid4
 
-from xopc.contracts.api_headers import IdempotencyHeaders, ResumeHeaders
-from xopc.contracts.api_messages import (
+from xopc.contracts.api.headers import IdempotencyHeaders, ResumeHeaders
+from xopc.contracts.api.messages import (
     AbortOutcome,
     AgentAnswer,
     AgentRequest,
@@ -19,8 +19,8 @@ from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure, XopcError
 from xopc.contracts.events import MessageEnd, Progress, RunAccepted, RunError, Token, ToolEnd, ToolStart
 from xopc.contracts.messages import Inbound
-from xopc.contracts.operations import Link
-from xopc.core.sessions import NOT_BEGUN
+from xopc.contracts.openapi.operations import Link
+from xopc.core.sessions.sessions import NOT_BEGUN
 from xopc.server.api import examples
 from xopc.server.api.repeats import agent_request
 from xopc.server.api.run_stream import attach
@@ -30,7 +30,7 @@ from xopc.server.query import read_headers
 from xopc.server.routes import Call, Route
 from xopc.server.services import Services
 from xopc.server.sse import EventStream
-from xopc.storage.path import Acceptance
+from xopc.storage.path.base import Acceptance
 
 
 async def _agent(call: Call[AgentRequest]) -> AgentAnswer | EventStream:

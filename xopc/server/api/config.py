@@ -5,7 +5,7 @@ from __future__ import annotations
 import trio
 from attrs import evolve
 
-from xopc.contracts.api_config import (
+from xopc.contracts.api.config import (
     Config,
     ConfigChange,
     ConfigChanged,

@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from attrs import evolve
 
-from xopc.contracts.api_cron import (
+from xopc.contracts.api.cron import (
     AllHistoryQuery,
     ChangeJob,
     CreateJob,
@@ -28,7 +28,7 @@ from xopc.contracts.api_cron import (
 from xopc.contracts.auth import Scope
 from xopc.contracts.cron import Job, StoredJob
 from xopc.contracts.errors import Failure, InvalidValueError, Problem, XopcError
-from xopc.contracts.operations import Link
+from xopc.contracts.openapi.operations import Link
 from xopc.core.cron.jobs import Circumstances, changed, made
 from xopc.core.cron.schedule import ScheduleError
 from xopc.server.api import cron_examples as examples

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xopc.contracts.api_cron import (
+from xopc.contracts.api.cron import (
     CronDelivery,
     CronExecution,
     CronJob,
@@ -14,7 +14,7 @@ from xopc.contracts.api_cron import (
 from xopc.contracts.cron import JobDelivery, JobRun, JobState, Payload, PayloadKind, Schedule, SessionTarget, StoredJob
 from xopc.contracts.keys import SessionType, parse_key
 from xopc.server.api.times import iso_utc
-from xopc.storage.path_cron import CronTotals
+from xopc.storage.path.cron import CronTotals
 
 
 def shown_job(stored: StoredJob) -> CronJob:

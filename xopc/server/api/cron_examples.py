@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from xopc.contracts.api_cron import (
+from xopc.contracts.api.cron import (
     CronDelivery,
     CronExecution,
     CronHistory,
@@ -19,7 +19,7 @@ from xopc.contracts.api_cron import (
     CronTriggered,
 )
 from xopc.contracts.cron import DeliveryMode, PayloadKind, RunStatus, SessionTarget
-from xopc.contracts.operations import PathParameter
+from xopc.contracts.openapi.operations import PathParameter
 
 _AT = "2026-11-20T08:00:00.000Z"
 _ID = "5f0c1a2b"

@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
-from xopc.contracts.api_events import Closed, Connected, EventFilter, Resync, ShuttingDown
-from xopc.contracts.api_headers import EventHeaders
+from xopc.contracts.api.events import Closed, Connected, EventFilter, Resync, ShuttingDown
+from xopc.contracts.api.headers import EventHeaders
 from xopc.contracts.auth import Scope
 from xopc.contracts.broadcasts import BROADCASTS
 from xopc.contracts.errors import Failure

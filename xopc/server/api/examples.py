@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from xopc.contracts.api import (
+from xopc.contracts.api.messages import AbortOutcome, AgentAnswer, RunAborted
+from xopc.contracts.api.status import (
     Health,
     HealthStatus,
     MemoryUse,
@@ -13,9 +14,8 @@ from xopc.contracts.api import (
     TaskState,
     TreeNode,
 )
-from xopc.contracts.api_messages import AbortOutcome, AgentAnswer, RunAborted
-from xopc.contracts.api_storage import StorageUse
-from xopc.contracts.operations import PathParameter
+from xopc.contracts.api.storage import StorageUse
+from xopc.contracts.openapi.operations import PathParameter
 from xopc.contracts.transcript import Usage
 
 _AT = "2026-11-20T10:00:00.000Z"

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import trio
 
-from xopc.contracts.api_heartbeat import (
+from xopc.contracts.api.heartbeat import (
     HeartbeatBeat,
     HeartbeatScheduled,
     HeartbeatSkip,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xopc.contracts.api_heartbeat import HeartbeatBeat, HeartbeatState, TasksContent, TasksShown
+from xopc.contracts.api.heartbeat import HeartbeatBeat, HeartbeatState, TasksContent, TasksShown
 from xopc.contracts.transcript import RunState
 
 TASKS = "# Every morning\n\n- Tell me when it is going to rain today.\n"

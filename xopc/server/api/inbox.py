@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from xopc.contracts.api_inbox import InboxDeleted, InboxFilter, InboxMessage, InboxPage, InboxRetried
+from xopc.contracts.api.inbox import InboxDeleted, InboxFilter, InboxMessage, InboxPage, InboxRetried
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure, XopcError
 from xopc.contracts.messages import InboxRow
-from xopc.contracts.operations import Link
+from xopc.contracts.openapi.operations import Link
 from xopc.server.api import inbox_examples as examples
 from xopc.server.api.times import iso_utc
 from xopc.server.query import read_query

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from xopc.contracts.api_inbox import InboxMessage, InboxPage
+from xopc.contracts.api.inbox import InboxMessage, InboxPage
 from xopc.contracts.messages import InboxState
-from xopc.contracts.operations import PathParameter
+from xopc.contracts.openapi.operations import PathParameter
 
 _AT = "2026-11-20T10:00:00.000Z"
 _RUN = "0f6c2c6e-8f0e-4c55-9a3b-0e3c1c0a7a11"

@@ -13,8 +13,8 @@ from uuid import uuid4
 
 import trio
 
-from xopc.contracts.api_events import Connected, Resync, ShuttingDown
-from xopc.contracts.api_logs import LogLine, LogStreamQuery
+from xopc.contracts.api.events import Connected, Resync, ShuttingDown
+from xopc.contracts.api.logs import LogLine, LogStreamQuery
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure
 from xopc.contracts.frames import Frame

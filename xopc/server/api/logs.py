@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from xopc.config.paths import from_home
-from xopc.contracts.api_logs import (
+from xopc.contracts.api.logs import (
     LogDirectory,
     LogFiles,
     LogLevel,

@@ -7,18 +7,18 @@ from uuid import uuid4
 
 import trio
 
-from xopc.contracts.api_headers import IdempotencyHeaders
-from xopc.contracts.api_messages import MessageAnswered, MessageQueued, MessageRequest, SyncRequest
+from xopc.contracts.api.headers import IdempotencyHeaders
+from xopc.contracts.api.messages import MessageAnswered, MessageQueued, MessageRequest, SyncRequest
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure, XopcError
 from xopc.contracts.messages import Inbound, Outbound
-from xopc.contracts.operations import Link
+from xopc.contracts.openapi.operations import Link
 from xopc.server.api import examples
 from xopc.server.api.repeats import sync_request
 from xopc.server.api.targets import address_of, peer_kind
 from xopc.server.api.turns import answer, checked_content, dedupe_key, idempotency_key, spoken, succeeded
 from xopc.server.routes import Call, Route
-from xopc.storage.path import Acceptance
+from xopc.storage.path.base import Acceptance
 
 
 async def _send(call: Call[MessageRequest]) -> MessageQueued:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from xopc.contracts.api_outbox import (
+from xopc.contracts.api.outbox import (
     DeadLetters,
     OutboundFilter,
     OutboundMessage,
@@ -17,13 +17,13 @@ from xopc.contracts.api_outbox import (
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure, XopcError
 from xopc.contracts.messages import OutboxRow, OutboxState
-from xopc.contracts.operations import Link
+from xopc.contracts.openapi.operations import Link
 from xopc.server.api import outbox_examples as examples
 from xopc.server.api.times import iso_utc
 from xopc.server.query import read_query
 from xopc.server.routes import Call, Route
 from xopc.server.services import Services
-from xopc.storage.path_outbox import OutboxQuery, Removal, Selection
+from xopc.storage.path.outbox import OutboxQuery, Removal, Selection
 
 
 async def _list(call: Call[None]) -> OutboundPage:

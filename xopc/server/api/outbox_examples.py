@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from xopc.contracts.api_outbox import OutboundMessage, OutboundPage
+from xopc.contracts.api.outbox import OutboundMessage, OutboundPage
 from xopc.contracts.messages import ErrorClass, OutboxState
-from xopc.contracts.operations import PathParameter
+from xopc.contracts.openapi.operations import PathParameter
 
 _AT = "2026-11-20T10:00:00.000Z"
 _MESSAGE = "msg_019aa1b2-7c3d-7e4f-8a5b-0c1d2e3f4a5b"

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from xopc.contracts.convert import JsonObject
 from xopc.contracts.limits import MAX_WHOLE
-from xopc.contracts.operations import JSON
+from xopc.contracts.openapi.operations import JSON
 from xopc.server.api.page_style import STYLE
 
 _LANGUAGE = "en"

@@ -6,9 +6,9 @@ from functools import cache
 from http import HTTPStatus
 
 from xopc import __version__
-from xopc.contracts.api import ApiIndex
+from xopc.contracts.api.status import ApiIndex
 from xopc.contracts.convert import JsonObject
-from xopc.contracts.openapi import document
+from xopc.contracts.openapi.document import document
 from xopc.server.api.page import page
 from xopc.server.routes import Call, Route
 

@@ -8,7 +8,7 @@ import json
 import attrs
 from attrs import AttrsInstance, evolve
 
-from xopc.contracts.api_messages import AgentRequest, BusyPolicy, SyncRequest
+from xopc.contracts.api.messages import AgentRequest, BusyPolicy, SyncRequest
 from xopc.contracts.convert import unstructure
 from xopc.server.api.targets import DEFAULT_SESSION
 

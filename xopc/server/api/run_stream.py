@@ -6,13 +6,13 @@ import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 
-from xopc.contracts.api_messages import AgentResult, RunSummary
+from xopc.contracts.api.messages import AgentResult, RunSummary
 from xopc.contracts.errors import Failure, XopcError
 from xopc.contracts.events import RunAccepted, payload
 from xopc.contracts.frames import Frame
 from xopc.contracts.transcript import RunResult, RunState
-from xopc.core.runs import RunStream
-from xopc.core.turns import GOES_ON
+from xopc.core.sessions.runs import RunStream
+from xopc.core.sessions.turns import GOES_ON
 from xopc.server.api.turns import spoken, status_of
 from xopc.server.services import Services
 from xopc.server.sse import EventStream

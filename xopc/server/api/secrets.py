@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xopc.contracts.api_secrets import SecretsReload, SecretsReloaded
+from xopc.contracts.api.secrets import SecretsReload, SecretsReloaded
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure, XopcError
 from xopc.server.routes import Call, Route

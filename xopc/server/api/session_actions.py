@@ -7,7 +7,7 @@ from typing import Any
 
 import trio
 
-from xopc.contracts.api_session_actions import (
+from xopc.contracts.api.session_actions import (
     MAX_EXPORT_CHARS,
     MAX_EXPORT_MESSAGES,
     TO_THE_AGENT,
@@ -31,7 +31,7 @@ from xopc.server.api.session_bodies import shown_config, shown_message, shown_se
 from xopc.server.api.sessions import find_session, unknown_session
 from xopc.server.query import read_query
 from xopc.server.routes import Call, Route
-from xopc.storage.path_sessions import Keeping, SessionChange, SessionInfo
+from xopc.storage.path.sessions import Keeping, SessionChange, SessionInfo
 
 _OF_KEY = {"key": examples.KEY}
 _UNKNOWN = (Failure.SESSION_NOT_FOUND,)

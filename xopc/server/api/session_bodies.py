@@ -6,7 +6,7 @@ import time
 
 import attrs
 
-from xopc.contracts.api_session_actions import (
+from xopc.contracts.api.session_actions import (
     TO_THE_AGENT,
     AgentConfig,
     ChannelSessions,
@@ -15,7 +15,7 @@ from xopc.contracts.api_session_actions import (
     ThinkingLevel,
     VerboseLevel,
 )
-from xopc.contracts.api_sessions import (
+from xopc.contracts.api.sessions import (
     CustomData,
     Session,
     SessionDetail,
@@ -27,7 +27,7 @@ from xopc.contracts.api_sessions import (
 from xopc.contracts.keys import SessionType, parse_key
 from xopc.contracts.transcript import Entry
 from xopc.server.api.times import iso_utc
-from xopc.storage.path_sessions import IDLE_SECONDS, Keeping, SessionInfo, SessionSum
+from xopc.storage.path.sessions import IDLE_SECONDS, Keeping, SessionInfo, SessionSum
 
 MAX_CHANNELS = 100
 

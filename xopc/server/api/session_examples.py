@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from attrs import asdict
 
-from xopc.contracts.api_forget import Forgotten
-from xopc.contracts.api_session_actions import (
+from xopc.contracts.api.forget import Forgotten
+from xopc.contracts.api.session_actions import (
     AgentConfig,
     ChannelSessions,
     ChatId,
@@ -18,7 +18,7 @@ from xopc.contracts.api_session_actions import (
     ThinkingLevel,
     VerboseLevel,
 )
-from xopc.contracts.api_sessions import (
+from xopc.contracts.api.sessions import (
     CustomData,
     Session,
     SessionDetail,

@@ -7,8 +7,8 @@ from http import HTTPStatus
 
 import trio
 
-from xopc.contracts.api_forget import ForgetPerson, Forgotten
-from xopc.contracts.api_session_actions import (
+from xopc.contracts.api.forget import ForgetPerson, Forgotten
+from xopc.contracts.api.session_actions import (
     ChatId,
     ChatIds,
     ChatQuery,
@@ -16,7 +16,7 @@ from xopc.contracts.api_session_actions import (
     SessionsPruned,
     SessionStatistics,
 )
-from xopc.contracts.api_sessions import MAX_PAGE
+from xopc.contracts.api.sessions import MAX_PAGE
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure, XopcError
 from xopc.core.identity import Identity, identify
@@ -26,8 +26,8 @@ from xopc.server.api.times import iso_utc
 from xopc.server.query import read_query
 from xopc.server.routes import Call, Route
 from xopc.server.services import Services
-from xopc.storage.path_forget import Traces
-from xopc.storage.path_sessions import PruneQuery
+from xopc.storage.path.forget import Traces
+from xopc.storage.path.sessions import PruneQuery
 
 ABORT_SECONDS = 5.0
 """For the turns of a person to end before they are forgotten; what has not ended by then stores nothing more."""

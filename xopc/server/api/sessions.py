@@ -6,7 +6,7 @@ from collections.abc import Collection
 from http import HTTPStatus
 from typing import Any
 
-from xopc.contracts.api_sessions import (
+from xopc.contracts.api.sessions import (
     CreateSession,
     Direction,
     MessagePaging,
@@ -21,13 +21,13 @@ from xopc.contracts.api_sessions import (
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure, XopcError
 from xopc.contracts.keys import SessionKey, parse_key, segment
-from xopc.contracts.operations import Link
+from xopc.contracts.openapi.operations import Link
 from xopc.server.api import examples, session_examples
 from xopc.server.api.session_bodies import shown_detail, shown_session
 from xopc.server.api.targets import DEFAULT_ACCOUNT, WEBCHAT, enabled_agent, new_peer, peer_kind
 from xopc.server.query import read_query
 from xopc.server.routes import Answer, Call, Route
-from xopc.storage.path_sessions import Keeping, SessionInfo, SessionQuery
+from xopc.storage.path.sessions import Keeping, SessionInfo, SessionQuery
 
 
 async def _create(call: Call[CreateSession]) -> SessionCreated | Answer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from xopc.contracts.api import Health, Status
+from xopc.contracts.api.status import Health, Status
 from xopc.contracts.auth import Scope
 from xopc.server.api import examples
 from xopc.server.routes import Call, Route

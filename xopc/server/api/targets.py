@@ -9,11 +9,11 @@ from collections.abc import Collection, Mapping
 from attrs import frozen
 
 from xopc.channels.base import Channel
-from xopc.contracts.api_messages import AgentRequest, MessageRequest
+from xopc.contracts.api.messages import AgentRequest, MessageRequest
 from xopc.contracts.errors import Failure, InvalidValueError, Problem, XopcError
 from xopc.contracts.keys import AnyKey, SessionKey, parse_key, segment
 from xopc.contracts.messages import Address, PeerKind
-from xopc.contracts.settings import AgentsSettings
+from xopc.contracts.settings.file import AgentsSettings
 
 DEFAULT_ACCOUNT = "default"
 DEFAULT_SESSION = "default"

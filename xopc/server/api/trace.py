@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from xopc.contracts.api_trace import StepKind, Trace, Traces, TraceStep
+from xopc.contracts.api.trace import StepKind, Trace, Traces, TraceStep
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure, XopcError
-from xopc.contracts.operations import PathParameter
+from xopc.contracts.openapi.operations import PathParameter
 from xopc.core.logs.scan import in_steps
 from xopc.core.tracing import traced
 from xopc.server.routes import Call, Route

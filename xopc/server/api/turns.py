@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 import trio
 
-from xopc.contracts.api_headers import IdempotencyHeaders
-from xopc.contracts.api_messages import CONTENT
+from xopc.contracts.api.headers import IdempotencyHeaders
+from xopc.contracts.api.messages import CONTENT
 from xopc.contracts.errors import Failure, InvalidValueError, Problem, XopcError
 from xopc.contracts.transcript import SILENT_REPLIES, RunResult, RunState
-from xopc.core.turns import GOES_ON
+from xopc.core.sessions.turns import GOES_ON
 from xopc.server.query import read_headers
 from xopc.server.services import Services
-from xopc.storage.path import API_KEY, Acceptance
+from xopc.storage.path.base import API_KEY, Acceptance
 
 WITHDRAW_SECONDS = 1.0
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from xopc.contracts.api import Unlocked, UnlockRequest
+from xopc.contracts.api.status import Unlocked, UnlockRequest
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure, XopcError
-from xopc.server.client_address import network_of
+from xopc.server.door.client_address import network_of
 from xopc.server.routes import Call, Route
 
 

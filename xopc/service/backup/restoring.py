@@ -34,8 +34,8 @@ from xopc.service.backup.manifest import DATABASE, PARTS, Manifest
 from xopc.service.backup.reading import Verified, unpack
 from xopc.storage.copy import check_database
 from xopc.storage.faults import Obstacle, StorageUnavailableError
-from xopc.storage.hold import Held, hold_what_was_under_way
 from xopc.storage.migrate import prepare
+from xopc.storage.transactions.hold import Held, hold_what_was_under_way
 
 SPARE_BYTES = 16 * 1024 * 1024
 SIDES = ("-wal", "-shm", "-journal")

@@ -13,7 +13,7 @@ from xopc.cli.gateway.service.place import SystemOption, find_place, give_to_own
 from xopc.cli.gateway.target import Target
 from xopc.cli.options import ConfigOption, JsonOption
 from xopc.cli.output import as_typed, fail, print_json
-from xopc.config.secrets import CREDENTIALS_VARIABLE
+from xopc.config.secrets.snapshot import CREDENTIALS_VARIABLE
 from xopc.contracts.errors import ConfigError
 from xopc.service.managers.base import Definition, Installed, ServiceManager, ServiceManagerError
 from xopc_supervisor.contract import EXIT_OK

@@ -1,0 +1,1 @@
+"""The configuration file as typed values: a class for each section, its defaults, and what each key means."""

@@ -1,0 +1,1 @@
+"""The way out: messages that are stored go to their channels."""

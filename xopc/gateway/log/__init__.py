@@ -1,0 +1,1 @@
+"""The log of the gateway: its lines, where they are written, and how they look."""

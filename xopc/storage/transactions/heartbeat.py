@@ -1,0 +1,70 @@
+"""Transactions of the heartbeat: one beat at a time, whatever becomes of the process that began it."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from xopc.contracts.keys import heartbeat_key
+from xopc.contracts.transcript import RunResult, RunState
+from xopc.storage.path.base import Acceptance
+from xopc.storage.path.heartbeat import Beat
+from xopc.storage.transactions.batches import BATCH, delete_some
+from xopc.storage.transactions.columns import from_json
+from xopc.storage.transactions.inbox import accept
+
+ISOLATED_SECONDS = 7 * 24 * 3600
+"""How long the session of a single beat is kept."""
+KEPT_MESSAGES = 1000
+"""Of the session of all beats: ten times what a model is shown."""
+MAIN_KEY = str(heartbeat_key())
+
+_ISOLATED, _AFTER_ISOLATED = "heartbeat:isolated:", "heartbeat:isolated;"
+"""All keys in between are those of single beats: a semicolon follows the colon."""
+_LAST = (
+    "SELECT h.run_id, h.session_key, h.reason, h.begun_at, i.run_id, i.result FROM heartbeat h"
+    " LEFT JOIN inbox i ON i.run_id = h.run_id WHERE h.id = 1"
+)
+
+
+def begin_beat(connection: sqlite3.Connection, acceptance: Acceptance, reason: str, opening: str, now: float) -> bool:
+    """Accept the message of a beat, unless the last one has no end. It has no place in the order of the chat that hears
+    of it: whoever writes there is answered meanwhile."""
+    last = select_last_beat(connection)
+    if last is not None and last.state is RunState.RUNNING:
+        return False
+    accept(connection, [acceptance], None, opening, now)
+    connection.execute("UPDATE inbox SET place = NULL WHERE run_id = ?", (acceptance.run_id,))
+    connection.execute(
+        "INSERT OR REPLACE INTO heartbeat (id, run_id, session_key, reason, begun_at) VALUES (1, ?, ?, ?, ?)",
+        (acceptance.run_id, acceptance.session_key, reason, now),
+    )
+    return True
+
+
+def select_last_beat(connection: sqlite3.Connection) -> Beat | None:
+    """The beat that was begun last, and how its run stands."""
+    row = connection.execute(_LAST).fetchone()
+    if row is None:
+        return None
+    run_id, session_key, reason, begun_at, known, result = row
+    ended = from_json(result, RunResult).state if result is not None else RunState.RUNNING
+    return Beat(run_id, session_key, reason, begun_at, None if known is None else ended)
+
+
+def prune_beats(connection: sqlite3.Connection, now: float, most: int = BATCH) -> int:
+    """Forget the sessions of single beats after a week, and of the one of all beats what lies far behind; so many rows
+    at most. How many it was."""
+    return delete_some(
+        connection,
+        most,
+        (
+            "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions s WHERE key >= ? AND key < ? AND updated_at < ?"
+            " AND NOT EXISTS (SELECT 1 FROM inbox WHERE session_id = s.id AND finished_at IS NULL) LIMIT ?)",
+            (_ISOLATED, _AFTER_ISOLATED, now - ISOLATED_SECONDS),
+        ),
+        (
+            "DELETE FROM messages WHERE rowid IN (SELECT m.rowid FROM sessions s JOIN messages m ON m.session_id = s.id"
+            " WHERE s.key = ? AND m.seq <= s.message_count - ? LIMIT ?)",
+            (MAIN_KEY, KEPT_MESSAGES),
+        ),
+    )
