@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 
-from xopc_supervisor import contract, decisions, intent, orphans, renew, signals, states
+from xopc_supervisor import contract, decisions, intent, orphans, renew, signals, states, succession
 from xopc_supervisor.child import Child
 from xopc_supervisor.contract import Go
 from xopc_supervisor.estate import Estate
@@ -348,7 +348,7 @@ class Supervisor:
     ) -> str:
         """Become the supervisor that is installed now. Returns only when that cannot be: why."""
         # Its line would be lost. It is of the version before, so nothing is lost with it.
-        self._follow(decisions.drop_spare(self._state, time.monotonic()))
+        self._follow(succession.drop_spare(self._state, time.monotonic()))
         resumption = renew.save(
             self._estate.lock,
             self._estate.listeners,
