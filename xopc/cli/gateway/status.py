@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 from cyclopts import Parameter
 
-from xopc.cli.gateway.issues import LOCALHOST, OTHER, find_issues, of_finding
+from xopc.cli.gateway.issues import LOCALHOST, OTHER, find_issues, of_finding, told
 from xopc.cli.gateway.report import SCHEMA, Report, last_error, since
 from xopc.cli.gateway.target import Target, find_target
 from xopc.cli.options import ConfigOption, CredentialOption, Duration, DurationOption, JsonOption, UrlOption
 from xopc.cli.output import as_typed, duration, preview, print_json, seconds_since, size, without_controls
-from xopc.client.http import Client, JsonObject, split_base_url
+from xopc.client.http import JsonObject, split_base_url
 from xopc.config.paths import from_home
 from xopc.config.profile import DEFAULT, profile_of
 from xopc.service.health import HANDING_OVER, Answer, ask
@@ -59,13 +59,8 @@ def status(
         return EXIT_USAGE
     target = find_target(config)
     survey = _begin_survey(target) if url is None else None
-    # A stranger at the port must not see the configuration's secret, only whoever holds its lock.
-    credential = token or (target.credential if target.owner and url is None else None)
-    asked = url or target.url
-    local_key = target.local_key if target.owner and url is None else None
-    certificates = target.certificates if url is None else None
-    client = Client(asked or "", credential, timeout, certificates=certificates, local_key=local_key)
-    answer = None if no_probe or asked is None else ask(client)
+    client = target.prober(url, token, timeout)
+    answer = None if no_probe or client is None else ask(client)
     use = _look_at_port(target, answer) if url is None else None
     service = survey.result() if survey else None
     reachable = answer is not None and answer.reachable
@@ -80,7 +75,7 @@ def status(
     report = Report(
         target=target,
         running=running,
-        url=asked,
+        url=url or target.url,
         port=split_base_url(url)[2] if url else target.port,
         answer=answer,
         issues=issues,
@@ -164,7 +159,7 @@ def _running_text(report: Report) -> list[str]:
         "📝 Management:",
         "   xopc gateway stop      # Stop gateway",
         "   xopc gateway restart   # Restart gateway",
-        *_issues(report),
+        *told(report.issues),
     ]
 
 
@@ -181,7 +176,7 @@ def _another_text(report: Report) -> list[str]:
         "",
         "🌐 Access:",
         f"   URL: {_shown_url(report)}",
-        *_issues(report),
+        *told(report.issues),
     ]
 
 
@@ -206,7 +201,7 @@ def _not_running_text(report: Report) -> list[str]:
             if is_installed
             else "💡 Or install service: xopc gateway service install"
         )
-    return [*lines, *_issues(report)]
+    return [*lines, *told(report.issues)]
 
 
 def _service(report: Report) -> list[str]:
@@ -326,12 +321,3 @@ def _who_may_enter(report: Report) -> list[str]:
     if mode is None and report.target.effective is not None:
         mode = report.target.effective.auth.mode.value
     return ["   Auth: password"] if mode == "password" else [f"   Token: {preview(report.credential)}"]
-
-
-def _issues(report: Report) -> list[str]:
-    lines = [""] if report.issues else []
-    for issue in report.issues:
-        # The sentences of the contract have one blank behind the sign.
-        told = f"⚠️ {issue.headline}" if issue.headline else f"⚠️  {issue.message}"
-        lines += [told, *(f"   {row}" for row in issue.detail.splitlines()), f"💡 {issue.hint}"]
-    return lines
