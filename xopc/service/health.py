@@ -52,6 +52,8 @@ class Answer:
     is_unauthorized: bool = False
     has_credential: bool = True
     """Whether one was shown."""
+    is_another: bool = False
+    """Whether somebody answered who is not the gateway that was asked."""
 
     @property
     def reachable(self) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 from cyclopts import Parameter
 
+from xopc.cli.gateway.asking import ask_target
 from xopc.cli.gateway.issues import LOCALHOST, OTHER, find_issues, of_finding
 from xopc.cli.gateway.report import SCHEMA, Report, last_error, since
 from xopc.cli.gateway.target import Target, find_target
@@ -59,18 +60,14 @@ def status(
         return EXIT_USAGE
     target = find_target(config)
     survey = _begin_survey(target) if url is None else None
-    # A stranger at the port must not see the configuration's secret, only whoever holds its lock.
-    credential = token or (target.credential if target.owner and url is None else None)
-    asked = url or target.url
-    local_key = target.local_key if target.owner and url is None else None
-    certificates = target.certificates if url is None else None
-    client = Client(asked or "", credential, timeout, certificates=certificates, local_key=local_key)
-    answer = None if no_probe or asked is None else ask(client)
+    answer = None
+    if not no_probe:
+        answer = ask(Client(url, token, timeout)) if url else ask_target(target, timeout, token=token)
     use = _look_at_port(target, answer) if url is None else None
     service = survey.result() if survey else None
-    reachable = answer is not None and answer.reachable
-    running = (url is None and target.lock.is_alive) or reachable or _runs_here(target, service)
     issues = find_issues(target, answer, use, elsewhere=url is not None, findings=survey.findings if survey else ())
+    reachable = answer is not None and answer.reachable and not any(issue.code == OTHER for issue in issues)
+    running = (url is None and target.lock.is_alive) or reachable or _runs_here(target, service)
     depths = None
     if deep and url is None:
         from xopc.cli.gateway.deep import look_deeper
@@ -80,7 +77,7 @@ def status(
     report = Report(
         target=target,
         running=running,
-        url=asked,
+        url=url or target.url,
         port=split_base_url(url)[2] if url else target.port,
         answer=answer,
         issues=issues,
@@ -93,8 +90,7 @@ def status(
     if as_json:
         print_json(report.to_json())
     else:
-        lines = _running_text(report) if report.running else _not_running_text(report)
-        print(as_typed("\n".join(lines)))
+        print(as_typed("\n".join(_text(report))))
     return EXIT_OK if report.running and (reachable or not require_probe) else EXIT_FAILURE
 
 
@@ -143,10 +139,14 @@ def _has_localhost(target: Target, answer: Answer | None, port: int) -> bool:
     return False
 
 
+def _text(report: Report) -> list[str]:
+    if report.running:
+        return _running_text(report)
+    return _another_text(report) if report.is_another else _not_running_text(report)
+
+
 def _running_text(report: Report) -> list[str]:
-    if _is_another(report):
-        return _another_text(report)
-    silent = report.answer is not None and not report.answer.reachable
+    silent = report.answer is not None and (not report.answer.reachable or report.is_another)
     return [
         "⚠️  Gateway is running, and does not answer" if silent else "✅ Gateway is running",
         "",
@@ -169,7 +169,7 @@ def _running_text(report: Report) -> list[str]:
 
 
 def _another_text(report: Report) -> list[str]:
-    """Of a gateway that answers and is not this configuration's: no command without its file stops or restarts it."""
+    """Of a gateway that answers and is not this configuration's: no command for this one stops or restarts it."""
     return [
         "⚠️  Another gateway is running, and not that of this configuration",
         "",
@@ -183,10 +183,6 @@ def _another_text(report: Report) -> list[str]:
         f"   URL: {_shown_url(report)}",
         *_issues(report),
     ]
-
-
-def _is_another(report: Report) -> bool:
-    return any(issue.code == OTHER for issue in report.issues)
 
 
 def _not_running_text(report: Report) -> list[str]:
@@ -250,7 +246,7 @@ def _profile(report: Report) -> list[str]:
 def _vitals(report: Report) -> list[str]:
     lines: list[str] = []
     health = report.answer.health if report.answer else None
-    if report.url == report.target.url and not _is_another(report):
+    if report.url == report.target.url and not report.is_another:
         lines.append(f"   Config: {from_home(report.target.paths.config_path)}")
     if health is not None:
         uptime = health.get("uptime")
