@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 
@@ -151,6 +152,10 @@ def _of_neighbour(target: Target, owner: LockInfo, use: PortUse | None) -> list[
 
 def _without_owner(target: Target, answer: Answer | None, use: PortUse | None) -> list[Issue]:
     """No supervisor has the lock."""
+    if target.lock.is_irregular:
+        path = target.lock.path
+        cure = f"Move it away: mv {shlex.quote(str(path))} {shlex.quote(f'{path}.before')}"
+        return [Issue("lock-no-file", f"{path} is no file, and so no gateway can start.", cure, level="required")]
     orphans = target.orphans(use)
     if orphans:
         what = f"The supervisor of this gateway has ended, and left a process (pid {', '.join(map(str, orphans))})."

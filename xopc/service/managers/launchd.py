@@ -18,6 +18,7 @@ from xml.parsers.expat import ExpatError
 
 from attrs import frozen
 
+from xopc.config.regular import read_regular
 from xopc.config.write import write_private
 from xopc.service.managers.base import Definition, Installed, Runtime, RuntimeStatus, ServiceManagerError, label_of
 from xopc.service.managers.launch_print import PrintedJob, parse_print
@@ -94,7 +95,7 @@ class Launchd:
 
     def read(self) -> Installed | None:
         try:
-            content = self.source_path.read_bytes()
+            content = read_regular(self.source_path)
             found: object = plistlib.loads(content)
         except (OSError, ValueError, ExpatError):
             return None
@@ -115,7 +116,7 @@ class Launchd:
 
     def install(self, definition: Definition, *, keep_off: bool = False) -> list[str]:
         content = render(definition)
-        before = self.source_path.read_bytes() if self.source_path.exists() else None
+        before = read_regular(self.source_path) if self.source_path.exists() else None
         definition.log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_secrets(definition.secrets_path, definition.secrets)
         try:

@@ -17,6 +17,7 @@ from pathlib import Path
 from attrs import frozen
 
 from xopc.config.paths import resolve_paths
+from xopc.config.regular import read_regular
 from xopc.config.write import write_private
 from xopc.service.managers.base import Definition, Installed, Runtime, RuntimeStatus, ServiceManagerError, label_of
 from xopc.service.managers.secrets_file import write_secrets
@@ -102,7 +103,7 @@ class Schtasks:
         if task is None:
             return None
         try:
-            text = (task.batch or self.batch_path).read_bytes().decode()
+            text = read_regular(task.batch or self.batch_path).decode()
         except (OSError, ValueError):
             text = ""
         batch = parse_batch(text)
@@ -124,7 +125,7 @@ class Schtasks:
                 definition, self.batch_path, self.user, is_enabled=task is None or task.is_enabled
             ),
         }
-        before = {path: path.read_bytes() if path.exists() else None for path in files}
+        before = {path: read_regular(path) if path.exists() else None for path in files}
         definition.log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_secrets(definition.secrets_path, definition.secrets)
         try:

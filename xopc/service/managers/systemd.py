@@ -15,6 +15,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from xopc.config.regular import read_regular
 from xopc.config.write import write_private
 from xopc.service.managers.base import Definition, Installed, Runtime, RuntimeStatus, ServiceManagerError, label_of
 from xopc.service.managers.escape import (
@@ -126,7 +127,7 @@ class Systemd:
     def install(self, definition: Definition, *, keep_off: bool = False) -> list[str]:
         is_on = not keep_off or not self.source_path.exists() or self.is_loaded()
         text = render(definition, self.account)
-        before = self.source_path.read_bytes() if self.source_path.exists() else None
+        before = read_regular(self.source_path) if self.source_path.exists() else None
         write_secrets(definition.secrets_path, definition.secrets)
         if self.account is not None:
             _give_to(self.account, definition.secrets_path)
