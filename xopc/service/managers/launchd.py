@@ -26,7 +26,7 @@ from xopc.service.managers.one_line import check_texts
 from xopc.service.managers.secrets_file import write_secrets
 from xopc.service.managers.secrets_of import remove_secrets, secrets_of
 from xopc.service.managers.template import read_template
-from xopc.service.managers.tools import Ran, run_tool
+from xopc.service.managers.tools import LOOK_SECONDS, Ran, run_tool
 from xopc.service.poll import attempts
 
 MARKER = "launchd"
@@ -75,7 +75,7 @@ class Launchd:
 
     def is_available(self) -> bool:
         with suppress(ServiceManagerError):
-            return self._launchctl("print", self.domain).code == 0
+            return self._look(self.domain).code == 0
         return False
 
     def is_loaded(self) -> bool:
@@ -175,13 +175,16 @@ class Launchd:
     def _launchctl(self, *words: str) -> Ran:
         return run_tool("launchctl", *words, environ=self.environ)
 
+    def _look(self, what: str) -> Ran:
+        return run_tool("launchctl", "print", what, environ=self.environ, seconds=LOOK_SECONDS)
+
     def _printed(self) -> PrintedJob | None:
         """The job; None where launchd has none of that name.
 
         Raises:
             ServiceManagerError: it does not answer.
         """
-        printed = self._launchctl("print", self.target)
+        printed = self._look(self.target)
         if printed.code == UNKNOWN_JOB:
             return None
         return parse_print(printed.check().output)

@@ -31,14 +31,14 @@ from xopc.service.managers.task_files import (
     render_task,
     stopped_name,
 )
-from xopc.service.managers.tools import Ran, run_tool
+from xopc.service.managers.tools import LOOK_SECONDS, Ran, run_tool
 from xopc.service.poll import attempts
 
 MARKER = "schtasks"
 ENCODING = "oem" if sys.platform == "win32" else "utf-8"
 """Of what a program writes to a console, whatever its XML says of itself."""
 END_SECONDS = 10.0
-LOOK_SECONDS = 0.5
+PAUSE_SECONDS = 0.5
 RESULT_COLUMN = 6
 """Of `/Query /V /FO CSV`: "Last Result"."""
 RUNNING, NEVER_RUN, TERMINATED = 0x41301, 0x41303, 0x41306
@@ -77,7 +77,7 @@ class Schtasks:
 
     def is_available(self) -> bool:
         with suppress(ServiceManagerError):
-            return self._schtasks("/Query", "/?").code == 0
+            return self._query("/?").code == 0
         return False
 
     def is_loaded(self) -> bool:
@@ -91,7 +91,7 @@ class Schtasks:
 
     def runtime(self) -> Runtime:
         try:
-            shown = self._schtasks("/Query", "/TN", self.label, "/V", "/FO", "CSV", "/NH")
+            shown = self._query("/TN", self.label, "/V", "/FO", "CSV", "/NH")
         except ServiceManagerError as error:
             return Runtime(RuntimeStatus.UNKNOWN, state=str(error))
         if shown.code != 0:
@@ -166,7 +166,7 @@ class Schtasks:
     def restart(self) -> None:
         self._end()
         # While one runs, another start is left out without a word.
-        for _ in attempts(END_SECONDS, first=LOOK_SECONDS, longest=LOOK_SECONDS):
+        for _ in attempts(END_SECONDS, first=PAUSE_SECONDS, longest=PAUSE_SECONDS):
             if self.runtime().status is not RuntimeStatus.RUNNING:
                 break
         self.start()
@@ -187,9 +187,12 @@ class Schtasks:
     def _schtasks(self, *words: str) -> Ran:
         return run_tool("schtasks", *words, environ=self.environ, encoding=ENCODING)
 
+    def _query(self, *words: str) -> Ran:
+        return run_tool("schtasks", "/Query", *words, environ=self.environ, encoding=ENCODING, seconds=LOOK_SECONDS)
+
     def _task(self) -> Task | None:
         with suppress(ServiceManagerError):
-            shown = self._schtasks("/Query", "/TN", self.label, "/XML")
+            shown = self._query("/TN", self.label, "/XML")
             return parse_task(shown.output) if shown.code == 0 else None
         return None
 

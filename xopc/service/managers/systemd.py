@@ -30,7 +30,7 @@ from xopc.service.managers.escape import (
 from xopc.service.managers.secrets_file import write_secrets
 from xopc.service.managers.secrets_of import remove_secrets, secrets_of
 from xopc.service.managers.template import read_template
-from xopc.service.managers.tools import Ran, run_tool
+from xopc.service.managers.tools import LOOK_SECONDS, Ran, run_tool
 from xopc.service.managers.unit_file import read_unit
 
 MARKER = "systemd"
@@ -38,8 +38,6 @@ TEMPLATE = "xopc-gateway.service"
 SYSTEM_UNITS = Path("/etc/systemd/system")
 LINGERING = Path("/var/lib/systemd/linger")
 START_SECONDS = 30.0
-LOOK_SECONDS = 10.0
-"""For what changes nothing: a manager that hangs is not waited for as one that stops a gateway is."""
 _UNIT_MODE = 0o644
 _STATES = {
     "active": RuntimeStatus.RUNNING,
