@@ -168,7 +168,7 @@ class Gateway:
         cause = await record_boot(go, boot_id, self._storage)
         await self._branch.start("orders", receive_orders, home.line, self._orders.give)
         await self._branch.start("events", self._hub.run)
-        generation = await start_generation(self._branch, 1, home.resolved, self._life)
+        generation = await start_generation(self._branch, 1, home.resolved, self._life, home.keys)
         if go.since is not None:
             cause = evolve(cause, duration_ms=round((time.monotonic() - go.since) * 1000))
         await record_restart(self._storage, evolve(cause, at=utc_now()))
