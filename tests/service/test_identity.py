@@ -115,6 +115,13 @@ def test_a_gateway_gets_the_signal(home: Path) -> None:
         assert gateway.process.wait(10) == 0
 
 
+def test_a_gateway_that_is_suspended_goes_on_to_take_the_signal(home: Path) -> None:
+    with running_gateway(home) as gateway:
+        gateway.suspend()
+        send(gateway.pid, signal.SIGTERM)
+        assert gateway.process.wait(10) == 0
+
+
 def test_a_stranger_is_refused_and_survives(home: Path) -> None:
     with stranger(home) as process:
         with pytest.raises(XopcError, match=f"refusing to signal non-gateway process pid {process.pid}") as caught:
