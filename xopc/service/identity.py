@@ -94,6 +94,9 @@ def send(pid: int, number: signal.Signals) -> None:
         if contract.is_suspended(pid):
             process.resume()
     except (psutil.NoSuchProcess, ProcessLookupError) as error:
+        if contract.is_alive(pid, None):
+            what = f"pid {pid} cannot be looked at, for there is no /proc: mount it, or signal it by hand"
+            raise XopcError(Failure.UNAVAILABLE, f"{what} (kill -{number.name.removeprefix('SIG')} {pid})") from error
         raise XopcError(Failure.NOT_FOUND, f"process {pid} has ended") from error
     except (psutil.AccessDenied, PermissionError) as error:
         raise XopcError(Failure.FORBIDDEN, f"not permitted to signal pid {pid}: it belongs to another user") from error
