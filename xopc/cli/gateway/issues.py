@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 LEGACY_PID_FILE = "gateway.pid"
 LOCALHOST = "localhost"
 """Code of the issue that `localhost` may lead to another program."""
+NO_ANSWER = "no-answer"
+"""Code of the issue that it does not answer, and nothing tells why."""
 OTHER = "other-configuration"
 """Code of the issue that who answers is another gateway than that of this configuration."""
 _ELSEWHERE = "The configuration's token is not shown to another URL"
@@ -99,6 +101,16 @@ def find_issues(
     return (*issues, *map(of_finding, findings))
 
 
+def told(issues: Iterable[Issue]) -> list[str]:
+    """The lines that a terminal gets, below one that is empty; none without issues."""
+    lines: list[str] = []
+    for issue in issues:
+        # The sentences of the contract have one blank behind the sign.
+        said = f"⚠️ {issue.headline}" if issue.headline else f"⚠️  {issue.message}"
+        lines += [said, *(f"   {row}" for row in issue.detail.splitlines()), f"💡 {issue.hint}"]
+    return ["", *lines] if lines else []
+
+
 def of_finding(finding: Finding) -> Issue:
     """What was found out about the service, as an issue of the gateway."""
     return Issue(finding.code, finding.message, finding.hint, finding.detail, finding.level, finding.headline)
@@ -108,7 +120,7 @@ def _of_gateway_elsewhere(answer: Answer) -> list[Issue]:
     if answer.reachable:
         return _of_answer(answer, _ELSEWHERE)
     return [
-        Issue("no-answer", _ended(f"Nobody answers as a gateway: {answer.error}"), "Look at the URL.", "", "required")
+        Issue(NO_ANSWER, _ended(f"Nobody answers as a gateway: {answer.error}"), "Look at the URL.", "", "required")
     ]
 
 
@@ -118,8 +130,8 @@ def _of_lock(target: Target, answer: Answer | None, use: PortUse | None) -> list
         return _without_owner(target, answer, use)
     if answer is None or answer.reachable:
         return _of_neighbour(target, owner, use)
-    code, what = _NOT_ANSWERING.get(owner.state or "starting", ("no-answer", "does not answer"))
-    detail = owner.problem or (answer.error if code == "no-answer" else "")
+    code, what = _NOT_ANSWERING.get(owner.state or "starting", (NO_ANSWER, "does not answer"))
+    detail = owner.problem or (answer.error if code == NO_ANSWER else "")
     return [Issue(code, f"The gateway (pid {owner.pid}) {what}.", LOGS, _ended(detail), "required")]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from xopc.cli.gateway.issues import LOCALHOST, OTHER
+from xopc.cli.gateway.issues import LOCALHOST, OTHER, told
 from xopc.cli.gateway.report import Report, since
 from xopc.cli.output import duration, preview, seconds_since, size, without_controls
 from xopc.client.http import JsonObject
@@ -43,7 +43,7 @@ def _running_text(report: Report) -> list[str]:
         "📝 Management:",
         "   xopc gateway stop      # Stop gateway",
         "   xopc gateway restart   # Restart gateway",
-        *_issues(report),
+        *told(report.issues),
     ]
 
 
@@ -60,7 +60,7 @@ def _another_text(report: Report) -> list[str]:
         "",
         "🌐 Access:",
         f"   URL: {_shown_url(report)}",
-        *_issues(report),
+        *told(report.issues),
     ]
 
 
@@ -85,7 +85,7 @@ def _not_running_text(report: Report) -> list[str]:
             if is_installed
             else "💡 Or install service: xopc gateway service install"
         )
-    return [*lines, *_issues(report)]
+    return [*lines, *told(report.issues)]
 
 
 def _service(report: Report) -> list[str]:
@@ -205,12 +205,3 @@ def _who_may_enter(report: Report) -> list[str]:
     if mode is None and report.target.effective is not None:
         mode = report.target.effective.auth.mode.value
     return ["   Auth: password"] if mode == "password" else [f"   Token: {preview(report.credential)}"]
-
-
-def _issues(report: Report) -> list[str]:
-    lines = [""] if report.issues else []
-    for issue in report.issues:
-        # The sentences of the contract have one blank behind the sign.
-        told = f"⚠️ {issue.headline}" if issue.headline else f"⚠️  {issue.message}"
-        lines += [told, *(f"   {row}" for row in issue.detail.splitlines()), f"💡 {issue.hint}"]
-    return lines

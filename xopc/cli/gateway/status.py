@@ -15,7 +15,7 @@ from xopc.cli.gateway.report_text import LOCAL_HOSTS, text_of
 from xopc.cli.gateway.target import Target, find_target
 from xopc.cli.options import ConfigOption, CredentialOption, Duration, DurationOption, JsonOption, UrlOption
 from xopc.cli.output import as_typed, print_json
-from xopc.client.http import Client, split_base_url
+from xopc.client.http import split_base_url
 from xopc.service.health import Answer, ask
 from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK, EXIT_USAGE
 
@@ -55,13 +55,8 @@ def status(
         return EXIT_USAGE
     target = find_target(config)
     survey = _begin_survey(target) if url is None else None
-    # A stranger at the port must not see the configuration's secret, only whoever holds its lock.
-    credential = token or (target.credential if target.owner and url is None else None)
-    asked = url or target.url
-    local_key = target.local_key if target.owner and url is None else None
-    certificates = target.certificates if url is None else None
-    client = Client(asked or "", credential, timeout, certificates=certificates, local_key=local_key)
-    answer = None if no_probe or asked is None else ask(client)
+    client = target.prober(url, token, timeout)
+    answer = None if no_probe or client is None else ask(client)
     use = _look_at_port(target, answer) if url is None else None
     service = survey.result() if survey else None
     reachable = answer is not None and answer.reachable
@@ -76,7 +71,7 @@ def status(
     report = Report(
         target=target,
         running=running,
-        url=asked,
+        url=url or target.url,
         port=split_base_url(url)[2] if url else target.port,
         answer=answer,
         issues=issues,
