@@ -59,11 +59,11 @@ class PendingIntent:
                     os.fchown(fd, directory.st_uid, directory.st_gid)
                 file.write(self._text)
             draft.replace(self._path)
-        except OSError as error:
-            draft.unlink(missing_ok=True)
-            raise OSError(error.errno, error.strerror, str(self._path)) from error
-        except BaseException:
-            draft.unlink(missing_ok=True)
+        except BaseException as error:
+            with suppress(OSError):  # on a read-only disk not even what is not there can be removed
+                draft.unlink()
+            if isinstance(error, OSError):
+                raise OSError(error.errno, error.strerror, str(self._path)) from error
             raise
 
     def is_consumed(self) -> bool:

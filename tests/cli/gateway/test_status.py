@@ -418,6 +418,14 @@ def test_row_251_a_pid_file_of_an_old_version_is_mentioned_and_does_no_harm(
     assert "gateway.pid is left from an old version, and does no harm.\n💡 Remove it: rm " in text
 
 
+def test_one_that_is_suspended_is_told_with_how_it_goes_on(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with running_gateway(home) as gateway:
+        gateway.suspend()
+        shown = status_as_json(capsys, timeout=Duration(0.3))
+    assert codes(shown) == ["no-answer", "suspended"]
+    assert shown["issues"][1]["hint"] == f"Let it go on: kill -CONT {gateway.pid}"
+
+
 def test_a_gateway_whose_lock_was_removed_is_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with running_gateway(home, Behaviour(locked=False, launched=True)) as gateway:
         configure(home, port=gateway.port)

@@ -13,7 +13,7 @@ from xopc.cli.gateway.target import Target
 from xopc.cli.output import duration, seconds_since
 from xopc.client.http import JsonObject
 from xopc.service.health import Answer
-from xopc_supervisor.contract import LockInfo
+from xopc_supervisor.contract import LockInfo, is_suspended
 
 if TYPE_CHECKING:
     from xopc.service.audit.finding import Finding
@@ -93,6 +93,8 @@ def find_issues(
         issues += _of_answer(answer, _why_unasked(target))
     if target.owner is not None and not _TOLD_BY_BOTH.intersection(issue.code for issue in issues):
         issues += _of_supervisor(target.owner, answer)
+    if target.owner is not None:
+        issues += _of_suspended(target.owner)
     pid_file = target.paths.state_dir / LEGACY_PID_FILE
     if pid_file.exists():
         what = f"{pid_file} is left from an old version, and does no harm."
@@ -133,6 +135,17 @@ def _of_lock(target: Target, answer: Answer | None, use: PortUse | None) -> list
     detail = owner.problem or (answer.error if code == NO_ANSWER else "")
     silent = Issue(code, f"The gateway (pid {owner.pid}) {what}.", LOGS, _ended(detail), "required")
     return [silent, *([_of_another(target, use)] if answer.is_another else [])]
+
+
+def _of_suspended(owner: LockInfo) -> list[Issue]:
+    """Somebody stopped one of its processes for the time being, as Ctrl-Z does."""
+    supervisor = f"The supervisor (pid {owner.pid}) is suspended: it starts nothing again until it goes on."
+    child = f"The gateway's process (pid {owner.child_pid}) is suspended, and answers nobody until it goes on."
+    return [
+        Issue("suspended", what, f"Let it go on: kill -CONT {pid}", level="required")
+        for pid, what in ((owner.child_pid, child), (owner.pid, supervisor))
+        if pid is not None and is_suspended(pid)
+    ]
 
 
 def _of_supervisor(owner: LockInfo, answer: Answer | None) -> list[Issue]:
