@@ -214,6 +214,7 @@ def test_bash_completes_commands_and_options(home: Path) -> None:
     assert done.stdout.split() == ["status", "--wait"]
 
 
+@pytest.mark.shows_secrets("the last command shows it")
 def test_no_output_holds_the_token_but_that_of_the_token_command(home: Path) -> None:
     configure(home, port=1)
     for command in (["status"], ["status", "--json"], ["stop"], ["restart"], ["logs"]):
