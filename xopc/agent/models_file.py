@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -145,7 +146,10 @@ def read_models_file(
     `replace` puts values in place of the references in it.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe that nobody writes to would be waited for, for ever
+            return ModelsFile(), (f"{path} is not used: it is not a regular file",)
+        if status.st_size > MAX_BYTES:
             return ModelsFile(), (f"{path} is not used: it is larger than {MAX_BYTES} bytes",)
         values, _ = parse(path.read_text("utf-8-sig"))
         file, unknown = structure_known(replace(values), ModelsFile)
