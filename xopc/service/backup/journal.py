@@ -83,7 +83,8 @@ def carry_out(state_dir: Path) -> Journal | None:
     for exchange in journal.exchanges:
         _exchange(exchange)
     for folder in {Path(exchange.target).parent for exchange in journal.exchanges}:
-        _sync(folder)
+        if folder.is_dir():  # a part that neither the backup nor this machine has needs none
+            _sync(folder)
     path.unlink()
     _sync(state_dir)
     for folder in journal.staging:
