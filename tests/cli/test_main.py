@@ -81,7 +81,7 @@ def test_each_command_has_its_help(command: str) -> None:
         (
             ["gateway", "bogus"],
             'xopc gateway: Unknown command "bogus".\n'
-            "Commands: health, logs, restart, service, status, stop, token, tree, unlock.\n"
+            "Commands: health, logs, probe, restart, service, status, stop, token, tree, unlock.\n"
             "See: xopc gateway --help\n",
         ),
         (["gateway", "statsu"], 'Unknown command "statsu". Did you mean status?\n'),

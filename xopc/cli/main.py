@@ -154,10 +154,10 @@ def _explain_usage(error: CycloptsError) -> int:
 
 
 def _refuse_usage(command: str, what: str) -> int:
+    from xopc.cli.output import fitted
     from xopc_supervisor.contract import EXIT_USAGE
 
-    print(f"{command}: {what}", file=sys.stderr)
-    print(f"See: {command} --help", file=sys.stderr)
+    print(fitted(f"{command}: {what}\nSee: {command} --help", sys.stderr), file=sys.stderr)
     return EXIT_USAGE
 
 

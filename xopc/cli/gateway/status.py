@@ -13,7 +13,7 @@ from xopc.cli.gateway.issues import LOCALHOST, OTHER, find_issues, of_finding, t
 from xopc.cli.gateway.report import SCHEMA, Report, last_error, since
 from xopc.cli.gateway.target import Target, find_target
 from xopc.cli.options import ConfigOption, CredentialOption, Duration, DurationOption, JsonOption, UrlOption
-from xopc.cli.output import as_typed, duration, preview, print_json, seconds_since, size, without_controls
+from xopc.cli.output import as_typed, duration, fitted, preview, print_json, seconds_since, size, without_controls
 from xopc.client.http import JsonObject, split_base_url
 from xopc.config.paths import from_home
 from xopc.config.profile import DEFAULT, profile_of
@@ -89,7 +89,7 @@ def status(
         print_json(report.to_json())
     else:
         lines = _running_text(report) if report.running else _not_running_text(report)
-        print(as_typed("\n".join(lines)))
+        print(fitted(as_typed("\n".join(lines)), sys.stdout))
     return EXIT_OK if report.running and (reachable or not require_probe) else EXIT_FAILURE
 
 
