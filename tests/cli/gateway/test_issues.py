@@ -63,6 +63,19 @@ def test_a_broken_configuration_is_required_to_be_mended(home: Path) -> None:
     assert "$.gateway.port" in issue.detail
 
 
+def test_what_the_gateway_says_of_a_broken_configuration_is_not_said_twice(home: Path) -> None:
+    a_target(home)
+    configure(home, port="x")
+    target = find_target(None)
+    assert target.config_error is not None
+    told = f"The changed configuration is refused, and the gateway goes on as it was: {target.config_error.message}"
+    problem = {"code": "configuration", "message": told, "since": "2026-11-26T10:00:00.000Z"}
+    answer = Answer(1, HEALTHY, {"problems": [problem]})
+    found = by_code(find_issues(target, answer, elsewhere=False))
+    assert found["config-invalid"].detail == ""
+    assert "$.gateway.port" in found["configuration"].message
+
+
 def test_a_credential_that_was_not_shown_is_not_called_refused(home: Path) -> None:
     answer = Answer(1, HEALTHY, is_unauthorized=True, has_credential=False)
     (issue,) = find_issues(find_target(None), answer, elsewhere=True)

@@ -205,7 +205,9 @@ def _who_listens(use: PortUse | None) -> str:
 def _of_configuration(target: Target, answer: Answer | None) -> list[Issue]:
     if target.config_error is not None:
         what, cure = "The configuration does not validate here.", "Mend it: the next start will refuse it."
-        return [Issue("config-invalid", what, cure, detail=target.config_error.message, level="required")]
+        error = target.config_error.message
+        is_told = answer is not None and any(error in problem.message for problem in _problems(answer))
+        return [Issue("config-invalid", what, cure, detail="" if is_told else error, level="required")]
     told: object = answer.details.get("warnings") if answer else None
     own = target.resolved.warnings if target.resolved else ()
     warnings = cast("list[object]", told) if isinstance(told, list) else own
