@@ -157,7 +157,7 @@ class Generation:
             self.outbox.wake,
             life.hub,
             self.resolved.settings.cron,
-            wake=self.heartbeat.wake,
+            wake=self.heartbeat.look,
         )
         await self.accounts.init()
         init = clock.lap()
@@ -256,7 +256,7 @@ class Generation:
         self.routing = Routing.of(resolved.settings)
         for warning in self.routing.warnings:
             log.warn(warning)
-        self.heartbeat.replan()
+        self.heartbeat.look()
         self.scheduler.use(resolved.settings.cron)
 
     def _tell_models(self) -> None:

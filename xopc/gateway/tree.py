@@ -135,6 +135,7 @@ class Gateway:
             vitals=self._vitals,
             generation=lambda: self._generation,
             record=self._record,
+            outlived=home.environ.get(contract.MARKER_VARIABLE) == "systemd",  # in its descriptor store
         )
         self._event_streams: Slots
 

@@ -17,7 +17,6 @@ import jsonschema
 import pytest
 
 from tests.fakes.gateway import TOKEN, Behaviour, configure, running_gateway, stranger
-from tests.fakes.web_server import serving
 from xopc.cli.gateway.report import SCHEMA
 from xopc.cli.gateway.restart import restart
 from xopc.cli.gateway.run import launch
@@ -80,82 +79,6 @@ def test_the_last_restart_is_told(home: Path, capsys: pytest.CaptureFixture[str]
         assert status() == 0
         assert "   Last restart: config reload, 3 min ago, 41 ms\n" in capsys.readouterr().out
         assert status_as_json(capsys)["lastRestart"]["reason"] == "config reload"
-
-
-STORAGE = {
-    "databaseBytes": 12_582_912,
-    "walBytes": 0,
-    "freeBytes": 0,
-    "diskFreeBytes": 41_943_040_000,
-    "logBytes": 1_048_576,
-    "sessions": 1,
-    "messages": 4100,
-    "inboxWaiting": 0,
-    "outboxWaiting": 0,
-    "deadLetters": 0,
-}
-
-
-@pytest.mark.parametrize(
-    ("storage", "told"),
-    [
-        (STORAGE, ["   Storage: 12 MB (1 session, 4100 messages), log 1.0 MB, 41 GB free"]),
-        (
-            {**STORAGE, "sessions": 2, "inboxWaiting": 3, "deadLetters": 1},
-            [
-                "   Storage: 12 MB (2 sessions, 4100 messages), log 1.0 MB, 41 GB free",
-                "   Waiting: 3 to be answered, 1 given up",
-            ],
-        ),
-        (None, []),
-        ("odd", []),
-    ],
-)
-def test_the_room_that_it_takes_is_told(
-    home: Path, capsys: pytest.CaptureFixture[str], storage: object, told: list[str]
-) -> None:
-    health = {"status": "healthy", "service": "xopc-gateway", "version": "0.1.0"}
-    with serving({"/api/health": (200, health), "/api/status": (200, {"storage": storage})}) as url:
-        assert status(url=url) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line for line in lines if line.startswith(("   Storage", "   Waiting"))] == told
-
-
-@pytest.mark.parametrize(
-    ("last", "line"),
-    [
-        ({"kind": "start", "reason": "start"}, None),
-        ({"kind": "crash", "reason": "killed by SIGSEGV", "durationMs": 7}, "crash (killed by SIGSEGV), 7 ms"),
-        ({"kind": "respawn", "reason": "fresh memory", "at": "?", "durationMs": None}, "fresh memory"),
-        ("odd", None),
-    ],
-)
-def test_a_restart_is_told_as_far_as_it_is_known(
-    home: Path, capsys: pytest.CaptureFixture[str], last: object, line: str | None
-) -> None:
-    health = {"status": "healthy", "service": "xopc-gateway", "version": "0.1.0"}
-    with serving({"/api/health": (200, health), "/api/status": (200, {"lastRestart": last})}) as url:
-        assert status(url=url) == 0
-    told = [text for text in capsys.readouterr().out.splitlines() if "Last restart" in text]
-    assert told == ([f"   Last restart: {line}"] if line else [])
-
-
-@pytest.mark.parametrize(
-    ("inbox", "line"),
-    [
-        ({"waiting": 3, "running": 1, "parked": 2}, "   Parked messages: 2 (see: xopc inbox list)"),
-        ({"parked": 0}, None),
-        ("odd", None),
-    ],
-)
-def test_messages_that_were_given_up_are_counted(
-    home: Path, capsys: pytest.CaptureFixture[str], inbox: object, line: str | None
-) -> None:
-    health = {"status": "healthy", "service": "xopc-gateway", "version": "0.1.0"}
-    with serving({"/api/health": (200, health), "/api/status": (200, {"inbox": inbox})}) as url:
-        assert status(url=url) == 0
-    told = [text for text in capsys.readouterr().out.splitlines() if "Parked" in text]
-    assert told == ([line] if line else [])
 
 
 def test_row_028_nothing_that_runs(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,32 @@
+import os
+import subprocess
+from pathlib import Path
+
+from xopc_supervisor.contract import is_alive, start_time
+
+
+def test_this_process_is_alive_and_a_reused_pid_is_not() -> None:
+    started = start_time(os.getpid())
+    assert is_alive(os.getpid(), started)
+    assert started is not None
+    assert not is_alive(os.getpid(), started + 1)
+
+
+def test_a_dead_process_and_a_zombie_are_not_alive() -> None:
+    child = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert not is_alive(child.pid, None)
+    child.wait()
+    assert not is_alive(child.pid, None)
+    assert start_time(child.pid) is None
+
+
+def test_the_start_time_is_found_behind_any_program_name(tmp_path: Path) -> None:
+    program = tmp_path / "a) R (b"
+    program.symlink_to("/bin/sleep")
+    child = subprocess.Popen([str(program), "10"])
+    try:
+        assert is_alive(child.pid, start_time(child.pid))
+    finally:
+        child.kill()
+        child.wait()
