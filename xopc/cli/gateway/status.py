@@ -84,8 +84,7 @@ def status(
     if as_json:
         print_json(report.to_json())
     else:
-        print(fitted(as_typed("
-".join(text_of(report))), sys.stdout))
+        print(fitted(as_typed("\n".join(text_of(report))), sys.stdout))
     return EXIT_OK if report.running and (reachable or not require_probe) else EXIT_FAILURE
 
 
