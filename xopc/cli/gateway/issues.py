@@ -10,7 +10,7 @@ from attrs import frozen
 import xopc
 from xopc.cli.gateway.target import Target
 from xopc.cli.output import duration, seconds_since
-from xopc.client.http import JsonObject
+from xopc.client.http import NOT_TRUSTED, JsonObject
 from xopc.service.health import Answer
 from xopc_supervisor.contract import LockInfo
 
@@ -25,6 +25,7 @@ NO_ANSWER = "no-answer"
 """Code of the issue that it does not answer, and nothing tells why."""
 OTHER = "other-configuration"
 """Code of the issue that who answers is another gateway than that of this configuration."""
+_TRUST = "Name a file that holds it, or whoever issued it: SSL_CERT_FILE=gateway.pem xopc …; or look at the URL's name."
 _ELSEWHERE = "The configuration's token is not shown to another URL"
 LOGS = "See: xopc gateway logs"
 TREE = "See what has failed, and why: xopc gateway tree"
@@ -117,9 +118,9 @@ def of_finding(finding: Finding) -> Issue:
 def _of_gateway_elsewhere(answer: Answer) -> list[Issue]:
     if answer.reachable:
         return _of_answer(answer, _ELSEWHERE)
-    return [
-        Issue(NO_ANSWER, _ended(f"Nobody answers as a gateway: {answer.error}"), "Look at the URL.", "", "required")
-    ]
+    what = _ended(f"Nobody answers as a gateway: {answer.error}")
+    cure = _TRUST if NOT_TRUSTED in answer.error else "Look at the URL."
+    return [Issue(NO_ANSWER, what, cure, "", "required")]
 
 
 def _of_lock(target: Target, answer: Answer | None, use: PortUse | None) -> list[Issue]:
