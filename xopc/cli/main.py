@@ -155,16 +155,23 @@ def _explain_usage(error: CycloptsError) -> int:
 
 
 def _refuse_usage(command: str, what: str) -> int:
+    from xopc.cli.output import fitted
     from xopc_supervisor.contract import EXIT_USAGE
 
-    print(f"{command}: {what}", file=sys.stderr)
-    print(f"See: {command} --help", file=sys.stderr)
+    print(fitted(f"{command}: {what}\nSee: {command} --help", sys.stderr), file=sys.stderr)
     return EXIT_USAGE
 
 
 def _usage_problem(error: CycloptsError, command: str) -> str:
-    from cyclopts import UnknownCommandError, UnusedCliTokensError
+    from cyclopts import CoercionError, MissingArgumentError, UnknownCommandError, UnusedCliTokensError
 
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        _, mean, guess = str(error).partition(" Did you mean ")
+        lacks = f"{error.keyword} takes a value." if error.keyword else f"{error.argument.name} is missing."
+        return f"{lacks}{mean}{guess}"
+    if isinstance(error, CoercionError) and error.target_type in {int, float} and error.token is not None:
+        kind = "whole number" if error.target_type is int else "number"
+        return f'Invalid value "{error.token.value}" for {error.token.keyword}. It must be a {kind}.'
     if not isinstance(error, UnknownCommandError | UnusedCliTokensError) or not error.unused_tokens:
         return str(error)
     word = error.unused_tokens[0]
