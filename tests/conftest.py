@@ -19,7 +19,7 @@ hypothesis.settings.load_profile("xopc")
 
 _PREFIXES = ("XOPC_", "LISTEN_")
 _NAMES = (
-    *("NOTIFY_SOCKET", "INVOCATION_ID", "NO_COLOR"),
+    *("NOTIFY_SOCKET", "INVOCATION_ID", "NO_COLOR", "SUDO_USER"),
     *("XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"),
 )
 

@@ -105,7 +105,7 @@ class Machine:
         """What a program says that root runs there."""
         return self._run(words, {"HOME": "/root", "PATH": PATH, **environ}, code)
 
-    def sudo(self, *words: str, code: int = 0, **environ: str) -> str:
+    def sudo(self, *words: str, code: int | None = 0, **environ: str) -> str:
         """What `sudo xopc` says to the person."""
         told = {"SUDO_USER": USER, "SUDO_UID": str(UID), "SUDO_GID": str(UID)}
         return self.root_runs(str(XOPC), *words, code=code, **told, **environ)

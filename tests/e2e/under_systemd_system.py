@@ -87,6 +87,11 @@ def test_from_installation_to_removal(booted: Machine, port: int) -> None:
 
     for words in (("service", "start", "--system"), ("service", "uninstall", "--system"), ("stop",)):
         assert "sudo " in booted.run("gateway", *words, code=1)
+    roots = booted.root / "root/.xopc"
+    roots.mkdir(mode=0o700)
+    (roots / "xopc.json").write_text(json.dumps({"gateway": {"port": free_port()}}))
+    for word in ("restart", "status", "stop"):
+        assert f"For that of {USER} leave sudo out." in booted.sudo("gateway", word, code=None)
     assert booted.show(UNIT, "MainPID") == pid
 
     booted.systemctl("disable", "--now", UNIT)

@@ -13,7 +13,16 @@ from xopc.cli.gateway.issues import LOCALHOST, OTHER, find_issues, of_finding
 from xopc.cli.gateway.report import SCHEMA, Report, last_error, since
 from xopc.cli.gateway.target import Target, find_target
 from xopc.cli.options import ConfigOption, CredentialOption, Duration, DurationOption, JsonOption, UrlOption
-from xopc.cli.output import as_typed, duration, preview, print_json, seconds_since, size, without_controls
+from xopc.cli.output import (
+    as_typed,
+    duration,
+    hints_about_sudo,
+    preview,
+    print_json,
+    seconds_since,
+    size,
+    without_controls,
+)
 from xopc.client.http import Client, JsonObject, split_base_url
 from xopc.config.paths import from_home
 from xopc.config.profile import DEFAULT, profile_of
@@ -206,6 +215,7 @@ def _not_running_text(report: Report) -> list[str]:
             if is_installed
             else "💡 Or install service: xopc gateway service install"
         )
+    lines += [f"💡 {hint}" for hint in hints_about_sudo()]
     return [*lines, *_issues(report)]
 
 
