@@ -30,7 +30,7 @@ LACKS = (
 )  # fmt: skip
 ETC = (
     "alternatives", "dbus-1", "group", "hosts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "login.defs",
-    "nsswitch.conf", "os-release", "pam.d", "passwd", "resolv.conf", "security", "shadow", "ssl",
+    "nsswitch.conf", "os-release", "pam.d", "passwd", "resolv.conf", "security",
 )  # fmt: skip
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
