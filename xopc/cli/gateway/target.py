@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from xopc.cli.output import hints_about_sudo
 from xopc.client.http import Client
 from xopc.config.certificate import leaves
 from xopc.config.local_key import read_local_key
@@ -133,7 +134,8 @@ class Target:
             XopcError: none does, or it does not listen yet. A stranger at its port must not see the credential.
         """
         if self.owner is None:
-            raise XopcError(Failure.UNAVAILABLE, "Gateway is not running. Start it with: xopc gateway")
+            what = ". ".join(["Gateway is not running. Start it with: xopc gateway", *hints_about_sudo()])
+            raise XopcError(Failure.UNAVAILABLE, what)
         if self.owner.port is None or self.url is None:
             raise XopcError(Failure.UNAVAILABLE, f"Gateway (pid {self.owner.pid}) is still starting. Try again.")
         return Client(
