@@ -268,6 +268,7 @@ class Gateway:
             outbox=generation.outbox,
             channels=generation.channels,
             route=generation.route,
+            why_no_model=generation.why_no_model,
             upkeep=generation.upkeep,
             logs=Logs(generation.resolved.paths.log_dir, self._home.log_level),
             event_streams=self._event_streams,

@@ -114,6 +114,7 @@ async def test_a_model_is_for_one_turn(talking: QuartTrio) -> None:
         ({"message": "a", "agentId": "nobody"}, "$.agentId: names no enabled agent"),
         ({"message": "a", "session": "nobody:webchat:default:direct:a"}, "$.session: names no enabled agent"),
         ({"message": "a", "model": "fast"}, "$.model: "),
+        ({"message": "a", "model": "missing/model"}, '$.model: There is no model "missing/model".'),
         ({"message": "a", "onBusy": "panic"}, "$.onBusy: must be one of"),
     ],
 )

@@ -24,12 +24,14 @@ from xopc.core.sessions.sessions import NOT_BEGUN
 from xopc.server.api import examples
 from xopc.server.api.repeats import agent_request
 from xopc.server.api.run_stream import attach
-from xopc.server.api.targets import Target, named_session, session_target
+from xopc.server.api.targets import Target, check_model, named_session, session_target
 from xopc.server.api.turns import answer, checked_content, dedupe_key, idempotency_key, spoken, submit, succeeded
 from xopc.server.query import read_headers
 from xopc.server.routes import Call, Route
 from xopc.server.sse import EventStream
 from xopc.storage.path.base import Acceptance
+
+_BUSY = "The agent is at work in this session. Wait, or leave onBusy out to queue."
 
 
 async def _agent(call: Call[AgentRequest]) -> AgentAnswer | EventStream:
@@ -37,8 +39,10 @@ async def _agent(call: Call[AgentRequest]) -> AgentAnswer | EventStream:
     target = session_target(body, services.settings.agents)
     acceptance = _acceptance(call, target)
     is_busy = body.on_busy is BusyPolicy.REJECT and services.sessions.is_busy(acceptance.session_key)
-    if is_busy and await services.inbox.known(acceptance) is None:
-        raise XopcError(Failure.CONFLICT, "The agent is at work in this session. Wait, or leave onBusy out to queue.")
+    if (is_busy or body.model) and await services.inbox.known(acceptance) is None:
+        check_model(body.model, services.why_no_model)
+        if is_busy:
+            raise XopcError(Failure.CONFLICT, _BUSY)
     if call.wants_stream:
         return await _stream(call, acceptance, target)
     result = await answer(services, acceptance)
