@@ -20,7 +20,9 @@ def test_without_a_cursor_there_is_no_place() -> None:
     assert place_of(None, 2) is None
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "7", "1_2_3", "1_-2", "1_2e9", "1_", "1_.5", "nan_1", "1_" + "9" * 40])
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "7", "1_2_3", "1_-2", "1_2e9", "1_", "1_.5", "nan_1", "1_" + "9" * 19, "1_१"]
+)
 def test_what_is_no_cursor_of_a_list_is_refused(cursor: str) -> None:
     with pytest.raises(InvalidValueError, match=r"\?cursor: is none of this list: it is nextCursor of the page before"):
         place_of(cursor, 2)

@@ -16,7 +16,8 @@ from xopc.contracts.errors import InvalidValueError, Problem
 MAX_PAGE = 500
 
 _MAX_CURSOR_CHARS = 64
-_NUMBER = re.compile(r"\d{1,19}(\.\d{1,20})?")
+_NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,20})?")
+"""What sqlite can hold."""
 
 
 def page_limit(default: int = 50) -> int:
