@@ -274,7 +274,7 @@ class MessagePath(RuleBasedStateMachine):
     @invariant()
     def the_inbox_is_the_same(self) -> None:
         for state in InboxState:
-            rows = parked.select_inbox(self.connection, state, EVERYTHING, 0)
+            rows = parked.select_inbox(self.connection, state, EVERYTHING)
             assert {row.run_id for row in rows} == self.model.listed(state)
         for key in (KEY, OTHER_KEY):
             head = runs.select_head(self.connection, key)

@@ -15,6 +15,7 @@ from xopc.contracts.messages import InboxState, OutboxState
 from xopc.storage.path.base import API_KEY, Cursor
 from xopc.storage.path.cron import JobClaim, JobRunEnd
 from xopc.storage.path.heartbeat import Wake
+from xopc.storage.path.inbox import InboxPlace
 from xopc.storage.path.outbox import Attempt, OutboxQuery, Pause, Selection, lane_of
 from xopc.storage.path.sessions import Keeping, PruneQuery, SessionChange, SessionQuery
 from xopc.storage.transactions import (
@@ -85,7 +86,8 @@ def one_page(connection: sqlite3.Connection) -> None:
     """What a request may ask for."""
     parked.select_counts(connection)
     for state in InboxState:
-        parked.select_inbox(connection, state, 50, 0)
+        parked.select_inbox(connection, state, 50)
+        parked.select_inbox(connection, state, 50, InboxPlace(5.5, 7))
     parked.retry_parked(connection, "run-1", "now")
     parked.delete_parked(connection, "run-1")
     inbox.select_unclaimed(connection, 7, 50)
@@ -123,6 +125,8 @@ def one_run(connection: sqlite3.Connection) -> None:
     cron.select_jobs(connection, 0, 50)
     cron.settle(connection, JobRunEnd("r-1", RunStatus.SUCCESS, outbound=outbound("hi")), "msg_2", 5)
     cron.select_runs(connection, "job", 10)
+    cron.select_runs(connection, "job", 10, 7)
+    cron.select_runs(connection, None, 10, 7)
     cron.plan(connection, "job", 1, 20)
     cron.update_job(connection, job, 30, 2)
     cron.give_up_schedule(connection, "job", 3, "no")

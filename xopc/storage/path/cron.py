@@ -131,8 +131,8 @@ class CronStorage(Protocol):
         """Those that have not ended, the oldest first."""
         ...
 
-    async def job_runs(self, job_id: str | None, limit: int) -> list[JobRun]:
-        """The newest runs, of one job or of all."""
+    async def job_runs(self, job_id: str | None, limit: int, before: int | None = None) -> list[JobRun]:
+        """The newest runs, of one job or of all; those before a place (`JobRun.seq`)."""
         ...
 
     async def plan_job(self, job_id: str, revision: int, next_run_at: float | None) -> None:

@@ -175,13 +175,17 @@ def select_open(connection: sqlite3.Connection) -> list[JobRun]:
     return [_run(row[1:]) for row in sorted(rows, key=lambda row: row[0])]
 
 
-def select_runs(connection: sqlite3.Connection, job_id: str | None, limit: int) -> list[JobRun]:
-    """The newest runs, of one job or of all."""
+def select_runs(
+    connection: sqlite3.Connection, job_id: str | None, limit: int, before: int | None = None
+) -> list[JobRun]:
+    """The newest runs, of one job or of all; those before a place."""
+    place = 2**63 - 1 if before is None else before
     if job_id is None:
-        rows = connection.execute(_RUN + " ORDER BY seq DESC LIMIT ?", (limit,))
+        rows = connection.execute(_RUN + " WHERE seq < ? ORDER BY seq DESC LIMIT ?", (place, limit))
     else:
-        rows = connection.execute(_RUN + " WHERE job_id = ? ORDER BY seq DESC LIMIT ?", (job_id, limit))
-    return [_run(row[1:]) for row in rows]
+        values = (job_id, place, limit)
+        rows = connection.execute(_RUN + " WHERE job_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?", values)
+    return [evolve(_run(row[1:]), seq=row[0]) for row in rows]
 
 
 def plan(connection: sqlite3.Connection, job_id: str, revision: int, next_run_at: float | None) -> None:
