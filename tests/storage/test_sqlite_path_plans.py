@@ -66,6 +66,9 @@ def one_message(connection: sqlite3.Connection) -> None:
     outbox.settle(connection, "msg_1", Attempt(OutboxState.DEAD, "no", account_pause=pause), 8)
     outbox.retry_dead(connection, "msg_1", 9)
     outbox_select.select_row(connection, "msg_1")
+    outbox_select.select_expired(connection, 9, 10)
+    outbox_select.select_next_expiry(connection)
+    outbox.give_up(connection, "msg_1", Attempt(OutboxState.DEAD, "late"), 9)
 
 
 def one_beat(connection: sqlite3.Connection) -> None:

@@ -193,6 +193,15 @@ class SqlitePath(SqliteCron):
     async def settle(self, row_id: str, attempt: Attempt) -> bool:
         return await self._engine.write(outbox.settle, row_id, attempt, self._clock())
 
+    async def expired(self, now: float, limit: int) -> list[OutboxRow]:
+        return await self._engine.read(outbox_select.select_expired, now, limit)
+
+    async def next_expiry(self) -> float | None:
+        return await self._engine.read(outbox_select.select_next_expiry)
+
+    async def give_up(self, row_id: str, attempt: Attempt) -> bool:
+        return await self._engine.write(outbox.give_up, row_id, attempt, self._clock())
+
     async def outbox(self, query: OutboxQuery) -> OutboxPage:
         read = self._engine.read if query.limit <= QUICK_ROWS else self._engine.read_apart
         return await read(outbox_select.select_page, query)
