@@ -46,6 +46,7 @@ DISABLED = "it is disabled (gateway.heartbeat.enabled)"
 ASLEEP = "this is outside of its active hours (gateway.heartbeat.activeHours)"
 NO_MODEL = "no model is connected that could look after anything"
 NO_TASKS = "HEARTBEAT.md asks for nothing"
+NO_TARGET = "there is no enabled account {account} of a channel {channel} that tells anybody (gateway.heartbeat.target)"
 NOBODY_HEARS = "there is no HEARTBEAT.md, and nobody who would hear of it (gateway.heartbeat.target)"
 
 _log: FilteringBoundLogger = structlog.get_logger("xopc.heartbeat")
@@ -65,6 +66,8 @@ class Body:
     route: Callable[[Inbound], SessionKey]
     account: Callable[[str], str]
     """The account of a channel where the settings name none."""
+    accounts: Callable[[str], Sequence[str]]
+    """The enabled ones of a channel."""
 
 
 @frozen
@@ -264,10 +267,13 @@ class Heartbeat:
             raise _NoBeatError(ASLEEP)
         if not self._body.has_model():
             raise _NoBeatError(NO_MODEL)
+        target = _address(settings, self._body.account)
+        if target is not None and target.account not in self._body.accounts(target.channel):
+            raise _NoBeatError(NO_TARGET.format(account=target.account, channel=target.channel))
         tasks = await self._read(self.workspace)
         if tasks is not None and not has_tasks(tasks):
             raise _NoBeatError(NO_TASKS)
-        if tasks is None and not any(wake.by_hand for wake in wakes) and _address(settings, self._body.account) is None:
+        if tasks is None and not any(wake.by_hand for wake in wakes) and target is None:
             raise _NoBeatError(NOBODY_HEARS)
         return told_to_agent(settings.prompt, tasks, [wake.reason for wake in wakes])
 
