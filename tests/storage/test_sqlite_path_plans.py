@@ -32,8 +32,8 @@ from xopc.storage.transactions import (
 )
 from xopc.storage.transactions.columns import to_json
 
-SLOW = re.compile(r"\bSCAN (?!heartbeat_wakes|CONSTANT ROW)|TEMP B-TREE")
-"""Of wakes there are 20 at most."""
+SLOW = re.compile(r"\bSCAN (?!heartbeat_wakes|cron_jobs|CONSTANT ROW)|TEMP B-TREE")
+"""Of wakes there are 20 at most, of jobs 1000."""
 LANE = lane_of(CHAT.channel, CHAT.account, CHAT.chat)
 
 
@@ -130,6 +130,7 @@ def one_run(connection: sqlite3.Connection) -> None:
     cron.update_job(connection, job, 30, 2)
     cron.give_up_schedule(connection, "job", 3, "no")
     cron.prune_runs(connection, 10)
+    cron.prune_sessions(connection, 10)
     cron.delete_job(connection, "job")
 
 

@@ -19,6 +19,7 @@ from xopc.storage.path.outbox import Attempt, LaneHead, OutboxPage, OutboxQuery,
 from xopc.storage.path.sessions import Chat, PruneQuery, SessionChange, SessionInfo, SessionQuery, SessionSum
 from xopc.storage.sqlite_cron import SqliteCron
 from xopc.storage.transactions import (
+    cron,
     dedupe,
     forget as forgetting,
     heartbeat,
@@ -253,6 +254,7 @@ class SqlitePath(SqliteCron):
 def _prune(connection: sqlite3.Connection, now: float) -> int:
     """Forget `BATCH` rows at most that are old. How many it was."""
     gone = 0
-    for prune in (inbox.prune_inbox, outbox.prune_outbox, told.prune_told, heartbeat.prune_beats):
+    old = (inbox.prune_inbox, outbox.prune_outbox, told.prune_told, heartbeat.prune_beats, cron.prune_sessions)
+    for prune in old:
         gone += prune(connection, now, BATCH - gone)
     return gone
