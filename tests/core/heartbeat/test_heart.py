@@ -354,6 +354,23 @@ async def test_a_beat_that_cannot_be_stored_comes_when_it_can(autojump_clock: Mo
         assert ["Woken by: trigger" in beat.inbound.text for beat in life.beats] == [True]
 
 
+async def test_a_fault_of_the_heart_ends_nothing_else_and_the_beat_comes_later(
+    autojump_clock: MockClock, life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults = iter([ZeroDivisionError("by zero")])
+
+    def text(*_: object) -> str:
+        if (fault := next(faults, None)) is not None:
+            raise fault
+        return "Look."
+
+    monkeypatch.setattr("xopc.core.heartbeat.heart.told_to_agent", text)
+    async with life.lived():
+        await life.heart.wake("trigger")
+        await trio.sleep(10)
+        assert [beat.inbound.text for beat in life.beats] == ["Look."]
+
+
 # ------------------------------------------------------------ there is no beat
 
 

@@ -133,9 +133,10 @@ class Heartbeat:
                 await self._until_free()
                 await self._beat()
                 failures = 0
-            except StorageError as error:
+            except Exception as error:  # whatever it is, the gateway does all else
                 failures += 1
-                _log.error("The heartbeat cannot be stored.", error=str(error))
+                exc_info = None if isinstance(error, StorageError) else error
+                _log.error("The heartbeat cannot go on.", error=str(error), exc_info=exc_info)
                 await trio.sleep(delay_seconds(failures, 0, STORAGE_MOST_SECONDS))
         await trio.sleep_forever()
 
