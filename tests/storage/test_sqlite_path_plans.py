@@ -163,6 +163,7 @@ def test_the_plan_of_a_slow_statement_is_recognised(connection: sqlite3.Connecti
     assert any("TEMP B-TREE" in line for line in plan)
 
 
+@pytest.mark.parametrize("query", [SessionQuery(), SessionQuery(channel="telegram", agent_id="main")])
 @pytest.mark.parametrize("descending", [True, False])
 @pytest.mark.parametrize(
     ("order", "index"),
@@ -174,16 +175,36 @@ def test_the_plan_of_a_slow_statement_is_recognised(connection: sqlite3.Connecti
     ],
 )
 def test_the_first_page_of_sessions_is_not_sorted_and_nobody_counts_them(
-    connection: sqlite3.Connection, order: str, index: str, descending: bool
+    connection: sqlite3.Connection, order: str, index: str, descending: bool, query: SessionQuery
 ) -> None:
-    statements: list[str] = []
-    connection.set_trace_callback(statements.append)
-    session_lists.select_sessions(connection, SessionQuery(sort_by=order, descending=descending), 0)
-    connection.set_trace_callback(None)
-    page, total = plans(connection, statements).values()
+    total, page = plans_of_a_page(connection, evolve(query, sort_by=order, descending=descending))
+    assert total[0].startswith(("SCAN session_sums", "SEARCH session_sums"))
     assert page[0] == f"SCAN sessions{index}"
     assert not any("TEMP B-TREE" in line for line in page)
-    assert total == ["SCAN session_sums"]
+
+
+def test_few_sessions_of_many_are_read_as_they_lie_and_sorted(connection: sqlite3.Connection) -> None:
+    _, page = plans_of_a_page(connection, SessionQuery(search="dm:77"))
+    assert page[0] == "SCAN sessions"
+    assert any("TEMP B-TREE" in line for line in page)
+    _, page = plans_of_a_page(connection, SessionQuery(search="telegram"))
+    assert page[0] == "SCAN sessions USING INDEX sessions_by_update"
+
+
+def test_what_nobody_has_is_not_looked_for(connection: sqlite3.Connection) -> None:
+    (total,) = plans_of_a_page(connection, SessionQuery(channel="fax", keepings=frozenset({Keeping.PINNED})))
+    assert "session_sums" in total[0]
+
+
+def plans_of_a_page(connection: sqlite3.Connection, query: SessionQuery) -> list[list[str]]:
+    """How the total and the page of a query are found, among more sessions than are sorted."""
+    for number in range(session_lists.FEW + 1):
+        sessions.ensure_session(connection, f"main:telegram:default:dm:{number}", str(number), number)
+    statements: list[str] = []
+    connection.set_trace_callback(statements.append)
+    session_lists.select_sessions(connection, query, 0)
+    connection.set_trace_callback(None)
+    return list(plans(connection, statements).values())
 
 
 def test_the_references_of_a_session_are_found_by_an_index(connection: sqlite3.Connection) -> None:
