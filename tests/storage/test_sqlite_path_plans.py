@@ -33,8 +33,8 @@ from xopc.storage.transactions import (
 )
 from xopc.storage.transactions.columns import to_json
 
-SLOW = re.compile(r"\bSCAN (?!heartbeat_wakes|CONSTANT ROW)|TEMP B-TREE")
-"""Of wakes there are 20 at most."""
+SLOW = re.compile(r"\bSCAN (?!heartbeat_wakes|cron_jobs|CONSTANT ROW)|TEMP B-TREE")
+"""Of wakes there are 20 at most, of jobs 1000."""
 LANE = lane_of(CHAT.channel, CHAT.account, CHAT.chat)
 
 
@@ -67,6 +67,9 @@ def one_message(connection: sqlite3.Connection) -> None:
     outbox.settle(connection, "msg_1", Attempt(OutboxState.DEAD, "no", account_pause=pause), 8)
     outbox.retry_dead(connection, "msg_1", 9)
     outbox_select.select_row(connection, "msg_1")
+    outbox_select.select_expired(connection, 9, 10)
+    outbox_select.select_next_expiry(connection)
+    outbox.give_up(connection, "msg_1", Attempt(OutboxState.DEAD, "late"), 9)
 
 
 def one_beat(connection: sqlite3.Connection) -> None:
@@ -131,6 +134,7 @@ def one_run(connection: sqlite3.Connection) -> None:
     cron.update_job(connection, job, 30, 2)
     cron.give_up_schedule(connection, "job", 3, "no")
     cron.prune_runs(connection, 10)
+    cron.prune_sessions(connection, 10)
     cron.delete_job(connection, "job")
 
 

@@ -343,6 +343,7 @@ class Generation:
             main_session=lambda: str(main_session(self.routing)),
             route=self.route,
             account=lambda channel: default_account(self.channels.get(channel)),
+            accounts=self._accounts_of,
         )
 
     def _accounts_of(self, channel: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from xopc.storage.path.outbox import Attempt, LaneHead, OutboxPage, OutboxQuery,
 from xopc.storage.path.sessions import Chat, PruneQuery, SessionChange, SessionInfo, SessionQuery, SessionSum
 from xopc.storage.sqlite_cron import SqliteCron
 from xopc.storage.transactions import (
+    cron,
     dedupe,
     forget as forgetting,
     heartbeat,
@@ -194,6 +195,15 @@ class SqlitePath(SqliteCron):
     async def settle(self, row_id: str, attempt: Attempt) -> bool:
         return await self._engine.write(outbox.settle, row_id, attempt, self._clock())
 
+    async def expired(self, now: float, limit: int) -> list[OutboxRow]:
+        return await self._engine.read(outbox_select.select_expired, now, limit)
+
+    async def next_expiry(self) -> float | None:
+        return await self._engine.read(outbox_select.select_next_expiry)
+
+    async def give_up(self, row_id: str, attempt: Attempt) -> bool:
+        return await self._engine.write(outbox.give_up, row_id, attempt, self._clock())
+
     async def outbox(self, query: OutboxQuery) -> OutboxPage:
         read = self._engine.read if query.limit <= QUICK_ROWS else self._engine.read_apart
         return await read(outbox_select.select_page, query)
@@ -245,6 +255,7 @@ class SqlitePath(SqliteCron):
 def _prune(connection: sqlite3.Connection, now: float) -> int:
     """Forget `BATCH` rows at most that are old. How many it was."""
     gone = 0
-    for prune in (inbox.prune_inbox, outbox.prune_outbox, told.prune_told, heartbeat.prune_beats):
+    old = (inbox.prune_inbox, outbox.prune_outbox, told.prune_told, heartbeat.prune_beats, cron.prune_sessions)
+    for prune in old:
         gone += prune(connection, now, BATCH - gone)
     return gone

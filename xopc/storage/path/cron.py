@@ -146,7 +146,7 @@ class CronStorage(Protocol):
     async def cron_totals(self) -> CronTotals: ...
 
     async def prune_runs(self, before: float) -> None:
-        """Forget runs that ended before this moment."""
+        """Forget runs that ended before this moment, and jobs that were due once, and are over since before it."""
         ...
 
 
