@@ -7,7 +7,7 @@ from xopc.config.audit import Severity
 from xopc.service.audit.finding import AGGRESSIVE, Finding
 from xopc.service.managers.base import SECRETS_FILE_VARIABLE
 
-_CRITICAL = {"missing-program", "interpreter-gone", "secrets-file-missing", "service-failed"}
+_CRITICAL = {"missing-program", "interpreter-gone", "secrets-file-missing", "service-failed", "would-refuse"}
 """The service does not start like this, or has not."""
 
 

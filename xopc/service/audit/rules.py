@@ -44,6 +44,8 @@ class Expected:
     """The command that writes the definition anew."""
     search_path: tuple[str, ...] = ()
     """Directories of `PATH` that belong into its environment."""
+    refusal: str | None = None
+    """Why the service would refuse this configuration, which is good for whoever looks; None where it would not."""
 
 
 @frozen
@@ -63,6 +65,7 @@ def audit(marker: str, installed: Installed, expected: Expected, on_disk: OnDisk
     """All that does not fit, what is worst first. None of its texts holds a secret."""
     found = [
         *_of_program(installed, expected, on_disk),
+        *_of_refusal(expected),
         *_of_version(installed, expected),
         *_of_credentials(installed, expected),
         *_of_port(installed, expected),
@@ -136,6 +139,13 @@ def _of_program(installed: Installed, expected: Expected, on_disk: OnDisk) -> It
         what = f"Service program is in a temporary place: {program}"
         cure = f"Install xopc for good (in a clone of it: pipx install .), then: {expected.reinstall}"
         yield Finding("temporary-program", what, cure, "The service cannot start any more once that is tidied away.")
+
+
+def _of_refusal(expected: Expected) -> Iterator[Finding]:
+    if expected.refusal is not None:
+        what = "The service would refuse this configuration at its next start, and stay down."
+        cure = f"Write it anew, with what is known here: {expected.reinstall}"
+        yield Finding("would-refuse", what, cure, expected.refusal)
 
 
 def _of_version(installed: Installed, expected: Expected) -> Iterator[Finding]:

@@ -137,6 +137,7 @@ def survey(environ: Mapping[str, str], paths: Paths, owner_pid: int | None) -> S
         environ,
         paths,
         installed=service.installed,
+        pid=runtime.pid,
         reinstall=service.reinstall,
         search_path=_search_path(environ, service.installed),
     )

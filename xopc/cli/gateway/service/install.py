@@ -100,7 +100,7 @@ def _define(
 
 def _handed_over(manager: ServiceManager) -> dict[str, str]:
     """Where the manager puts the credentials of the service that runs: a configuration may refer to them."""
-    from xopc.cli.gateway.managed import known_by
+    from xopc.service.audit.refusal import known_by
 
     directory = known_by(manager.runtime().pid).get(CREDENTIALS_VARIABLE)
     return {CREDENTIALS_VARIABLE: directory} if directory else {}
