@@ -17,7 +17,7 @@ from xopc.config.paths import Paths, resolve_paths
 from xopc.contracts.errors import ConfigError
 from xopc.service.audit.drift import drift
 from xopc.service.audit.finding import AGGRESSIVE, Finding
-from xopc.service.managers.base import SECRETS_FILE_VARIABLE, VERSION_VARIABLE, Installed
+from xopc.service.managers.base import PORT_VARIABLE, SECRETS_FILE_VARIABLE, VERSION_VARIABLE, Installed
 
 TOKEN_VARIABLE = "XOPC_GATEWAY_TOKEN"  # noqa: S105 - the name of a variable
 PASSWORD_VARIABLE = "XOPC_GATEWAY_PASSWORD"  # noqa: S105 - the name of a variable
@@ -180,6 +180,8 @@ def _differ(one: str | None, other: str | None) -> bool:
 
 def _of_port(installed: Installed, expected: Expected) -> Iterator[Finding]:
     port = option_of(installed.arguments, "--port")
+    if installed.environment.get(PORT_VARIABLE) == port:
+        return  # it was asked for, or nobody named one
     if port is not None and expected.port is not None and port.strip() != str(expected.port):
         what = f"Service port {port.strip()} does not match config port {expected.port}."
         yield Finding("port-mismatch", what, _reinstall(expected))
