@@ -9,8 +9,6 @@ from typing import Annotated, TypeAlias
 
 from cyclopts import Parameter, Token, validators
 
-from xopc.client.http import split_base_url
-
 MAX_LIMIT = 500
 """As many as the gateway gives at once."""
 UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "": 1.0}
@@ -30,6 +28,8 @@ def _read_duration(_type: object, tokens: Sequence[Token]) -> Duration:
 
 def _check_url(_type: object, value: str | None) -> None:
     if value is not None:
+        from xopc.client.http import split_base_url
+
         split_base_url(value)
 
 
