@@ -124,7 +124,7 @@ def test_the_version_needs_no_parser() -> None:
     ("arguments", "most"),
     [
         (["--help"], 85),
-        (["gateway", "--help"], 50),
+        (["gateway", "--help"], 60),
         (["gateway", "status", "--help"], 35),
         (["cron"], 35),
         (["gateway", "logs"], 35),

@@ -71,6 +71,7 @@ def test_row_066_a_token_is_the_services_and_stands_in_its_file_alone(home: Path
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert token not in (home / UNIT).read_text()
     assert token not in json.dumps([call.argv for call in managers.calls])
+    assert "token-drift" in found()
 
 
 def test_row_067_what_is_installed_is_left_alone_without_force(
