@@ -120,6 +120,7 @@ class Generation:
         self._shifts: Shifts
         self._parts: Branch
         self._connections: Branch
+        self._connecting = trio.CancelScope()
         self._plan: DeferPlan
         self._scope = trio.CancelScope()
         self._turns = trio.CancelScope()
@@ -205,7 +206,10 @@ class Generation:
         deferred = replay = 0
         try:
             if self._plan.deferred:
-                await self.accounts.start(self._connections, self._plan.deferred, cap_seconds=PHASE_2_SECONDS)
+                with self._connecting:
+                    await self.accounts.start(self._connections, self._plan.deferred, cap_seconds=PHASE_2_SECONDS)
+                if self._connecting.cancel_called:
+                    return
                 deferred = clock.lap()
                 await self._parts.start("outbox", self.outbox.run)
                 replay = clock.lap()
@@ -301,6 +305,7 @@ class Generation:
     async def drain(self) -> None:
         """Take nothing more in, and let what is under way finish: turns for `TURN_SECONDS`, then they keep their
         steps for the next generation, and sends for as long as the caller gives."""
+        self._connecting.cancel()
         self._connections.cancel()
         self.scheduler.drain()
         with trio.move_on_after(TURN_SECONDS):
