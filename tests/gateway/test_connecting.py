@@ -107,6 +107,16 @@ async def test_where_nothing_waits_the_outbox_sends_from_the_first_phase_on(auto
     assert world.happened == ["here", "sending"]
 
 
+async def test_one_that_does_not_connect_holds_up_the_answers_of_the_others_for_seconds_only(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    world, began = World(), trio.current_time()
+    async with begun(world, Line("dead", world, is_deferred=True, connect_seconds=3600)):
+        assert await world.connecting.phase_2(world.begin_sending)
+        assert world.happened == ["sending"]
+        assert trio.current_time() - began <= 5
+
+
 async def test_a_drain_ends_the_second_phase_and_nothing_is_sent_any_more(autojump_clock: trio.abc.Clock) -> None:
     world = World()
     async with begun(world, Line("far", world, is_deferred=True, connect_seconds=3)), trio.open_nursery() as nursery:

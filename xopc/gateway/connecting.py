@@ -30,8 +30,9 @@ from xopc.channels.startup import (
 from xopc.contracts.settings.file import GatewaySettings
 from xopc.core.tasks import Branch
 
-PHASE_2_SECONDS = 30
-"""For the deferred channels, before the outbox begins to send."""
+PHASE_2_SECONDS = 5
+"""For the deferred channels, before the outbox begins to send. One that does not connect must not hold up the answers
+of the others for long; its own can be sent before it has connected."""
 
 log = structlog.get_logger("xopc.gateway")
 
