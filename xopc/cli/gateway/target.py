@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from xopc.client.http import Client
 from xopc.config.certificate import leaves
@@ -126,6 +126,10 @@ class Target:
         left = (pid for pid in listening if is_orphan(pid, lock_path))
         return tuple(dict.fromkeys((*self.lock.orphans, *left)))
 
+    def now(self) -> Target:
+        """The same gateway as it is by now."""
+        return evolve(self, lock=read_lock(self.paths.lock_path))
+
     def client(self, timeout_seconds: float) -> Client:
         """A client with the credential, for the gateway that holds the lock.
 
@@ -136,8 +140,14 @@ class Target:
             raise XopcError(Failure.UNAVAILABLE, "Gateway is not running. Start it with: xopc gateway")
         if self.owner.port is None or self.url is None:
             raise XopcError(Failure.UNAVAILABLE, f"Gateway (pid {self.owner.pid}) is still starting. Try again.")
+        return self.blind_client(timeout_seconds)
+
+    def blind_client(self, timeout_seconds: float) -> Client:
+        """The same, whether or not there is somebody to talk to, who may be a stranger. Only for those who look first
+        without a credential whether it is this gateway.
+        """
         return Client(
-            self.url, self.credential, timeout_seconds, certificates=self.certificates, local_key=self.local_key
+            self.url or "", self.credential, timeout_seconds, certificates=self.certificates, local_key=self.local_key
         )
 
     def prober(self, url: str | None, credential: str | None, timeout_seconds: float) -> Client | None:

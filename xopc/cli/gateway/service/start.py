@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import evolve
-
 from xopc.cli.gateway.managed import alone, announced, cures_of_refusal, refusal_of
 from xopc.cli.gateway.service.place import SystemOption, find_place, refuse
 from xopc.cli.gateway.target import Target
@@ -117,13 +115,12 @@ def _tell(target: Target, manager: ServiceManager, *, as_json: bool) -> int:
 
 def _settled(target: Target, manager: ServiceManager) -> tuple[Target, Runtime]:
     """How it is, as soon as there is something to tell. systemd has waited for it."""
-    from xopc.service.lockfile import read_lock
     from xopc.service.poll import attempts
 
     seconds = 0.0 if manager.marker == "systemd" else READY_SECONDS
     now, runtime = target, manager.runtime()
     for _ in attempts(seconds, first=0.05, longest=0.25):
-        now, runtime = evolve(target, lock=read_lock(target.paths.lock_path)), manager.runtime()
+        now, runtime = target.now(), manager.runtime()
         if now.owner is not None and now.owner.port is not None and now.owner.state == "serving":
             break
     return now, runtime
