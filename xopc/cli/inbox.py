@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 from urllib.parse import quote
 
@@ -10,7 +11,7 @@ from cyclopts import App, Parameter
 from xopc.cli.answer import read_answer
 from xopc.cli.gateway.target import find_target
 from xopc.cli.options import ConfigOption, JsonOption, LimitOption
-from xopc.cli.output import ago, as_typed, one_line, print_json
+from xopc.cli.output import ago, as_typed, fitted, one_line, print_json
 from xopc.contracts.messages import InboxState
 from xopc_supervisor.contract import EXIT_OK
 
@@ -48,7 +49,7 @@ def list_messages(
     if not page.items:
         print(f"No {state.value} messages")
     for message in page.items:
-        print("\n".join(_description(message)))
+        print(fitted("\n".join(_description(message)), sys.stdout))
     if page.has_more:
         print("There are more. See them with --limit.")
     if page.items and state is InboxState.PARKED:

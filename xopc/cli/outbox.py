@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 from urllib.parse import quote
 
@@ -11,7 +12,7 @@ from xopc.cli.answer import read_answer
 from xopc.cli.gateway.target import find_target
 from xopc.cli.options import MAX_LIMIT, ConfigOption, JsonOption, LimitOption
 from xopc.cli.outbox_text import describe, summary
-from xopc.cli.output import as_typed, fail, print_json
+from xopc.cli.output import as_typed, fail, fitted, print_json
 from xopc.contracts.messages import ErrorClass, OutboxState
 from xopc_supervisor.contract import EXIT_OK
 
@@ -70,7 +71,7 @@ def list_messages(
     if not page.items:
         print(f"No {states.replace(',', ' or ')} messages")
     for message in page.items:
-        print("\n".join(summary(message)))
+        print(fitted("\n".join(summary(message)), sys.stdout))
     if page.has_more:
         print("There are more. See them with --limit.")
     if any(message.state is OutboxState.DEAD for message in page.items):
@@ -87,7 +88,7 @@ def show(message: IdArgument, /, *, as_json: JsonOption = False, config: ConfigO
         return EXIT_OK
     from xopc.contracts.api.outbox import OutboundMessage
 
-    print("\n".join(describe(read_answer(body, OutboundMessage))))
+    print(fitted("\n".join(describe(read_answer(body, OutboundMessage))), sys.stdout))
     return EXIT_OK
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from xopc.config.regular import IrregularFileError, read_regular
 from xopc_supervisor.contract import LockInfo, RestartIntent
 
 
@@ -39,7 +40,7 @@ def drop_intent(path: Path, pid: int) -> None:
     supervisor take the stop for a restart.
     """
     with suppress(OSError):
-        intent = RestartIntent.from_json(path.read_bytes()[: RestartIntent.MAX_BYTES].decode("utf-8", "replace"))
+        intent = RestartIntent.from_json(read_regular(path, RestartIntent.MAX_BYTES).decode("utf-8", "replace"))
         if intent is not None and intent.pid == pid:
             path.unlink()
 
@@ -74,8 +75,8 @@ class PendingIntent:
     def is_consumed(self) -> bool:
         """Whether the gateway took it, or another command put its own in its place."""
         try:
-            return self._path.read_bytes() != self._text
-        except FileNotFoundError:
+            return read_regular(self._path, RestartIntent.MAX_BYTES) != self._text
+        except (FileNotFoundError, IrregularFileError):
             return True
 
     def withdraw(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 
@@ -10,7 +11,7 @@ from attrs import frozen
 import xopc
 from xopc.cli.gateway.target import Target
 from xopc.cli.output import duration, seconds_since
-from xopc.client.http import JsonObject
+from xopc.client.http import NOT_TRUSTED, JsonObject
 from xopc.service.health import Answer
 from xopc_supervisor.contract import LockInfo, is_suspended
 
@@ -25,6 +26,7 @@ NO_ANSWER = "no-answer"
 """Code of the issue that it does not answer, and nothing tells why."""
 OTHER = "other-configuration"
 """Code of the issue that who answers is another gateway than that of this configuration."""
+_TRUST = "Name a file that holds it, or whoever issued it: SSL_CERT_FILE=gateway.pem xopc …; or look at the URL's name."
 _ELSEWHERE = "The configuration's token is not shown to another URL"
 LOGS = "See: xopc gateway logs"
 TREE = "See what has failed, and why: xopc gateway tree"
@@ -119,9 +121,9 @@ def of_finding(finding: Finding) -> Issue:
 def _of_gateway_elsewhere(answer: Answer) -> list[Issue]:
     if answer.reachable:
         return _of_answer(answer, _ELSEWHERE)
-    return [
-        Issue(NO_ANSWER, _ended(f"Nobody answers as a gateway: {answer.error}"), "Look at the URL.", "", "required")
-    ]
+    what = _ended(f"Nobody answers as a gateway: {answer.error}")
+    cure = _TRUST if NOT_TRUSTED in answer.error else "Look at the URL."
+    return [Issue(NO_ANSWER, what, cure, "", "required")]
 
 
 def _of_lock(target: Target, answer: Answer | None, use: PortUse | None) -> list[Issue]:
@@ -132,7 +134,8 @@ def _of_lock(target: Target, answer: Answer | None, use: PortUse | None) -> list
         return _of_neighbour(target, owner, use)
     code, what = _NOT_ANSWERING.get(owner.state or "starting", (NO_ANSWER, "does not answer"))
     detail = owner.problem or (answer.error if code == NO_ANSWER else "")
-    return [Issue(code, f"The gateway (pid {owner.pid}) {what}.", LOGS, _ended(detail), "required")]
+    silent = Issue(code, f"The gateway (pid {owner.pid}) {what}.", LOGS, _ended(detail), "required")
+    return [silent, *([_of_another(target, use)] if answer.is_another else [])]
 
 
 def _of_suspended(owner: LockInfo) -> list[Issue]:
@@ -175,6 +178,10 @@ def _of_neighbour(target: Target, owner: LockInfo, use: PortUse | None) -> list[
 
 def _without_owner(target: Target, answer: Answer | None, use: PortUse | None) -> list[Issue]:
     """No supervisor has the lock."""
+    if target.lock.is_irregular:
+        path = target.lock.path
+        cure = f"Move it away: mv {shlex.quote(str(path))} {shlex.quote(f'{path}.before')}"
+        return [Issue("lock-no-file", f"{path} is no file, and so no gateway can start.", cure, level="required")]
     orphans = target.orphans(use)
     if orphans:
         what = f"The supervisor of this gateway has ended, and left a process (pid {', '.join(map(str, orphans))})."
@@ -207,8 +214,20 @@ def _without_lock(target: Target, use: PortUse | None) -> Issue:
         if launch is not None and launch.lock_path == str(target.paths.lock_path):
             what = f"The gateway (pid {pid}) lost its lock: somebody removed {launch.lock_path}."
             return Issue("lock-removed", what, "Start it anew: xopc gateway stop, then xopc gateway", level="required")
+    return _of_another(target, use)
+
+
+def _of_another(target: Target, use: PortUse | None) -> Issue:
+    """The gateway of another configuration answers at the port of this one."""
+    from xopc.cli.gateway.naming import command_for
+    from xopc.service.identity import launch_of
+
     what = f"The gateway that answers at port {target.port} has another configuration."
-    return Issue(OTHER, what, "Name its file with --config.", detail=_who_listens(use))
+    launches = filter(None, map(launch_of, use.gateways if use else ()))
+    looks = dict.fromkeys(command_for(launch, "gateway status", target.environ) for launch in launches)
+    look = " and ".join(looks) or "name its file with --config"
+    cure = f"To look at that one: {look}. For this one, stop that, or set another gateway.port."
+    return Issue(OTHER, what, cure, _who_listens(use), "required")
 
 
 def _who_listens(use: PortUse | None) -> str:
@@ -218,7 +237,9 @@ def _who_listens(use: PortUse | None) -> str:
 def _of_configuration(target: Target, answer: Answer | None) -> list[Issue]:
     if target.config_error is not None:
         what, cure = "The configuration does not validate here.", "Mend it: the next start will refuse it."
-        return [Issue("config-invalid", what, cure, detail=target.config_error.message, level="required")]
+        error = target.config_error.message
+        is_told = answer is not None and any(error in problem.message for problem in _problems(answer))
+        return [Issue("config-invalid", what, cure, detail="" if is_told else error, level="required")]
     told: object = answer.details.get("warnings") if answer else None
     own = target.resolved.warnings if target.resolved else ()
     warnings = cast("list[object]", told) if isinstance(told, list) else own

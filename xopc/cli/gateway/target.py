@@ -150,24 +150,6 @@ class Target:
             self.url or "", self.credential, timeout_seconds, certificates=self.certificates, local_key=self.local_key
         )
 
-    def prober(self, url: str | None, credential: str | None, timeout_seconds: float) -> Client | None:
-        """A client for whoever answers at `url`, or where this gateway is or would be; None where that is not known.
-
-        It has `credential`. The configuration's own secret is shown to nobody but the holder of its lock.
-        """
-        if url is not None:
-            return Client(url, credential, timeout_seconds)
-        if self.url is None:
-            return None
-        is_ours = self.owner is not None
-        return Client(
-            self.url,
-            credential or (self.credential if is_ours else None),
-            timeout_seconds,
-            certificates=self.certificates,
-            local_key=self.local_key if is_ours else None,
-        )
-
 
 def connectable(host: str) -> str:
     """An address to connect to where a gateway listens at `host`, which may stand for all addresses."""

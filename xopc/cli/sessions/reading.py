@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from cyclopts import Parameter
@@ -9,7 +10,7 @@ from cyclopts import Parameter
 from xopc.cli.answer import read_answer
 from xopc.cli.gateway.target import find_target
 from xopc.cli.options import ConfigOption, JsonOption, LimitOption
-from xopc.cli.output import ago, one_line, print_json, print_table, without_controls
+from xopc.cli.output import ago, fitted, one_line, print_json, print_table, without_controls
 from xopc.cli.sessions.place import SESSIONS_PATH, TIMEOUT_SECONDS, KeyArgument, path_of
 from xopc.contracts.api.sessions import SessionStatus
 from xopc_supervisor.contract import EXIT_OK
@@ -96,7 +97,7 @@ def show(
         print("   The agent is at work here.")
     for message in session.messages:
         print(f"\n{_speaker(message)}, {ago(message.timestamp)}:")
-        print(_said(message))
+        print(fitted(_said(message), sys.stdout))
     return EXIT_OK
 
 
