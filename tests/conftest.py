@@ -11,15 +11,22 @@ import hypothesis
 import pytest
 
 import xopc
+from tests.leaks import Search
 from xopc.service.audit import audited
 
 # A shared machine may pause a test for longer than any deadline of a single example.
 hypothesis.settings.register_profile("xopc", deadline=None)
 hypothesis.settings.load_profile("xopc")
 
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Every test ends with a search for secrets that got out."""
+    config.pluginmanager.register(Search())
+
+
 _PREFIXES = ("XOPC_", "LISTEN_")
 _NAMES = (
-    *("NOTIFY_SOCKET", "INVOCATION_ID", "NO_COLOR"),
+    *("NOTIFY_SOCKET", "INVOCATION_ID", "NO_COLOR", "SUDO_USER"),
     *("XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"),
 )
 

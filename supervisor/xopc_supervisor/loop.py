@@ -74,8 +74,7 @@ class Supervisor:
         for said in self._family.words():
             self._handle(said)
         for number in self._signals.caught():
-            if number != signal.SIGCHLD:
-                self._handle(self._meaning(number))
+            self._handle(self._meaning(number))
         for event in self._family.exits():
             self._handle(event)
         self._look_at_the_clock()

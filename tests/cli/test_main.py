@@ -216,6 +216,15 @@ def test_bash_completes_commands_and_options(home: Path) -> None:
     assert done.stdout.split() == ["status", "--wait"]
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_was_closed_makes_no_command_fail(home: Path, closed: str) -> None:
+    for command, code in (("doctor --fix", 2), ("logs", 0)):
+        shell = ["sh", "-c", f"{XOPC} {command} {closed}"]
+        done = subprocess.run(shell, cwd=home, capture_output=True, timeout=30, check=False)
+        assert (done.returncode, b"Traceback" in done.stderr) == (code, False)
+
+
+@pytest.mark.shows_secrets("the last command shows it")
 def test_no_output_holds_the_token_but_that_of_the_token_command(home: Path) -> None:
     configure(home, port=1)
     for command in (["status"], ["status", "--json"], ["stop"], ["restart"], ["logs"]):

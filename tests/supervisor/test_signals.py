@@ -51,3 +51,22 @@ print(*sorted(Signals().caught()))
 def test_those_that_wait_when_the_code_is_replaced_come_to_the_next() -> None:
     done = subprocess.run([sys.executable, "-c", RENEWED], capture_output=True, text=True, timeout=30, check=True)
     assert done.stdout == "\n1 10 15\n"
+
+
+STORM = """
+import os, signal
+from xopc_supervisor.signals import Signals
+caught = Signals()
+for _ in range(1000):
+    os.kill(os.getpid(), signal.SIGUSR1)
+    os.kill(os.getpid(), signal.SIGHUP)
+os.kill(os.getpid(), signal.SIGTERM)
+os.kill(os.getpid(), signal.SIGTERM)
+print(*caught.caught())
+print(*caught.caught())
+"""
+
+
+def test_in_a_storm_no_stop_is_lost_and_of_the_others_one_stands_for_all() -> None:
+    done = subprocess.run([sys.executable, "-c", STORM], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "10 1 15 15\n\n"

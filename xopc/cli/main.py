@@ -25,6 +25,7 @@ EXIT_INTERRUPTED = 130
 
 def main() -> int:
     """Run the command that the process was started with, and return its exit code."""
+    _open_streams()
     arguments = sys.argv[1:]
     _follow_an_update(sys.argv[0], arguments)
     _accept_any_terminal()
@@ -184,6 +185,17 @@ def _usage_problem(error: CycloptsError, command: str) -> str:
     near = get_close_matches(word, names, n=1, cutoff=0.7)
     question = f" Did you mean {near[0]}?" if near else ""
     return f'Unknown command "{word}".{question}\nCommands: {", ".join(names)}.'
+
+
+def _open_streams() -> None:
+    """A standard stream that was closed by whoever started the process leads nowhere. Its number would be given to the
+    next file, and what is printed would go into the lock or to a socket."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", errors="replace"))
 
 
 def _accept_any_terminal() -> None:

@@ -91,22 +91,30 @@ def restore(
 
 
 def _open(name: str) -> IO[bytes]:
-    """A backup to be read; standard input is kept in a private file meanwhile.
+    """A backup to be read; what comes through a pipe is kept in a private file meanwhile.
 
     Raises:
         XopcError: there is no such file.
     """
     if name == "-":
-        spooled = tempfile.TemporaryFile()  # noqa: SIM115  the caller closes it
-        shutil.copyfileobj(sys.stdin.buffer, spooled)
-        return spooled
+        return _kept(sys.stdin.buffer)
     path = Path(name)
     if path.is_dir():
         raise XopcError(Failure.CONFLICT, f"{path} is a folder: name a backup in it.")
     try:
-        return path.open("rb")
+        file = path.open("rb")
     except FileNotFoundError:
         raise XopcError(Failure.NOT_FOUND, f"There is no file {path}. xopc backup tells where it writes.") from None
+    if file.seekable():
+        return file
+    with file:
+        return _kept(file)
+
+
+def _kept(pipe: IO[bytes]) -> IO[bytes]:
+    spooled = tempfile.TemporaryFile()  # noqa: SIM115  the caller closes it
+    shutil.copyfileobj(pipe, spooled)
+    return spooled
 
 
 def _refuse_full(folder: Path) -> None:
@@ -200,13 +208,10 @@ def _start(config: Path | None) -> str:
     """What starts the gateway: by hand, or as the service that it is."""
     from xopc.cli.gateway.managed import find_service
     from xopc.cli.gateway.target import find_target
-    from xopc.service.managers.find import is_of_machine
+    from xopc.service.managers.find import in_scope
 
     service = find_service(find_target(config))
-    if service is None:
-        return "xopc gateway"
-    start = "xopc gateway service start"
-    return f"sudo {start} --system" if is_of_machine(service.manager) else start
+    return in_scope(service.manager, "xopc gateway service start") if service else "xopc gateway"
 
 
 def _messages(count: int) -> str:

@@ -54,6 +54,8 @@ class Answer:
     """Whether the credential is known, and may not read the details."""
     has_credential: bool = True
     """Whether one was shown."""
+    is_another: bool = False
+    """Whether somebody answered who is not the gateway that was asked."""
 
     @property
     def reachable(self) -> bool:

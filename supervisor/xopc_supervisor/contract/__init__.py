@@ -106,4 +106,8 @@ from xopc_supervisor.contract.launch import (  # noqa: E402 - as before
     JsonObject as JsonObject,
     Launch as Launch,
 )
-from xopc_supervisor.contract.processes import is_alive as is_alive, start_time as start_time  # noqa: E402 - as before
+from xopc_supervisor.contract.processes import (  # noqa: E402 - as before
+    is_alive as is_alive,
+    is_suspended as is_suspended,
+    start_time as start_time,
+)

@@ -28,6 +28,12 @@ def is_alive(pid: int, started: int | None) -> bool:
     return fields[0] != "Z" and started in (None, int(fields[19]))
 
 
+def is_suspended(pid: int) -> bool:
+    """Whether process `pid` is stopped until somebody continues it, as Ctrl-Z does; False where there is no /proc."""
+    fields = _stat(pid)
+    return fields is not None and fields[0] == "T"
+
+
 def _stat(pid: int) -> list[str] | None:
     """The fields of /proc/<pid>/stat from the third on: state, ppid, ..."""
     try:

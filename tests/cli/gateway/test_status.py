@@ -114,12 +114,12 @@ def test_the_configured_token_is_not_shown_to_a_stranger_at_the_port(
 ) -> None:
     with running_gateway(home, Behaviour(locked=False)) as gateway:
         configure(home, port=gateway.port)
-        shown = status_as_json(capsys)
+        shown = status_as_json(capsys, 1)
         status_as_json(capsys, url=f"http://127.0.0.1:{gateway.port}")
         assert not [request for request in gateway.requests() if TOKEN in request]
-        status_as_json(capsys, token=TOKEN)
+        status_as_json(capsys, 1, token=TOKEN)
         assert gateway.requests()[-1] == f"/api/status Bearer {TOKEN}"
-    assert shown["running"] is True
+    assert shown["running"] is False
     assert codes(shown) == ["other-configuration", "unauthorized"]
 
 
@@ -128,13 +128,30 @@ def test_another_gateway_at_the_port_is_not_told_as_that_of_this_configuration(
 ) -> None:
     with running_gateway(home, Behaviour(locked=False)) as gateway:
         configure(home, port=gateway.port)
-        assert status() == 0
+        assert status() == 1
     text = capsys.readouterr().out
     assert text.startswith("⚠️  Another gateway is running, and not that of this configuration\n")
     assert f"   Port: {gateway.port}\n   Version: 0.1.0 (pid " in text
     assert "Config:" not in text
     assert "Token:" not in text
     assert "xopc gateway stop" not in text, "it would stop nobody"
+
+
+def test_another_gateway_at_the_port_does_not_answer_for_the_one_that_waits_for_it(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running_gateway(home, Behaviour(locked=False)) as gateway:
+        configure(home, port=gateway.port)
+        path = find_target(None).paths.lock_path
+        path.parent.mkdir(parents=True)
+        path.write_text(LockInfo(os.getpid(), start_time(os.getpid()), "", "", state="starting").to_json())
+        assert status() == 0
+        text = capsys.readouterr().out
+        shown = status_as_json(capsys, 1, require_probe=True)
+        assert not [request for request in gateway.requests() if TOKEN in request]
+    assert text.startswith("⚠️  Gateway is running, and does not answer\n")
+    assert (shown["running"], shown["probe"]["reachable"]) == (True, False)
+    assert codes(shown) == ["starting", "other-configuration"]
 
 
 def test_a_gateway_elsewhere_is_asked_by_its_url(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -399,6 +416,14 @@ def test_row_251_a_pid_file_of_an_old_version_is_mentioned_and_does_no_harm(
     text = capsys.readouterr().out
     assert text.startswith("✅ Gateway is running\n")
     assert "gateway.pid is left from an old version, and does no harm.\n💡 Remove it: rm " in text
+
+
+def test_one_that_is_suspended_is_told_with_how_it_goes_on(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with running_gateway(home) as gateway:
+        gateway.suspend()
+        shown = status_as_json(capsys, timeout=Duration(0.3))
+    assert codes(shown) == ["no-answer", "suspended"]
+    assert shown["issues"][1]["hint"] == f"Let it go on: kill -CONT {gateway.pid}"
 
 
 def test_a_gateway_whose_lock_was_removed_is_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

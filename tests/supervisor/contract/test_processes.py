@@ -1,8 +1,9 @@
 import os
+import signal
 import subprocess
 from pathlib import Path
 
-from xopc_supervisor.contract import is_alive, start_time
+from xopc_supervisor.contract import is_alive, is_suspended, start_time
 
 
 def test_this_process_is_alive_and_a_reused_pid_is_not() -> None:
@@ -10,6 +11,22 @@ def test_this_process_is_alive_and_a_reused_pid_is_not() -> None:
     assert is_alive(os.getpid(), started)
     assert started is not None
     assert not is_alive(os.getpid(), started + 1)
+
+
+def test_a_process_is_suspended_until_it_is_continued() -> None:
+    child = subprocess.Popen(["sleep", "10"])
+    try:
+        assert not is_suspended(child.pid)
+        os.kill(child.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, child.pid, os.WSTOPPED)
+        assert is_suspended(child.pid)
+        os.kill(child.pid, signal.SIGCONT)
+        os.waitid(os.P_PID, child.pid, os.WCONTINUED)
+        assert not is_suspended(child.pid)
+    finally:
+        child.kill()
+        child.wait()
+    assert not is_suspended(child.pid)
 
 
 def test_a_dead_process_and_a_zombie_are_not_alive() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 
@@ -12,7 +13,7 @@ from xopc.cli.gateway.target import Target
 from xopc.cli.output import duration, seconds_since
 from xopc.client.http import NOT_TRUSTED, JsonObject
 from xopc.service.health import Answer
-from xopc_supervisor.contract import LockInfo
+from xopc_supervisor.contract import LockInfo, is_suspended
 
 if TYPE_CHECKING:
     from xopc.service.audit.finding import Finding
@@ -93,6 +94,8 @@ def find_issues(
         issues += _of_answer(answer, _why_unasked(target))
     if target.owner is not None and not _TOLD_BY_BOTH.intersection(issue.code for issue in issues):
         issues += _of_supervisor(target.owner, answer)
+    if target.owner is not None:
+        issues += _of_suspended(target.owner)
     pid_file = target.paths.state_dir / LEGACY_PID_FILE
     if pid_file.exists():
         what = f"{pid_file} is left from an old version, and does no harm."
@@ -131,7 +134,19 @@ def _of_lock(target: Target, answer: Answer | None, use: PortUse | None) -> list
         return _of_neighbour(target, owner, use)
     code, what = _NOT_ANSWERING.get(owner.state or "starting", (NO_ANSWER, "does not answer"))
     detail = owner.problem or (answer.error if code == NO_ANSWER else "")
-    return [Issue(code, f"The gateway (pid {owner.pid}) {what}.", LOGS, _ended(detail), "required")]
+    silent = Issue(code, f"The gateway (pid {owner.pid}) {what}.", LOGS, _ended(detail), "required")
+    return [silent, *([_of_another(target, use)] if answer.is_another else [])]
+
+
+def _of_suspended(owner: LockInfo) -> list[Issue]:
+    """Somebody stopped one of its processes for the time being, as Ctrl-Z does."""
+    supervisor = f"The supervisor (pid {owner.pid}) is suspended: it starts nothing again until it goes on."
+    child = f"The gateway's process (pid {owner.child_pid}) is suspended, and answers nobody until it goes on."
+    return [
+        Issue("suspended", what, f"Let it go on: kill -CONT {pid}", level="required")
+        for pid, what in ((owner.child_pid, child), (owner.pid, supervisor))
+        if pid is not None and is_suspended(pid)
+    ]
 
 
 def _of_supervisor(owner: LockInfo, answer: Answer | None) -> list[Issue]:
@@ -163,6 +178,10 @@ def _of_neighbour(target: Target, owner: LockInfo, use: PortUse | None) -> list[
 
 def _without_owner(target: Target, answer: Answer | None, use: PortUse | None) -> list[Issue]:
     """No supervisor has the lock."""
+    if target.lock.is_irregular:
+        path = target.lock.path
+        cure = f"Move it away: mv {shlex.quote(str(path))} {shlex.quote(f'{path}.before')}"
+        return [Issue("lock-no-file", f"{path} is no file, and so no gateway can start.", cure, level="required")]
     orphans = target.orphans(use)
     if orphans:
         what = f"The supervisor of this gateway has ended, and left a process (pid {', '.join(map(str, orphans))})."
@@ -195,8 +214,20 @@ def _without_lock(target: Target, use: PortUse | None) -> Issue:
         if launch is not None and launch.lock_path == str(target.paths.lock_path):
             what = f"The gateway (pid {pid}) lost its lock: somebody removed {launch.lock_path}."
             return Issue("lock-removed", what, "Start it anew: xopc gateway stop, then xopc gateway", level="required")
+    return _of_another(target, use)
+
+
+def _of_another(target: Target, use: PortUse | None) -> Issue:
+    """The gateway of another configuration answers at the port of this one."""
+    from xopc.cli.gateway.naming import command_for
+    from xopc.service.identity import launch_of
+
     what = f"The gateway that answers at port {target.port} has another configuration."
-    return Issue(OTHER, what, "Name its file with --config.", detail=_who_listens(use))
+    launches = filter(None, map(launch_of, use.gateways if use else ()))
+    looks = dict.fromkeys(command_for(launch, "gateway status", target.environ) for launch in launches)
+    look = " and ".join(looks) or "name its file with --config"
+    cure = f"To look at that one: {look}. For this one, stop that, or set another gateway.port."
+    return Issue(OTHER, what, cure, _who_listens(use), "required")
 
 
 def _who_listens(use: PortUse | None) -> str:

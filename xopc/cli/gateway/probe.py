@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 from attrs import frozen
 from cyclopts import Parameter
 
+from xopc.cli.gateway.asking import ask_gateway
 from xopc.cli.gateway.issues import NO_ANSWER, find_issues, told
 from xopc.cli.gateway.target import find_target
 from xopc.cli.options import ConfigOption, CredentialOption, Duration, DurationOption, JsonOption, UrlOption
 from xopc.cli.output import as_typed, duration, fitted, print_json
 from xopc.contracts.errors import Failure, XopcError
-from xopc.service.health import Answer, ask
+from xopc.service.health import Answer
 from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK
 
 if TYPE_CHECKING:
@@ -66,11 +67,11 @@ def probe(
     The exit code is 0 where it lets this command in, and 1 where it does not.
     """
     target = find_target(config)
-    client = target.prober(url, token, timeout)
-    if client is None:
+    asked = url or target.url
+    answer = ask_gateway(target, timeout, url=url, token=token)
+    if asked is None or answer is None:
         raise target.config_error or XopcError(Failure.NOT_FOUND, "No gateway runs, and gateway.port is not known.")
-    answer = ask(client)
-    found = Found(client.base_url, answer, find_issues(target, answer, elsewhere=url is not None))
+    found = Found(asked, answer, find_issues(target, answer, elsewhere=url is not None))
     if as_json:
         print_json(found.to_json())
     else:

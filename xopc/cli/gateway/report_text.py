@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import cast
 
-from xopc.cli.gateway.issues import LOCALHOST, OTHER, told
+from xopc.cli.gateway.issues import LOCALHOST, told
 from xopc.cli.gateway.report import Report, since
-from xopc.cli.output import duration, preview, seconds_since, size, without_controls
+from xopc.cli.output import duration, hints_about_sudo, preview, seconds_since, size, without_controls
 from xopc.client.http import JsonObject
 from xopc.config.paths import from_home
 from xopc.config.profile import DEFAULT, profile_of
@@ -19,13 +19,13 @@ _MEANINGS = {HANDING_OVER: "a new process prepares; this one serves until it sta
 
 def text_of(report: Report) -> list[str]:
     """Its lines, what is wrong at the end."""
-    return _running_text(report) if report.running else _not_running_text(report)
+    if report.running:
+        return _running_text(report)
+    return _another_text(report) if report.is_another else _not_running_text(report)
 
 
 def _running_text(report: Report) -> list[str]:
-    if _is_another(report):
-        return _another_text(report)
-    silent = report.answer is not None and not report.answer.reachable
+    silent = report.answer is not None and (not report.answer.reachable or report.is_another)
     return [
         "⚠️  Gateway is running, and does not answer" if silent else "✅ Gateway is running",
         "",
@@ -48,7 +48,7 @@ def _running_text(report: Report) -> list[str]:
 
 
 def _another_text(report: Report) -> list[str]:
-    """Of a gateway that answers and is not this configuration's: no command without its file stops or restarts it."""
+    """Of a gateway that answers and is not this configuration's: no command for this one stops or restarts it."""
     return [
         "⚠️  Another gateway is running, and not that of this configuration",
         "",
@@ -62,10 +62,6 @@ def _another_text(report: Report) -> list[str]:
         f"   URL: {_shown_url(report)}",
         *told(report.issues),
     ]
-
-
-def _is_another(report: Report) -> bool:
-    return any(issue.code == OTHER for issue in report.issues)
 
 
 def _not_running_text(report: Report) -> list[str]:
@@ -85,6 +81,7 @@ def _not_running_text(report: Report) -> list[str]:
             if is_installed
             else "💡 Or install service: xopc gateway service install"
         )
+    lines += [f"💡 {hint}" for hint in hints_about_sudo()]
     return [*lines, *told(report.issues)]
 
 
@@ -129,7 +126,7 @@ def _profile(report: Report) -> list[str]:
 def _vitals(report: Report) -> list[str]:
     lines: list[str] = []
     health = report.answer.health if report.answer else None
-    if report.url == report.target.url and not _is_another(report):
+    if report.url == report.target.url and not report.is_another:
         lines.append(f"   Config: {from_home(report.target.paths.config_path)}")
     if health is not None:
         uptime = health.get("uptime")

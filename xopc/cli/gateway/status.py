@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 from cyclopts import Parameter
 
-from xopc.cli.gateway.issues import find_issues, of_finding
+from xopc.cli.gateway.asking import ask_gateway
+from xopc.cli.gateway.issues import OTHER, find_issues, of_finding
 from xopc.cli.gateway.report import SCHEMA, Report, last_error
 from xopc.cli.gateway.report_text import LOCAL_HOSTS, text_of
 from xopc.cli.gateway.target import Target, find_target
 from xopc.cli.options import ConfigOption, CredentialOption, Duration, DurationOption, JsonOption, UrlOption
 from xopc.cli.output import as_typed, fitted, print_json
 from xopc.client.http import split_base_url
-from xopc.service.health import Answer, ask
+from xopc.service.health import Answer
 from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK, EXIT_USAGE
 
 if TYPE_CHECKING:
@@ -55,13 +56,12 @@ def status(
         return EXIT_USAGE
     target = find_target(config)
     survey = _begin_survey(target) if url is None else None
-    client = target.prober(url, token, timeout)
-    answer = None if no_probe or client is None else ask(client)
+    answer = None if no_probe else ask_gateway(target, timeout, url=url, token=token)
     use = _look_at_port(target, answer) if url is None else None
     service = survey.result() if survey else None
-    reachable = answer is not None and answer.reachable
-    running = (url is None and target.lock.is_alive) or reachable or _runs_here(target, service)
     issues = find_issues(target, answer, use, elsewhere=url is not None, findings=survey.findings if survey else ())
+    reachable = answer is not None and answer.reachable and not any(issue.code == OTHER for issue in issues)
+    running = (url is None and target.lock.is_alive) or reachable or _runs_here(target, service)
     depths = None
     if deep and url is None:
         from xopc.cli.gateway.deep import look_deeper

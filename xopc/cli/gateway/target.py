@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from xopc.cli.output import hints_about_sudo
 from xopc.client.http import Client
 from xopc.config.certificate import leaves
 from xopc.config.local_key import read_local_key
@@ -133,29 +134,12 @@ class Target:
             XopcError: none does, or it does not listen yet. A stranger at its port must not see the credential.
         """
         if self.owner is None:
-            raise XopcError(Failure.UNAVAILABLE, "Gateway is not running. Start it with: xopc gateway")
+            what = ". ".join(["Gateway is not running. Start it with: xopc gateway", *hints_about_sudo()])
+            raise XopcError(Failure.UNAVAILABLE, what)
         if self.owner.port is None or self.url is None:
             raise XopcError(Failure.UNAVAILABLE, f"Gateway (pid {self.owner.pid}) is still starting. Try again.")
         return Client(
             self.url, self.credential, timeout_seconds, certificates=self.certificates, local_key=self.local_key
-        )
-
-    def prober(self, url: str | None, credential: str | None, timeout_seconds: float) -> Client | None:
-        """A client for whoever answers at `url`, or where this gateway is or would be; None where that is not known.
-
-        It has `credential`. The configuration's own secret is shown to nobody but the holder of its lock.
-        """
-        if url is not None:
-            return Client(url, credential, timeout_seconds)
-        if self.url is None:
-            return None
-        is_ours = self.owner is not None
-        return Client(
-            self.url,
-            credential or (self.credential if is_ours else None),
-            timeout_seconds,
-            certificates=self.certificates,
-            local_key=self.local_key if is_ours else None,
         )
 
 

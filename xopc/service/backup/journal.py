@@ -22,6 +22,7 @@ from typing import Any
 from attrs import frozen
 
 from xopc.config.paths import RESTORE_NAME, Paths
+from xopc.config.regular import read_regular
 from xopc.config.write import write_private
 from xopc.contracts.convert import restore, unstructure
 from xopc.contracts.errors import Failure, InvalidValueError, XopcError
@@ -71,19 +72,28 @@ def carry_out(state_dir: Path) -> Journal | None:
     """Do what the journal says, and remove it; None where there is none. The caller holds the gateway still.
 
     Raises:
-        XopcError: the journal cannot be read.
-        OSError: something cannot be moved; the journal stays, and it may be tried again.
+        XopcError: the journal cannot be read; or something cannot be moved: it stays then, and it may be tried again.
     """
     path = journal_path(state_dir)
     try:
-        text = path.read_bytes()
+        return _carry_out(state_dir, path)
+    except OSError as error:
+        what = f"{error.filename or state_dir}: {error.strerror or error}"
+        cure = f"Mend that, and call any command: it goes on where this one stopped, as {path} says"
+        raise XopcError(Failure.UNAVAILABLE, f"A restore cannot be brought to its end: {what}. {cure}.") from error
+
+
+def _carry_out(state_dir: Path, path: Path) -> Journal | None:
+    try:
+        text = read_regular(path)
     except FileNotFoundError:
         return None
     journal = _read(path, text)
     for exchange in journal.exchanges:
         _exchange(exchange)
     for folder in {Path(exchange.target).parent for exchange in journal.exchanges}:
-        _sync(folder)
+        if folder.is_dir():  # a part that neither the backup nor this machine has needs none
+            _sync(folder)
     path.unlink()
     _sync(state_dir)
     for folder in journal.staging:
@@ -95,8 +105,7 @@ def finish_interrupted(paths: Paths) -> str | None:
     """Finish a restore that was killed after it had begun to take effect; a sentence about it, or None without one.
 
     Raises:
-        XopcError: another process is at it, or the journal cannot be read.
-        OSError: something cannot be moved.
+        XopcError: another process is at it, the journal cannot be read, or something cannot be moved.
     """
     if not journal_path(paths.state_dir).exists():
         return None

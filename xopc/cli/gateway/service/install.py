@@ -16,6 +16,7 @@ from xopc.cli.output import as_typed, fail, print_json
 from xopc.config.secrets.snapshot import CREDENTIALS_VARIABLE
 from xopc.contracts.errors import ConfigError
 from xopc.service.managers.base import Definition, Installed, ServiceManager, ServiceManagerError
+from xopc.service.managers.find import in_scope, is_of_machine
 from xopc_supervisor.contract import EXIT_OK
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def install(
 
     Its secrets go into a file that its owner alone may read. It does not start yet: xopc gateway service start
     """
-    target, manager = find_place(config, system=system)
+    target, manager = find_place(config, system=system, changes=True)
     if manager is None or not manager.is_available():
         return refuse(manager, target.environ, system=system, as_json=as_json)
     before = manager.read()
@@ -150,18 +151,18 @@ def _tell(
 
     port = int(option_of(definition.arguments, "--port") or 0)
     owner, pid = target.owner, manager.runtime().pid
+    start, when = in_scope(manager, START), "with the machine" if is_of_machine(manager) else "when you log in"
     if owner is not None and owner.pid == pid:
-        hints = ["It runs with what was installed before. To have the new: xopc gateway restart", STATUS]
+        # Without root, the machine's restarts in place, and its manager's part of it stays as it was.
+        again = start if is_of_machine(manager) else "xopc gateway restart"
+        hints = [f"It runs with what was installed before. To have the new: {again}", STATUS]
     elif owner is not None:
         what = f"A gateway that was started by hand runs (pid {owner.pid})"
-        hints = [f"{what}. To have the service instead: xopc gateway stop && {START}", STATUS]
+        hints = [f"{what}. To have the service instead: xopc gateway stop && {start}", STATUS]
     elif pid is not None:
-        hints = [
-            "It has been started, and starts when you log in.",
-            STATUS,
-        ]  # by launchd, which does so when it loads it
+        hints = [f"It has been started, and starts {when}.", STATUS]  # by launchd, which does so when it loads it
     else:
-        hints = [f"It starts when you log in. To have it now: {START}", STATUS]
+        hints = [f"It starts {when}. To have it now: {start}", STATUS]
     if as_json:
         shown = {"label": manager.label, "port": port, "sourcePath": str(manager.source_path)}
         print_json({"ok": True, "result": "installed", **shown, "warnings": warnings, "hints": hints})
