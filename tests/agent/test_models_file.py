@@ -114,7 +114,7 @@ def test_what_is_no_json_is_not_used(file: Path, text: bytes, problem: str) -> N
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
 def test_what_is_no_file_is_not_used_and_not_waited_for(file: Path, make: Callable[[Path], None]) -> None:
     make(file)
-    assert read_models_file(file)[1] == (f"{file} is not used: it is not a regular file",)
+    assert read_models_file(file)[1] == (f"{file} is not used: it is no regular file: move it away",)
 
 
 def test_comments_are_fine_and_unknown_keys_are_told(file: Path) -> None:

@@ -81,7 +81,7 @@ def test_each_command_has_its_help(command: str) -> None:
         (
             ["gateway", "bogus"],
             'xopc gateway: Unknown command "bogus".\n'
-            "Commands: health, logs, restart, service, status, stop, token, tree, unlock.\n"
+            "Commands: health, logs, probe, restart, service, status, stop, token, tree, unlock.\n"
             "See: xopc gateway --help\n",
         ),
         (["gateway", "statsu"], 'Unknown command "statsu". Did you mean status?\n'),
@@ -89,20 +89,22 @@ def test_each_command_has_its_help(command: str) -> None:
         (["gateway", "stop", "now"], 'xopc gateway stop: "now" is one argument too many.\n'),
         (["gateway", "status", "--jsn"], "Unknown option: --jsn. Did you mean --json?"),
         (["gateway", "status", "--no-json"], "Unknown option: --no-json."),
-        (["gateway", "--port", "x"], "--port"),
+        (["gateway", "--port", "x"], 'Invalid value "x" for --port. It must be a whole number.\n'),
         (["gateway", "--port", "65536"], "--port"),
         (["gateway", "--port", "-1"], "--port"),
-        (["gateway", "--port"], "--port"),
+        (["gateway", "--port"], "xopc gateway: --port takes a value.\n"),
         (["gateway", "restart", "--wait", "5x"], "'5x' is not a duration: write 30s, 500ms or 1m"),
         (["gateway", "logs", "--lines", "0"], "--lines"),
         (["gateway", "logs", "--lines", "100001"], "--lines"),
         (["gateway", "logs", "--lines", "many"], "--lines"),
         (["gateway", "status", "--url", "localhost"], "--url"),
         (["gateway", "status", "--timeout", "0"], "--timeout"),
-        (["agent"], "MESSAGE"),
+        (["agent"], "xopc agent: MESSAGE is missing.\n"),
         (["agent", "hello", "there"], '"there" is one argument too many.'),
         (["agent", "--jsn"], "there is no option --jsn"),
-        (["message", "send", "hello"], "--channel"),
+        (["message", "send", "hello"], "xopc message send: --channel is missing.\n"),
+        (["message", "send", "hello", "--chanel", "x"], "Did you mean --channel instead of --chanel?\n"),
+        (["sessions", "prune", "--unused-days", "x"], 'Invalid value "x" for --unused-days. It must be a number.\n'),
         (["sessions", "list", "--limit", "501"], "--limit"),
         (["sessions", "show"], "KEY"),
         (["outbox", "list", "--state", "lost"], "--state"),
@@ -118,6 +120,24 @@ def test_a_usage_error_ends_with_2_and_says_what_is_wrong(arguments: list[str], 
 
 def test_the_version_needs_no_parser() -> None:
     assert not {"cyclopts", "attrs", "attr"} & modules_of("--version")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "most"),
+    [
+        (["--help"], 85),
+        (["gateway", "--help"], 60),
+        (["gateway", "status", "--help"], 35),
+        (["cron"], 35),
+        (["gateway", "logs"], 35),
+        (["gateway", "health"], 35),
+        (["gateway", "status"], 95),
+    ],
+)
+def test_a_command_imports_what_it_shows_and_little_else(home: Path, arguments: list[str], most: int) -> None:
+    configure(home)
+    own = {module for module in modules_of(*arguments) if module.partition(".")[0] == "xopc"}
+    assert len(own) <= most, sorted(own)
 
 
 def test_status_imports_nothing_of_the_gateway(home: Path) -> None:

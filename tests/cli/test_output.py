@@ -5,7 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import os
+import pty
+import struct
+import termios
 from datetime import UTC, datetime, timedelta
+from fcntl import ioctl
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +19,8 @@ from xopc.cli.output import (
     ago,
     duration,
     fail,
+    fitted,
+    hints_about_sudo,
     in_commands,
     one_line,
     preview,
@@ -112,6 +119,23 @@ def test_nothing_to_stop_is_no_failure(capsys: pytest.CaptureFixture[str]) -> No
     assert json.loads(capsys.readouterr().out) == {"ok": True, "result": "not-loaded", "hints": ["xopc gateway"]}
 
 
+def test_whoever_finds_nothing_with_sudo_is_told_whose_gateway_was_looked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    monkeypatch.setenv("SUDO_USER", "amy")
+    hint = "With sudo, root's gateway is meant. For that of amy leave sudo out."
+    assert tell_not_running(as_json=False) == 0
+    assert capsys.readouterr().out.endswith(f"💡 Start with: xopc gateway\n💡 {hint}\n")
+    assert tell_not_running(as_json=True) == 0
+    assert json.loads(capsys.readouterr().out)["hints"] == ["xopc gateway", hint]
+    monkeypatch.setenv("SUDO_USER", "root")
+    assert hints_about_sudo() == []
+    monkeypatch.setenv("SUDO_USER", "amy")
+    monkeypatch.setattr(os, "getuid", lambda: 1000)
+    assert hints_about_sudo() == []
+
+
 def test_an_error_of_the_system_is_a_sentence() -> None:
     assert sentence(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/a/b")) == "/a/b: No space left on device"
     assert sentence(OSError("odd")) == "odd"
@@ -162,3 +186,20 @@ def test_a_refusal_is_told_with_what_to_do(capsys: pytest.CaptureFixture[str]) -
 def test_columns_stand_below_each_other_where_signs_are_wide(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(("NAME", "AT"), [("日本語", "1"), ("cafe\u0301s", "2"), ("plain", "3")])
     assert capsys.readouterr().out.splitlines() == ["NAME    AT", "日本語  1", "cafe\u0301s   2", "plain   3"]
+
+
+def test_on_a_terminal_an_error_is_broken_between_words() -> None:
+    ours, terminal = pty.openpty()
+    ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 20, 0, 0))
+    with os.fdopen(terminal, "w") as stream, os.fdopen(ours, "rb"):
+        assert fitted("❌ The port 18790 is in use\n💡 Stop it", stream) == (
+            "❌ The port 18790 is\n   in use\n💡 Stop it"
+        )
+
+
+def test_elsewhere_it_stays_as_it_is(tmp_path: Path) -> None:
+    text = "❌ " + "a long line " * 20
+    with (tmp_path / "output").open("w") as stream:
+        assert fitted(text, stream) == text
+    assert fitted(text, stream) == text
+    assert fitted(text, None) == text

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
-from tests.fakes.supervised_tree import running
+from tests.fakes.supervised_tree import TOKEN, Supervised, running
 from xopc.core.hub import Hub
 from xopc.gateway.departure import RESTART_EXPECTED_MS, Outcome, say_goodbye
 
@@ -43,3 +44,53 @@ async def test_a_stop_does_not_wait_for_a_reload(configured: Path) -> None:
             await supervised.tell("stop by hand")
             await supervised.words("stopping")
     assert supervised.outcomes == [Outcome.STOP]
+
+
+GET_STATUS = f"GET /api/status HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: {TOKEN}\r\n\r\n".encode()
+
+
+async def ask(client: trio.SocketStream) -> bytes:
+    """The head of the answer."""
+    with trio.fail_after(5):
+        await client.send_all(GET_STATUS)
+        return (await client.receive_some()).partition(b"\r\n\r\n")[0]
+
+
+async def connect(supervised: Supervised) -> trio.SocketStream:
+    return await trio.open_tcp_stream("127.0.0.1", supervised.home.places.serving[0].getsockname()[1])
+
+
+async def test_where_the_sockets_are_kept_a_stop_leaves_newcomers_to_the_next_and_serves_who_is_connected(
+    configured: Path,
+) -> None:
+    async with running(configured, XOPC_SERVICE_MARKER="systemd") as supervised:
+        await supervised.words("ready")
+        kept = supervised.home.places.serving[0].dup()
+        async with await connect(supervised) as inside:
+            assert b" 200 " in await ask(inside)
+            await supervised.tell("stop by hand")
+            await supervised.words("stopping")
+            answer = await ask(inside)
+        assert b" 200 " in answer
+        assert b"connection: close" in answer.lower()
+        await wait_all_tasks_blocked()
+        newcomer = await connect(supervised)
+        await newcomer.send_all(GET_STATUS)
+    assert supervised.outcomes == [Outcome.STOP]
+    with kept:
+        accepted, _ = kept.accept()
+    with accepted:
+        assert accepted.recv(10_000) == GET_STATUS
+    await newcomer.aclose()
+
+
+async def test_where_they_end_with_the_gateway_a_stop_tells_newcomers_so(configured: Path) -> None:
+    async with running(configured) as supervised:
+        await supervised.words("ready")
+        async with await connect(supervised) as inside:
+            assert b" 200 " in await ask(inside)
+            await supervised.tell("stop by hand")
+            await supervised.words("stopping")
+            async with await connect(supervised) as newcomer:
+                assert b" 503 " in await ask(newcomer)
+            assert b" 503 " in await ask(inside)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import stat
 from collections.abc import Callable
 from pathlib import Path
 
 from attrs import field, frozen
 
 from xopc.config.parse import NotJsonError, parse
+from xopc.config.regular import IrregularFileError, read_regular
 from xopc.contracts.convert import JsonObject, structure_known
 from xopc.contracts.errors import InvalidValueError
 
@@ -146,12 +146,7 @@ def read_models_file(
     `replace` puts values in place of the references in it.
     """
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # a pipe that nobody writes to would be waited for, for ever
-            return ModelsFile(), (f"{path} is not used: it is not a regular file",)
-        if status.st_size > MAX_BYTES:
-            return ModelsFile(), (f"{path} is not used: it is larger than {MAX_BYTES} bytes",)
-        values, _ = parse(path.read_text("utf-8-sig"))
+        values, _ = parse(read_regular(path, MAX_BYTES).decode("utf-8-sig"))
         file, unknown = structure_known(replace(values), ModelsFile)
     except FileNotFoundError:
         return ModelsFile(), ()
@@ -161,6 +156,8 @@ def read_models_file(
         return ModelsFile(), (f"{path} is not used: it {error}",)
     except UnicodeDecodeError:
         return ModelsFile(), (f"{path} is not used: it is not UTF-8",)
+    except IrregularFileError as error:
+        return ModelsFile(), (f"{path} is not used: {error.strerror}",)
     except OSError as error:
         return ModelsFile(), (f"{path} is not used: it cannot be read ({error.strerror})",)
     return file, tuple(f"{path}: {problem}" for problem in unknown)

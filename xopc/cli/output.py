@@ -8,8 +8,9 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from unicodedata import combining, east_asian_width
+from typing import TextIO
 
+from xopc.cli.wrap import Wrap, columns
 from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK
 
 _TURNING = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
@@ -30,6 +31,8 @@ _COMMANDS = {
     "GET /api/outbound?state=dead": "xopc outbox list",
 }
 """What lists the things that a request lists."""
+WIDTH = 80
+"""Columns of a terminal that does not tell."""
 WRONG_CREDENTIAL = (
     "Wrong credential: the running gateway goes by another one than this configuration says. "
     "Why, and what to do: xopc gateway status"
@@ -47,10 +50,20 @@ def fail(message: str, *, as_json: bool, hints: Iterable[str] = (), **more: obje
     if as_json:
         print_json({"ok": False, "error": message, "hints": hints, **more})
     else:
-        print(f"❌ {message}", file=sys.stderr)
-        for hint in hints:
-            print(f"💡 {hint}", file=sys.stderr)
+        lines = [f"❌ {message}", *(f"💡 {hint}" for hint in hints)]
+        print(fitted("\n".join(lines), sys.stderr), file=sys.stderr)
     return EXIT_FAILURE
+
+
+def fitted(text: str, stream: TextIO | None) -> str:
+    """A text as it goes to a stream: to a terminal with line breaks between words, elsewhere as it is."""
+    if stream is None:
+        return text
+    try:
+        width = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):  # it is no terminal, or closed
+        return text
+    return Wrap().add(f"{text}\n", width or WIDTH)[:-1]
 
 
 def as_typed(text: str) -> str:
@@ -72,11 +85,20 @@ def in_commands(message: str) -> str:
 def tell_not_running(cure: str = "xopc gateway", *, as_json: bool) -> int:
     """Tell that there is nothing to stop or restart, which is no failure; `cure` is the command that starts it."""
     if as_json:
-        print_json({"ok": True, "result": "not-loaded", "hints": [as_typed(cure)]})
-    else:
-        print("✅ Gateway service not loaded.")
-        print(f"💡 Start with: {as_typed(cure)}")
+        print_json({"ok": True, "result": "not-loaded", "hints": [as_typed(cure), *hints_about_sudo()]})
+        return EXIT_OK
+    print("✅ Gateway service not loaded.")
+    for hint in (f"Start with: {as_typed(cure)}", *hints_about_sudo()):
+        print(f"💡 {hint}")
     return EXIT_OK
+
+
+def hints_about_sudo() -> list[str]:
+    """Where nothing was found: whoever installs a service of the machine through sudo easily goes on with sudo."""
+    caller = os.environ.get("SUDO_USER", "")
+    if os.name == "nt" or os.getuid() != 0 or caller in ("", "root"):
+        return []
+    return [f"With sudo, root's gateway is meant. For that of {caller} leave sudo out."]
 
 
 def preview(secret: str) -> str:
@@ -92,15 +114,10 @@ def preview(secret: str) -> str:
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows below a head, in columns as wide as what is in them; the last one ends where its texts end."""
     lines = [list(head), *(list(row) for row in rows)]
-    widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
+    widths = [max(map(columns, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         cells = zip(line, widths, strict=True)
-        print("  ".join(cell + " " * (width - _width(cell)) for cell, width in cells).rstrip())
-
-
-def _width(text: str) -> int:
-    """How many columns of a terminal a text takes: two for each wide sign, none for an accent of its own."""
-    return sum(0 if combining(sign) else 1 + (east_asian_width(sign) in "WF") for sign in text)
+        print("  ".join(cell + " " * (width - columns(cell)) for cell, width in cells).rstrip())
 
 
 def without_controls(text: str) -> str:

@@ -21,7 +21,7 @@ from xopc.gateway.reload import Reloader
 from xopc.gateway.succession import Succession
 from xopc.gateway.vitals import Vitals
 from xopc.server.wire.gate import Gate
-from xopc.server.wire.serve import Heir, Server
+from xopc.server.wire.serve import LAST_CALL_SECONDS, Heir, Server
 from xopc_supervisor import contract
 
 RESTART_EXPECTED_MS = 1500
@@ -61,6 +61,8 @@ class Departure:
     """The running one."""
     record: Callable[[RestartKind, str, int], Awaitable[None]]
     """Stores the cause of the restart that ends a generation."""
+    outlived: bool
+    """Whether the listening sockets stay open without this process and its supervisor, for whoever is started next."""
 
     async def stop(self, order: Stop) -> Outcome:
         """Drain, and end."""
@@ -75,11 +77,14 @@ class Departure:
             await self.record(RestartKind.SERVICE, order.reason, self.generation().number)
         else:
             self.vitals.status = HealthStatus.STOPPING
-            self.gate.shut()
+            if not self.outlived:
+                self.gate.shut()
             say_goodbye(self.hub, "stopping")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(leave_at_second_stop, self.orders)
-            await drain(self._drain)
+            if self.outlived and not order.is_restart:
+                nursery.start_soon(self._shut_gate_soon)
+            await drain(partial(self._drain, accepts=order.is_restart or not self.outlived))
             nursery.cancel_scope.cancel()
         return Outcome.STOP
 
@@ -107,7 +112,13 @@ class Departure:
             await self.server.drain(heir)
         return Outcome.RESPAWN
 
-    async def _drain(self, heir: Heir | None = None) -> None:
+    async def _drain(self, heir: Heir | None = None, *, accepts: bool = True) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.generation().drain)
-            await self.server.drain(heir)
+            await self.server.drain(heir, accepts=accepts)
+
+    async def _shut_gate_soon(self) -> None:
+        """When those who are connected have had the time to ask. A manager that stops it to start it again does not
+        tell, so they are served as in a restart."""
+        await trio.sleep(LAST_CALL_SECONDS)
+        self.gate.shut()

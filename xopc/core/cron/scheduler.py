@@ -39,7 +39,7 @@ DAY_SECONDS = 24 * 3600.0
 _log: FilteringBoundLogger = structlog.get_logger("xopc.cron")
 
 
-def _nobody(_: str) -> None:
+def _nobody() -> None:
     """Hears of a run that went well, and does nothing."""
 
 
@@ -59,7 +59,7 @@ class Scheduler:
         wake: Wake = _nobody,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`clock` gives the seconds since the epoch; `wake` hears the reason when a run went well."""
+        """`clock` gives the seconds since the epoch; `wake` hears of a run that went well."""
         self._storage = storage
         self._placed = placed
         self._settings = settings
@@ -318,9 +318,12 @@ class Scheduler:
             self.wake()
 
     async def _prune(self) -> None:
+        leaps = self._clock.leaps
         while True:
+            now, before, leaps = self._clock.now(), leaps, self._clock.leaps
             try:
-                await self._storage.prune_runs(self._clock.now() - self._settings.history_retention_days * DAY_SECONDS)
+                if leaps == before:  # a clock that was just set may be set right again before the next time
+                    await self._storage.prune_runs(now - self._settings.history_retention_days * DAY_SECONDS)
             except StorageError as error:
                 _log.error("Old runs of jobs could not be forgotten.", error=str(error))
             await trio.sleep(PRUNE_SECONDS)

@@ -20,7 +20,7 @@ from xopc.contracts.api.sessions import (
 )
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure, XopcError
-from xopc.contracts.keys import SessionKey, parse_key, segment
+from xopc.contracts.keys import MAIN_AGENT, SessionKey, parse_key, segment
 from xopc.contracts.openapi.operations import Link
 from xopc.server.api import examples, session_examples
 from xopc.server.api.session_bodies import shown_detail, shown_session
@@ -54,8 +54,8 @@ async def _list(call: Call[None]) -> SessionPage:
     keepings, is_idle = _wanted(query.status)
     page, total = await call.services.storage.sessions(
         SessionQuery(
-            channel=query.channel,
-            agent_id=query.agent_id,
+            channel=query.channel and segment(query.channel, WEBCHAT),
+            agent_id=query.agent_id and segment(query.agent_id, MAIN_AGENT),
             search=query.search,
             keepings=keepings,
             is_idle=is_idle,
@@ -81,7 +81,9 @@ async def _read(call: Call[None]) -> SessionRead:
     session = await find_session(call)
     services.upkeep.note_access(session.key)
     entries = await services.storage.messages(session.key, paging.limit, paging.before)
-    return SessionRead(shown_detail(session, entries, await services.storage.active_run(session.key)))
+    detail = shown_detail(session, entries, await services.storage.active_run(session.key))
+    before = entries[0].seq if entries and entries[0].seq > 1 else None
+    return SessionRead(detail, paging.limit, before is not None, before)
 
 
 async def _delete(call: Call[None]) -> SessionDeleted:
@@ -168,7 +170,7 @@ SESSION = Route(
     path_parameters={"key": examples.KEY},
     query=MessagePaging,
     response=SessionRead,
-    response_examples={HTTPStatus.OK: SessionRead(session_examples.SESSION_DETAIL)},
+    response_examples={HTTPStatus.OK: session_examples.READ},
     errors=(Failure.SESSION_NOT_FOUND,),
 )
 SESSION_DELETE = Route(

@@ -132,7 +132,7 @@ class Server:
         if self._rules.is_draining:
             connection.retire()
 
-    async def drain(self, heir: Heir | None = None) -> None:
+    async def drain(self, heir: Heir | None = None, *, accepts: bool = True) -> None:
         """Part from all clients; returns when no connection is left. Set a deadline around it, then cancel `run`,
         which has to be running.
 
@@ -144,12 +144,13 @@ class Server:
         Without an heir, from now on every response carries `Connection: close`. For a second at most, new connections
         and requests are still taken; then connections without a request are closed, and those with one when it is
         answered. One that has not asked for anything yet is waited for a second more.
-        Whoever connects after that waits in the backlog of the sockets, for their next owner.
+        Whoever connects after that waits in the backlog of the sockets, for their next owner. Where that one is sure to
+        come, `accepts` is false: nobody is accepted from now on, and who is connected has a quarter of a second to ask.
         """
         if heir is not None and await self._hand_over(heir):
             return
         self._rules.is_draining = self._secure_rules.is_draining = True
-        with trio.move_on_after(LINGER_SECONDS):
+        with trio.move_on_after(LINGER_SECONDS if accepts else 0):
             await trio.sleep(BACKLOG_SECONDS)
             await self._wait_until_empty()
         await self._stop_accepting()

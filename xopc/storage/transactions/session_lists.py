@@ -1,7 +1,7 @@
 """Queries over many sessions: pages, sums, chats, and what a prune would forget.
 
-A page of all sessions walks the index of its order, and its total is read from sums that triggers keep. What narrows
-the list may have to look at each session, and runs apart from the event loop.
+A page walks the index of its order, and how many there are is read from sums that triggers keep, if those know it. What
+narrows the list may have to look at each session, and runs apart from the event loop.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from xopc.storage.transactions.sessions import SELECT, delete_session, info
 
 QUICK_OFFSET = 1000
 """As far into a list as the event loop goes."""
+
+FEW = 500
+"""Sessions that a query finds, and that are sorted then, instead of walking an index until there are enough."""
 
 _ORDERS = {
     "updatedAt": "updated_at",
@@ -57,12 +60,15 @@ def select_sessions(connection: sqlite3.Connection, query: SessionQuery, now: fl
     conditions, values = _conditions(query, now)
     direction = "DESC" if query.descending else "ASC"
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    order = f" ORDER BY {column} {direction}, id {direction} LIMIT ? OFFSET ?"
+    counted = "coalesce(sum(sessions), 0) FROM session_sums" if query.is_summed else "count(*) FROM sessions"
+    (total,) = connection.execute(f"SELECT {counted}{where}", values).fetchone()
+    if total <= query.offset:  # which a walk would find out at its end
+        return [], total
+    # Few of very many: to read them all as they lie costs half of reading them in the order of an index.
+    by = f"+{column}" if query.narrows and total <= FEW else column
+    order = f" ORDER BY {by} {direction}, id {direction} LIMIT ? OFFSET ?"
     rows = connection.execute(SELECT + where + order, (*values, query.limit, query.offset))
-    items = list(map(info, rows))
-    count = f"SELECT count(*) FROM sessions{where}" if where else "SELECT coalesce(sum(sessions), 0) FROM session_sums"  # noqa: S608  conditions from below
-    (total,) = connection.execute(count, values).fetchone()
-    return items, total
+    return list(map(info, rows)), total
 
 
 def select_sums(connection: sqlite3.Connection, now: float) -> tuple[list[SessionSum], int]:
@@ -75,15 +81,15 @@ def select_sums(connection: sqlite3.Connection, now: float) -> tuple[list[Sessio
     return sums, idle
 
 
-def select_chats(connection: sqlite3.Connection, channel: str | None, limit: int) -> list[Chat]:
+def select_chats(connection: sqlite3.Connection, channel: str | None, limit: int, offset: int = 0) -> list[Chat]:
     """The chats that somebody has written from, the last one first. Jobs and beats with a session of their own are
     nobody, and write from nowhere."""
     rows = connection.execute(
         "SELECT channel, account, chat, people.peer_kind, max(last_at) AS newest"
         " FROM session_people AS people JOIN sessions ON sessions.id = session_id"
         " WHERE source NOT IN ('cron', 'heartbeat') AND (?1 IS NULL OR channel = ?1)"
-        " GROUP BY channel, account, chat ORDER BY newest DESC LIMIT ?2",
-        (channel, limit),
+        " GROUP BY channel, account, chat ORDER BY newest DESC, channel, account, chat LIMIT ?2 OFFSET ?3",
+        (channel, limit, offset),
     )
     return [Chat(*row) for row in rows]
 
