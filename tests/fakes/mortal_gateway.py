@@ -42,9 +42,9 @@ from xopc.gateway.line import Line
 from xopc.gateway.main import main
 from xopc.server.wire.transport import Plain
 from xopc.storage import migrate, sqlite, sqlite_path
-from xopc.storage.engine import Engine
 from xopc.storage.path.outbox import Attempt
 from xopc.storage.transactions import boots, cron, inbox, outbox, runs
+from xopc.storage.writer import WriterThread
 from xopc_supervisor import contract
 
 BEFORE, AFTER = "before", "after"
@@ -217,8 +217,8 @@ def hook(owner: object, name: str, make: Callable[[Callable[..., Any]], Callable
 
 def hook_commits() -> None:
     def with_deaths(commit: Callable[..., Any]) -> Callable[..., Any]:
-        def commit_and_die(engine: Engine, group: list[Any]) -> list[Outcome[Any]]:
-            outcomes = commit(engine, [evolve(waiting, transaction=_mortal(waiting)) for waiting in group])
+        def commit_and_die(writer: WriterThread, group: list[Any]) -> list[Outcome[Any]]:
+            outcomes = commit(writer, [evolve(waiting, transaction=_mortal(waiting)) for waiting in group])
             for waiting, outcome in zip(group, outcomes, strict=True):
                 if isinstance(outcome, Value):
                     for name in _steps_of(waiting, cast("Value[Any]", outcome).value):
@@ -227,7 +227,7 @@ def hook_commits() -> None:
 
         return commit_and_die
 
-    hook(Engine, "_commit", with_deaths)
+    hook(WriterThread, "_commit", with_deaths)
     hook(migrate, "_apply", lambda apply: around("migrate", apply, after=False))
     hook(sqlite, "prepare", lambda prepare: around("migrate", prepare, before=False))
 
