@@ -151,6 +151,19 @@ def test_a_start_that_fails_says_how_the_service_is_and_where_to_look(
     assert "💡 xopc gateway logs\n💡 journalctl --user --unit xopc-gateway.service --lines 20\n" in shown
 
 
+def test_a_manager_that_does_not_tell_is_not_quoted_as_how_the_service_is(
+    home: Path, managers: FakeManagers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure(home)
+    assert install() == 0
+    managers.fail("systemctl", text="Failed to connect to bus: No medium found")
+    capsys.readouterr()
+    assert start() == 1
+    shown = capsys.readouterr().err
+    assert "Failed to connect to bus" in shown
+    assert "The service is" not in shown
+
+
 def test_a_port_that_is_taken_is_told_at_once_with_who_has_it(
     home: Path, managers: FakeManagers, capsys: pytest.CaptureFixture[str]
 ) -> None:

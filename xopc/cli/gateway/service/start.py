@@ -95,8 +95,10 @@ def _taken(target: Target, manager: ServiceManager, installed: Installed) -> lis
 
 
 def _explain(target: Target, manager: ServiceManager, error: ServiceManagerError, *, as_json: bool) -> int:
+    from xopc.service.audit.standing import is_untold
+
     runtime, installed = manager.runtime(), manager.read()
-    seen = f". The service is {runtime.state}." if runtime.state else ""
+    seen = f". The service is {runtime.state}." if runtime.state and not is_untold(runtime) else ""
     hints = [*(_taken(target, manager, installed) if installed is not None else ()), "xopc gateway logs"]
     if manager.marker == "systemd":
         whose = "sudo journalctl" if is_of_machine(manager) else "journalctl --user"
