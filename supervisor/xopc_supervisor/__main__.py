@@ -29,6 +29,7 @@ LOOPBACK = "127.0.0.1"
 
 def main() -> int:
     """Run one supervisor to its end and return its exit code."""
+    _fill_standard_streams()
     text = os.environ.get(contract.LAUNCH_VARIABLE)
     if text is None:
         say("This is the inner half of the gateway. Start it with: xopc gateway", to=2)
@@ -43,6 +44,14 @@ def main() -> int:
         return _run(launch, marker) if resumption is None else _resume(launch, marker, resumption)
     except KeyboardInterrupt:
         return contract.EXIT_OK
+
+
+def _fill_standard_streams() -> None:
+    """Whoever closed them meant that nothing is read or written there: not in the lock or a listening socket, which
+    would get their numbers."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
 
 
 def _run(launch: Launch, marker: str) -> int:

@@ -7,39 +7,32 @@ A pure function of its arguments, so that tables and properties cover it.
        │  └──crash──┬──────┘          a stop leads from every phase to STOPPING, and its child's exit to ENDED
        └─deadline─ BACKING_OFF        exit code 78, or too many crashes before the first ready, lead to ENDED
 
-A respawn starts a candidate beside the child that serves. One that fails is dropped, and nothing has changed; one
-that stands by is promoted when the child is gone, by then or by a crash. With `gateway.standby` the same place is
-taken by a spare while nothing else needs it; that is promoted only when the child ends by itself.
+A respawn starts a candidate beside the child that serves: `succession` tells what becomes of it.
 """
 
 from __future__ import annotations
 
 import signal
 
-from xopc_supervisor import contract
+from xopc_supervisor import contract, succession
 from xopc_supervisor.states import (
     Action,
     Announce,
-    Candidate,
     CandidateLate,
     DeadlinePassed,
     Decision,
-    DropSpare,
     Event,
     Exited,
-    HandOver,
     Kill,
     NotRenewed,
     NotSpawned,
     Phase,
     Policy,
-    Promote,
     Report,
     RestartAsked,
     Said,
     SpareDue,
     Spawn,
-    SpawnCandidate,
     State,
     StopAsked,
     Tell,
@@ -47,11 +40,8 @@ from xopc_supervisor.states import (
     Who,
     name,
 )
+from xopc_supervisor.succession import START_SECONDS, STOP_SECONDS
 
-START_SECONDS = 120
-"""A child that is not ready by then, or a candidate that does not stand by, is killed and counts as failed."""
-STOP_SECONDS = 6
-"""From SIGTERM to SIGKILL; the child drains for 5.0 s and leaves by itself at 5.5 s."""
 ABORT_SECONDS = 2
 """From SIGABRT, which a stopped or blocked process may not take, to SIGKILL."""
 STEADY_SECONDS = 1
@@ -61,10 +51,6 @@ BACK_OFF_SECONDS = (0, 1, 2, 4, 8, 16, 30)
 """Pause before the respawn after the first, second, … crash in a row; the last repeats for ever."""
 GIVE_UP_AFTER = 5
 """Crashes before any child was ever ready. Later the supervisor never gives up."""
-SPARE_SECONDS = 2
-"""From the child's `ready` to the start of a spare, which is not to compete with what a start leaves for later."""
-SPARE_AGAIN_SECONDS = 60
-"""From the end of a spare that nobody asked for to the next one."""
 
 
 def begin(now: float) -> Decision:
@@ -77,32 +63,25 @@ def decide(state: State, event: Event, now: float, policy: Policy) -> Decision:
     match event:
         case Said(word, detail, who):
             if who is Who.CANDIDATE:
-                return _on_candidate_word(state, word, detail, now)
+                return succession.on_word(state, word, detail, now)
             return _on_word(state._replace(silent=0), word, detail, now, policy)
         case Exited(code, who):
             if who is Who.CANDIDATE:
-                return _drop_candidate(state, state.candidate_failure or describe_exit(code), now)
+                return succession.drop(state, state.candidate_failure or describe_exit(code), now)
             return _on_exit(state, code, now, policy)
         case NotSpawned(error, who):
             why = f"no process could be started: {error}"
             if who is Who.CANDIDATE:
-                return _drop_candidate(state, why, now)
+                return succession.drop(state, why, now)
             return _crash(state, why, contract.EXIT_FAILURE, now, policy)
         case NotRenewed(why):
-            return _decline(state, why)
+            return succession.decline(state, why)
         case StopAsked(restart):
             return _on_stop(state, restart, now, policy)
         case RestartAsked(mode, reason):
             return _on_restart(state, mode, reason, now, policy)
         case DeadlinePassed() | CandidateLate() | SpareDue() | Ticked():
             return _on_time(state, event, now)
-
-
-def drop_spare(state: State, now: float) -> Decision:
-    """Give up the spare, if there is one. Another one follows, if one is still wanted."""
-    if state.candidate is not Candidate.SPARE:
-        return state, ()
-    return _plan_spare(state._replace(candidate=None, candidate_deadline=None), now), (DropSpare(),)
 
 
 def _on_word(state: State, word: str, detail: str, now: float, policy: Policy) -> Decision:
@@ -113,16 +92,14 @@ def _on_word(state: State, word: str, detail: str, now: float, policy: Policy) -
         return _on_ready(state, detail, now, policy)
     if word == contract.STOPPING and serving:
         # Somebody stopped the child itself, which means the same as stopping the supervisor.
-        kill = (_kill_candidate(),) if state.candidate else ()
+        kill = (succession.kill_candidate(),) if state.candidate else ()
         return state._replace(phase=Phase.STOPPING, deadline=now + STOP_SECONDS), kill
     mode, _, reason = detail.partition(" ")
     if word == contract.RESTART and mode == contract.RESPAWN and state.phase is Phase.SERVING:
         if policy.no_respawn:
             return state, (Tell(f"{contract.DECLINED} XOPC_NO_RESPAWN forbids a new process"),)
         if not state.has_successor:
-            state, drop = drop_spare(state, now)
-            state = state._replace(candidate=Candidate.PREPARING, candidate_deadline=now + START_SECONDS, spare_at=None)
-            return state._replace(reason=reason, candidate_failure=""), (*drop, SpawnCandidate())
+            return succession.prepare(state, reason, now)
     return state, ()
 
 
@@ -143,21 +120,8 @@ def _on_ready(state: State, detail: str, now: float, policy: Policy) -> Decision
         problem=state.problem if accepted else "",
         keeps_spare=spare == "1" and not policy.no_respawn,
     )
-    state, drop = (state, ()) if state.keeps_spare else drop_spare(state, now)
-    return _plan_spare(state, now), (*drop, Announce())
-
-
-def _on_candidate_word(state: State, word: str, detail: str, now: float) -> Decision:
-    if word == contract.FAILED:
-        return state._replace(candidate_failure=detail), ()
-    if word == contract.STANDBY and state.candidate is Candidate.SPARE:
-        return state._replace(candidate_deadline=None), ()
-    if word != contract.STANDBY or state.candidate is not Candidate.PREPARING:
-        return state, ()
-    state = state._replace(candidate=Candidate.STANDING_BY, candidate_deadline=None)
-    if state.phase is not Phase.SERVING:
-        return state, ()
-    return state._replace(phase=Phase.RESPAWNING, deadline=now + STOP_SECONDS), (HandOver(state.reason),)
+    state, drop = (state, ()) if state.keeps_spare else succession.drop_spare(state, now)
+    return succession.plan_spare(state, now), (*drop, Announce())
 
 
 def _on_exit(state: State, code: int, now: float, policy: Policy) -> Decision:
@@ -165,7 +129,7 @@ def _on_exit(state: State, code: int, now: float, policy: Policy) -> Decision:
         case Phase.STOPPING:
             return _end(state, state.exit_code)
         case Phase.RESPAWNING:
-            return _follow(state, "respawn", state.reason, now)
+            return succession.follow(state, "respawn", state.reason, now)
         case Phase.BACKING_OFF | Phase.ENDED:
             return state, ()
         case Phase.STARTING | Phase.SERVING:
@@ -173,7 +137,7 @@ def _on_exit(state: State, code: int, now: float, policy: Policy) -> Decision:
                 return _refused(state, now, policy)
             if code == contract.EXIT_RESTART and state.ready_at is not None and not policy.no_respawn:
                 reason = state.reason if state.has_successor else "the gateway asked for a new process"
-                return _follow(state, "respawn", reason, now)
+                return succession.follow(state, "respawn", reason, now)
             return _crash(state, state.failure or describe_exit(code), code, now, policy)
 
 
@@ -191,7 +155,7 @@ def _on_stop(state: State, restart: str | None, now: float, policy: Policy) -> D
             return state, ()
         case _:
             ask = Kill(signal.SIGTERM) if restart is None else Tell(f"{contract.STOP} restart {restart}")
-            kill = (_kill_candidate(),) if state.candidate else ()
+            kill = (succession.kill_candidate(),) if state.candidate else ()
             state = state._replace(
                 phase=Phase.STOPPING,
                 deadline=now + STOP_SECONDS,
@@ -209,7 +173,7 @@ def _on_restart(state: State, mode: str, reason: str, now: float, policy: Policy
                 mode = contract.IN_PROCESS
             return state, (Tell(f"{contract.RESTART} {mode} {reason}"),)
         case Phase.BACKING_OFF:
-            return _spawn(state, "respawn", reason, now)
+            return succession.spawn(state, "respawn", reason, now)
         case _:
             # While the child hands over, whoever follows reads the configuration as it is then.
             return state, (Report("info", f"Restart ({reason}) left out: the gateway is {name(state)}."),)
@@ -220,10 +184,9 @@ def _on_time(state: State, event: DeadlinePassed | CandidateLate | SpareDue | Ti
         case DeadlinePassed():
             return _on_deadline(state, now)
         case CandidateLate():
-            late = f"it did not stand by within {START_SECONDS} s"
-            return state._replace(candidate_deadline=None, candidate_failure=late), (_kill_candidate(),)
+            return succession.on_late(state)
         case SpareDue():
-            return _on_spare_due(state._replace(spare_at=None), now)
+            return succession.on_spare_due(state._replace(spare_at=None), now)
         case Ticked():
             return _on_tick(state, now)
 
@@ -231,7 +194,7 @@ def _on_time(state: State, event: DeadlinePassed | CandidateLate | SpareDue | Ti
 def _on_deadline(state: State, now: float) -> Decision:
     match state.phase:
         case Phase.BACKING_OFF:
-            return _spawn(state, "crash", state.reason, now)
+            return succession.spawn(state, "crash", state.reason, now)
         case Phase.STARTING:
             report = Report("error", f"The gateway was not ready after {START_SECONDS} s; it is killed.")
         case Phase.STOPPING | Phase.RESPAWNING:
@@ -241,13 +204,6 @@ def _on_deadline(state: State, now: float) -> Decision:
         case Phase.ENDED:
             return state._replace(deadline=None), ()
     return state._replace(deadline=None), (report, Kill(signal.SIGKILL))
-
-
-def _on_spare_due(state: State, now: float) -> Decision:
-    if state.phase is not Phase.SERVING or state.candidate is not None or not state.keeps_spare:
-        return state, ()
-    state = state._replace(candidate=Candidate.SPARE, candidate_deadline=now + START_SECONDS, candidate_failure="")
-    return state, (SpawnCandidate(is_spare=True),)
 
 
 def _on_tick(state: State, now: float) -> Decision:
@@ -270,7 +226,7 @@ def _refused(state: State, now: float, policy: Policy) -> Decision:
     if not state.ever_ready or state.use_accepted or policy.no_respawn:
         return _end(state, policy.config_exit, Report("error", f"The gateway is not started again: {why}"))
     report = Report("error", f"{why}. It is started with the configuration that was last accepted.")
-    state, actions = _spawn(state._replace(problem=why), "crash", state.reason or why, now, use_accepted=True)
+    state, actions = succession.spawn(state._replace(problem=why), "crash", state.reason or why, now, use_accepted=True)
     return state, (report, *actions)
 
 
@@ -292,7 +248,7 @@ def _crash(state: State, reason: str, code: int, now: float, policy: Policy) -> 
         return _end(state, contract.EXIT_GAVE_UP, Report("fatal", f"{count}, so it is given up: {reason}"))
     if state.candidate is not None:
         follower = "Its successor" if state.has_successor else "The spare process"
-        state, actions = _promote(state, "crash", reason, now)
+        state, actions = succession.promote(state, "crash", reason, now)
         return state, (Report("error", f"The gateway crashed: {reason}. {follower} takes over."), *actions)
     pause = BACK_OFF_SECONDS[min(state.crashes, len(BACK_OFF_SECONDS)) - 1]
     when = f"in {pause} s" if pause else "at once"
@@ -300,76 +256,16 @@ def _crash(state: State, reason: str, code: int, now: float, policy: Policy) -> 
     report = Report("error", f"The gateway crashed: {reason}. It is started again {when} ({count}).")
     if pause:
         return state._replace(phase=Phase.BACKING_OFF, deadline=now + pause, failure=""), (report,)
-    state, actions = _spawn(state, "crash", reason, now)
+    state, actions = succession.spawn(state, "crash", reason, now)
     return state, (report, *actions)
 
 
-def _drop_candidate(state: State, why: str, now: float) -> Decision:
-    """The candidate is gone. Where the child serves, it goes on."""
-    dropped = state._replace(candidate=None, candidate_deadline=None, candidate_failure="")
-    if state.candidate is None or state.phase is Phase.STOPPING:
-        return dropped, ()
-    if state.phase is not Phase.SERVING:
-        report = Report("error", f"The new process ended before it could take over: {why}. Another one follows.")
-        return dropped, (report,)
-    if state.candidate is Candidate.SPARE:
-        report = Report("warn", f"The spare process ended: {why}. Another one follows in {SPARE_AGAIN_SECONDS} s.")
-        return _plan_spare(dropped, now, SPARE_AGAIN_SECONDS), (report,)
-    return _decline(_plan_spare(dropped._replace(reason=""), now), why)
-
-
-def _plan_spare(state: State, now: float, seconds: float = SPARE_SECONDS) -> State:
-    """Let a spare follow, where one is wanted, and none there or on its way."""
-    if not state.keeps_spare:
-        return state._replace(spare_at=None)
-    if state.candidate is not None or state.spare_at is not None:
-        return state
-    return state._replace(spare_at=now + seconds)
-
-
-def _decline(state: State, why: str) -> Decision:
-    why = why.rstrip(".")
-    problem = f"the new process could not take over ({why}); the one before goes on"
-    declined = Tell(f"{contract.DECLINED} {why}")
-    return state._replace(problem=problem), (Report("error", f"Restart: {problem}."), declined)
-
-
-def _follow(state: State, kind: str, reason: str, now: float) -> Decision:
-    """The child left as it should: the candidate follows it, or a new process."""
-    return (_promote if state.candidate else _spawn)(state, kind, reason, now)
-
-
-def _promote(state: State, kind: str, reason: str, now: float) -> Decision:
-    return _fresh(state, now, reason), (Promote(kind, reason),)
-
-
-def _spawn(state: State, kind: str, reason: str, now: float, *, use_accepted: bool = False) -> Decision:
-    return _fresh(state, now, reason)._replace(use_accepted=use_accepted), (Spawn(kind, reason, use_accepted),)
-
-
-def _fresh(state: State, now: float, reason: str) -> State:
-    """A new child is on its way, for this reason; what is remembered is of all children."""
-    return State(
-        Phase.STARTING,
-        deadline=now + START_SECONDS,
-        crashes=state.crashes,
-        strikes=state.strikes,
-        ever_ready=state.ever_ready,
-        reason=reason,
-        problem=state.problem,
-    )
-
-
 def _end(state: State, exit_code: int, *actions: Action) -> Decision:
-    kill = (_kill_candidate(),) if state.candidate else ()
+    kill = (succession.kill_candidate(),) if state.candidate else ()
     return state._replace(phase=Phase.ENDED, deadline=None, candidate_deadline=None, exit_code=exit_code), (
         *actions,
         *kill,
     )
-
-
-def _kill_candidate() -> Kill:
-    return Kill(signal.SIGKILL, Who.CANDIDATE)
 
 
 def _seconds(text: str) -> float:

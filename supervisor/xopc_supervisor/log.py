@@ -40,7 +40,9 @@ class Log:
     def _append(self, name: str, line: str) -> None:
         try:
             os.makedirs(self._log_dir, mode=0o700, exist_ok=True)
-            descriptor = os.open(os.path.join(self._log_dir, name), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            # A pipe that nobody reads is refused then, and not waited for.
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
+            descriptor = os.open(os.path.join(self._log_dir, name), flags, 0o600)
             try:
                 os.write(descriptor, f"{line}\n".encode("utf-8", "replace"))
             finally:

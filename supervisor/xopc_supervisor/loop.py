@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import signal
-import socket
 import sys
 import time
-from collections import deque
-from collections.abc import Iterator
 
-from xopc_supervisor import contract, decisions, intent, orphans, renew, signals, states
+from xopc_supervisor import contract, decisions, intent, orphans, renew, signals, states, succession
 from xopc_supervisor.child import Child
-from xopc_supervisor.contract import Go
 from xopc_supervisor.estate import Estate
+from xopc_supervisor.family import Family
 from xopc_supervisor.log import Log, say
+from xopc_supervisor.signals import Signals
 from xopc_supervisor.states import Phase, Who
 
 TICK_SECONDS = 1.0
@@ -40,25 +37,18 @@ class Supervisor:
         self._given_up: renew.Installed | None = None
         """What this supervisor could not change to."""
         self._state = states.State(Phase.STARTING)
-        self._child: Child | None = None
-        self._candidate: Child | None = None
-        self._heirloom: socket.socket | None = None
-        """The old child's end, until it is told to hand over."""
+        self._family: Family
         self._announced = False
-        self._down_since: float | None = None
         self._next_tick = 0.0
         self._on_terminal = os.isatty(0)
-        self._foreign: tuple[int, ...] = ()
-        """Children that were there before, of the shell or the container's script that became this process."""
-        self._wakeup: socket.socket
-        self._signals: deque[int] = deque()
-        """Those that have come and are not handled yet."""
+        self._signals: Signals
 
     def run(self, resumption: renew.Resumption | None = None) -> int:
         """Supervise until the end, and return the exit code. Blocks; signals are handled from here on."""
-        self._foreign = resumption.foreign_pids if resumption else tuple(orphans.adopted(()))
+        foreign = resumption.foreign_pids if resumption else tuple(orphans.adopted(()))
+        self._family = Family(self._estate, foreign, lambda what: self._log.write("error", what))
         orphans.become_subreaper()
-        self._wakeup = signals.catch()
+        self._signals = Signals()
         try:
             if resumption is None:
                 self._follow(decisions.begin(time.monotonic()))
@@ -71,7 +61,7 @@ class Supervisor:
                     self._log.write("error", f"The supervisor has a defect, and goes on: {_describe(error)}")
                     time.sleep(DEFECT_SECONDS)  # noqa: TID251 - one that comes again at once must not fill the log
         finally:
-            self._leave_nobody()
+            self._family.end()
             signals.ignore()
         return self._state.exit_code
 
@@ -81,24 +71,20 @@ class Supervisor:
         """Wait for something to happen, and see to it."""
         self._wait()
         # The words of a process come before its exit: its last one may tell that the exit was asked for.
-        self._hear()
-        self._signals.extend(signals.caught(self._wakeup))
-        while self._signals:
-            number = self._signals.popleft()
-            if number != signal.SIGCHLD:
-                self._handle(self._meaning(number))
-        for exited in self._reap():
-            self._handle(exited)
+        for said in self._family.words():
+            self._handle(said)
+        for number in self._signals.caught():
+            self._handle(self._meaning(number))
+        for event in self._family.exits():
+            self._handle(event)
         self._look_at_the_clock()
-        if self._child is None and self._state.needs_child:
+        if self._family.child is None and self._state.needs_child:
             self._handle(states.Exited(contract.EXIT_FAILURE))  # it is not there, and its end was not noticed
 
     def _wait(self) -> None:
         poll = select.poll()
-        poll.register(self._wakeup, select.POLLIN)
-        for child in (self._child, self._candidate):
-            if child is not None and child.fileno() >= 0:
-                poll.register(child, select.POLLIN)
+        for readable in (self._signals, *self._family.lines()):
+            poll.register(readable, select.POLLIN)
         state = self._state
         alarms = [state.deadline, state.candidate_deadline, state.spare_at, self._manager.next_sign_of_life]
         if state.is_watched:
@@ -106,48 +92,6 @@ class Supervisor:
         due = min((alarm for alarm in alarms if alarm is not None), default=None)
         # One millisecond more: poll counts in whole ones, and must not return before the deadline.
         poll.poll(None if due is None else max(0, due - time.monotonic()) * 1000 + 1)
-
-    def _hear(self) -> None:
-        for child in (self._candidate, self._child):
-            if child is not None:
-                for said in self._words(child):
-                    self._handle(said)
-
-    def _words(self, child: Child) -> Iterator[states.Said]:
-        while child.fileno() >= 0:
-            lines = child.hear()
-            if not lines:
-                return
-            for line in lines:
-                word, _, detail = line.partition(" ")
-                if word == contract.LISTEN:
-                    self._estate.provide_sockets(child, detail)
-                    if child is self._child:
-                        self._estate.move_with(child)
-                    continue
-                if word == contract.STANDBY:
-                    child.version = detail.partition(" ")[0]
-                if word == contract.RESTART and detail.startswith(contract.IN_PROCESS):
-                    self._manager.reloading()
-                yield states.Said(word, detail, self._who(child))
-
-    def _reap(self) -> Iterator[states.Exited]:
-        """The only place that waits for processes, those that nobody else waits for included."""
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            for child in (self._candidate, self._child):
-                if child is not None and pid == child.pid:
-                    # What it said last may have come after the words were read.
-                    for said in self._words(child):
-                        self._handle(said)
-                    who = self._who(child)
-                    self._bury(child)
-                    yield states.Exited(os.waitstatus_to_exitcode(status), who)
 
     def _look_at_the_clock(self) -> None:
         now = time.monotonic()
@@ -177,12 +121,12 @@ class Supervisor:
         return self._restart_asked(wanted.mode, wanted.reason)
 
     def _intent(self) -> contract.RestartIntent | None:
-        boot_id = self._child.boot_id if self._child else None
+        boot_id = self._family.child.boot_id if self._family.child else None
         path = self._estate.launch.intent_path
         return intent.consume(path, os.getpid(), boot_id, lambda what: self._log.write("error", what))
 
     def _restart_asked(self, mode: str, reason: str) -> states.Event:
-        running = self._child.version if self._child else self._version
+        running = self._family.child.version if self._family.child else self._version
         code = renew.installed(self._estate.launch)
         is_other = self._is_other(code)
         if not self._policy.no_respawn and (is_other or code.version not in (None, running)):
@@ -219,18 +163,15 @@ class Supervisor:
             case states.SpawnCandidate(is_spare):
                 self._spawn_candidate(is_spare=is_spare)
             case states.DropSpare():
-                self._drop_spare()
+                self._family.drop_spare()
             case states.HandOver(reason):
-                self._hand_over(reason)
+                self._family.hand_over(reason)
             case states.Promote(kind, reason):
                 self._promote(kind, reason)
             case states.Tell(line):
-                if self._child is not None and not self._child.tell(line):
-                    self._log.write("error", f"The gateway does not take the word {line!r}.")
+                self._family.tell(line)
             case states.Kill(number, who):
-                target = self._child if who is Who.CHILD else self._candidate
-                if target is not None:
-                    target.signal(number)
+                self._family.kill(number, who)
             case states.Announce():
                 self._announce()
             case states.Report(level, message):
@@ -245,73 +186,40 @@ class Supervisor:
             self._given_up = code
             return
         try:
-            self._child = self._estate.start_process(use_accepted=use_accepted)
+            self._family.start_child(use_accepted=use_accepted)
         except OSError as error:
             self._handle(states.NotSpawned(str(error)))
             return
-        self._let_go(self._child, kind, reason)
+        self._let_go(kind, reason)
 
-    def _let_go(self, child: Child, kind: str, reason: str) -> None:
-        child.tell(f"{contract.GO} {Go(kind, reason, self._down_since).to_json()}")
+    def _let_go(self, kind: str, reason: str) -> None:
+        self._family.let_go(kind, reason)
         self._record()
 
     def _spawn_candidate(self, *, is_spare: bool) -> None:
-        self._drop_heirloom()
         try:
-            if is_spare:
-                self._candidate = self._estate.start_process(is_spare=True)
-            else:
-                self._heirloom, theirs = socket.socketpair()
-                with theirs:
-                    self._candidate = self._estate.start_process(theirs)
+            self._family.start_candidate(is_spare=is_spare)
         except OSError as error:
             self._handle(states.NotSpawned(str(error), Who.CANDIDATE))
             return
         self._record()
 
-    def _drop_spare(self) -> None:
-        spare, self._candidate = self._candidate, None
-        if spare is not None:
-            spare.bury()  # which kills it; `_reap` takes whoever ends, known or not
-
-    def _hand_over(self, reason: str) -> None:
-        self._down_since = time.monotonic()
-        self._manager.reloading()
-        fds = [self._heirloom.fileno()] if self._heirloom else []
-        if self._child is not None and not self._child.tell(f"{contract.HAND_OVER} {reason}", fds):
-            self._log.write("error", "The gateway does not take the word that it has to hand over.")
-        self._drop_heirloom()
-
     def _promote(self, kind: str, reason: str) -> None:
-        self._drop_heirloom()
-        if self._candidate is not None and self._candidate.is_spare and self._is_outdated(self._candidate):
-            self._drop_spare()
+        candidate = self._family.candidate
+        if candidate is not None and candidate.is_spare and self._is_outdated(candidate):
+            self._family.drop_spare()
             self._spawn(kind, reason, use_accepted=False)
             return
-        self._child, self._candidate = self._candidate, None
-        if self._child is None:
-            return  # it ended in this moment, and its exit is the next event
-        self._estate.move_with(self._child)
-        self._let_go(self._child, kind, reason)
+        self._family.promote()
+        if self._family.child is not None:  # else it ended in this moment, and its exit is the next event
+            self._let_go(kind, reason)
 
     def _is_outdated(self, spare: Child) -> bool:
         code = renew.installed(self._estate.launch)
         return self._is_other(code) or code.version not in (None, spare.version or code.version)
 
-    def _bury(self, child: Child) -> None:
-        child.bury()
-        if child is self._candidate:
-            self._candidate = None
-            self._drop_heirloom()
-            self._estate.give_up_sockets(child)
-        else:
-            self._child = None
-            self._down_since = self._down_since or time.monotonic()
-        if self._child is None:
-            orphans.kill_adopted((*self._foreign, self._candidate.pid) if self._candidate else self._foreign)
-
     def _announce(self) -> None:
-        self._down_since = None
+        self._family.down_since = None
         self._manager.ready()
         self._record()
         if not self._announced:
@@ -320,26 +228,10 @@ class Supervisor:
 
     def _record(self) -> None:
         try:
-            self._estate.record(self._state, self._child, self._candidate)
+            self._estate.record(self._state, self._family.child, self._family.candidate)
         except OSError as error:
             what = f"Cannot write {self._estate.lock.path}: {error.strerror}"
             self._log.write("warn", f"{what}. The lock is held all the same.")
-
-    def _leave_nobody(self) -> None:
-        """Before the end: no process of this gateway outlives its supervisor."""
-        for child in (self._child, self._candidate):
-            if child is not None:
-                child.signal(signal.SIGKILL)
-                with contextlib.suppress(ChildProcessError):
-                    os.waitpid(child.pid, 0)
-                child.bury()
-        self._drop_heirloom()
-        orphans.kill_adopted(self._foreign)
-
-    def _drop_heirloom(self) -> None:
-        if self._heirloom is not None:
-            self._heirloom.close()
-            self._heirloom = None
 
     # ------------------------------------------------------------ own renewal
 
@@ -348,25 +240,21 @@ class Supervisor:
     ) -> str:
         """Become the supervisor that is installed now. Returns only when that cannot be: why."""
         # Its line would be lost. It is of the version before, so nothing is lost with it.
-        self._follow(decisions.drop_spare(self._state, time.monotonic()))
+        self._follow(succession.drop_spare(self._state, time.monotonic()))
         resumption = renew.save(
             self._estate.lock,
             self._estate.listeners,
-            self._child,
+            self._family.child,
             self._state,
             announced=self._announced,
-            down_since=self._down_since,
+            down_since=self._family.down_since,
             restart=restart,
-            foreign_pids=self._foreign,
+            foreign_pids=self._family.foreign,
         )
         why = renew.check(resumption, code, check_seconds)
         if why is not None:
             return why
-        # The socket in which signals wait does not outlive this code: let them wait in the kernel instead.
-        signal.pthread_sigmask(signal.SIG_BLOCK, signals.HANDLED)
-        for number in (*self._signals, *signals.caught(self._wakeup)):
-            os.kill(os.getpid(), number)
-        self._signals.clear()
+        self._signals.leave_to_the_kernel()
         try:
             renew.replace(resumption, code, sys.argv[2:], signals.HANDLED)
         except OSError as error:
@@ -374,20 +262,17 @@ class Supervisor:
 
     def _resume(self, resumption: renew.Resumption) -> None:
         self._state = renew.state_of(resumption)
-        self._child = renew.child_of(resumption)
-        self._announced, self._down_since = resumption.announced, resumption.down_since
+        self._family.child = renew.child_of(resumption)
+        self._announced, self._family.down_since = resumption.announced, resumption.down_since
         self._next_tick = time.monotonic() + TICK_SECONDS
         self._log.write("info", f"The supervisor runs version {self._version} now.")
         self._record()
-        for exited in self._reap():  # its signal came to the code before
-            self._handle(exited)
+        for event in self._family.exits():  # their signals came to the code before
+            self._handle(event)
         if resumption.restart is not None:
             leads_on = self._is_other(renew.installed(self._estate.launch))
             ask = self._restart_asked if leads_on else states.RestartAsked
             self._handle(ask(*resumption.restart))
-
-    def _who(self, child: Child) -> Who:
-        return Who.CHILD if child is self._child else Who.CANDIDATE
 
 
 def _describe(error: Exception) -> str:

@@ -111,7 +111,7 @@ def test_what_is_no_json_is_not_used(file: Path, text: bytes, problem: str) -> N
 
 def test_a_directory_is_not_used(file: Path) -> None:
     file.mkdir()
-    assert read_models_file(file)[1] == (f"{file} is not used: it cannot be read (Is a directory)",)
+    assert read_models_file(file)[1] == (f"{file} is not used: it is no regular file: move it away",)
 
 
 def test_comments_are_fine_and_unknown_keys_are_told(file: Path) -> None:

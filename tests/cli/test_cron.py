@@ -142,6 +142,30 @@ def test_another_text_or_chat_goes_with_what_the_job_has(home: Path, capsys: pyt
     }
 
 
+@pytest.mark.parametrize(
+    ("options", "account"), [({"chat": "8"}, "work"), ({"channel": "feishu"}, None), ({"account": "home"}, "home")]
+)
+def test_a_change_of_the_place_keeps_what_belongs_to_it(
+    home: Path, options: dict[str, str], account: str | None
+) -> None:
+    before = {**JOB["delivery"], "accountId": "work", "bestEffort": True}
+    with serving(Json({"job": {**JOB, "delivery": before}}), Json({"job": JOB, "status": "ok"})) as api:
+        assert edit("5f0c1a2b", **options, as_json=True) == 0  # type: ignore[arg-type]  options of one type
+    sent = api.asked[1].body["delivery"]
+    assert (sent.get("accountId"), sent["bestEffort"]) == (account, True)
+
+
+def test_an_account_is_one_of_a_channel(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert add("0 9 * * *", "Hello", account="work") == 2
+    assert "--account needs to know of which channel" in capsys.readouterr().err
+    job = {**JOB, "delivery": {**JOB["delivery"], "accountId": "work"}}
+    with serving(Json({"job": job}), Json({"job": job})) as api:
+        assert add("0 9 * * *", "Hello", channel="telegram", chat="7", account="work", as_json=True) == 0
+        assert show("5f0c1a2b") == 0
+    assert api.asked[0].body["delivery"] == {"mode": "announce", "channel": "telegram", "to": "7", "accountId": "work"}
+    assert "   To: telegram, account work, chat 123456, announce" in capsys.readouterr().out
+
+
 def test_jobs_are_enabled_disabled_run_and_deleted(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     toggled = Json({"toggled": True, "enabled": True})
     with serving(toggled, toggled, Json({"status": "ok", "runId": "1"}), Json({"removed": True})) as api:

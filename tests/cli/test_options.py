@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from typing import Annotated
 
 import pytest
 from cyclopts import App, CycloptsError, Parameter
 
-from xopc.cli.options import DurationOption, UrlOption
+from xopc.cli.options import CredentialOption, DurationOption, UrlOption
 
 app = App(result_action="return_value")
 
@@ -48,3 +49,26 @@ def test_a_url_is_taken() -> None:
 def test_what_is_no_url_is_refused(text: str) -> None:
     with pytest.raises(CycloptsError, match="--url"):
         parse("--url", text)
+
+
+def show(*arguments: str) -> str | None:
+    app = App(result_action="return_value")
+
+    @app.default
+    def back(*, token: CredentialOption = None) -> str | None:
+        return token
+
+    return app(arguments, exit_on_error=False, print_error=False)
+
+
+def test_a_token_need_not_stand_in_the_list_of_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("a-token-of-the-tests\nmore"))
+    assert show("--token", "-") == "a-token-of-the-tests"
+    assert show("--token", "another") == "another"
+    assert show() is None
+
+
+def test_standard_input_without_a_token_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    with pytest.raises(CycloptsError, match="standard input has no line with a token"):
+        show("--token", "-")

@@ -151,7 +151,7 @@ def test_elsewhere_than_on_a_terminal_there_is_the_answer_alone() -> None:
 
 
 def test_on_a_terminal_a_tool_is_a_dim_line() -> None:
-    text = shown(token("Let me"), tool("1", zone="UTC"), token("Noon."), out=Terminal())
+    text = shown(token("Let me"), tool("1", zone="UTC"), token("Noon. "), out=Terminal())
     assert text == 'Let me\n\x1b[2m  ⚙ current_time {"zone": "UTC"}\x1b[0m\nNoon.'
 
 
@@ -191,6 +191,27 @@ def test_a_model_cannot_move_the_cursor_of_a_terminal() -> None:
     text = shown(token("\x1b]0;title\x07a\rb\tc\nd\x9b1m 文 👩‍💻"), tool("1", name="\x1b[2J"), out=Terminal())
     assert text.startswith("�]0;title�ab\tc\nd�1m 文 👩‍💻\n")
     assert "⚙ �[2J" in text
+
+
+def test_on_a_terminal_lines_end_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "12")
+    text = shown(token("The quick br"), token("own fox"), END, reply="The quick brown fox", out=Terminal())
+    assert text == "The quick\nbrown fox\n"
+
+
+def test_elsewhere_an_answer_is_not_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "12")
+    assert shown(token("The quick brown fox"), END, reply="The quick brown fox") == "The quick brown fox\n"
+
+
+def test_code_that_was_cut_off_does_not_reach_into_the_next_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "12")
+    text = shown(token("```\nls"), END, token("The quick brown fox"), END, reply="", out=Terminal())
+    assert text == "```\nls\nThe quick\nbrown fox\n"
+
+
+def test_what_stands_there_before_a_pause_is_whole() -> None:
+    assert shown(token("It is noo"), None, out=Terminal()).startswith("It is noo\n")
 
 
 def test_events_of_a_later_version_are_passed_over() -> None:

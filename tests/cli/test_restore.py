@@ -119,6 +119,30 @@ def test_it_may_be_restored_beside_what_is_in_use(
     assert f"XOPC_STATE_DIR={shlex.quote(str(tmp_path / 'third one'))} xopc gateway" in capsys.readouterr().out
 
 
+def test_a_place_outside_that_only_the_backup_names_has_to_be_agreed_to(
+    there: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys = tmp_path / ".ssh"
+    keys.mkdir()
+    (keys / "authorized_keys").write_text("mine")
+    there.paths.config_path.write_text('{"note": "a", "agents": {"defaults": {"workspace": "~/.ssh"}}}')
+    path = tmp_path / "backup.tar.gz"
+    path.write_bytes(there.backup().getvalue())
+    there.write("b")
+    assert restore(str(path), dry_run=True) == 0
+    assert f"⚠️ Its workspace goes to {keys}, outside of the state directory" in capsys.readouterr().out
+    for other in (None, tmp_path):
+        assert restore(str(path), yes=True, outside=other) == 1
+        assert f"--outside {keys}" in capsys.readouterr().err
+    assert restore(str(path), yes=True, as_json=True) == 1
+    assert f"has its workspace in {keys}" in json.loads(capsys.readouterr().out)["error"]
+    assert (there.says(), (keys / "authorized_keys").read_text()) == ({"b", "a,b"}, "mine")
+    assert restore(str(path), yes=True, outside=Path("~/.ssh")) == 0
+    (aside,) = tmp_path.glob(".ssh.before-restore-*")
+    assert (aside / "authorized_keys").read_text() == "mine"
+    assert restore(str(path), yes=True) == 0, "it is the workspace of this machine now"
+
+
 def test_it_may_come_through_a_pipe(there: World, file: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(Path(file).read_bytes())))
     assert restore("-", yes=True) == 0

@@ -74,6 +74,21 @@ def test_port_zero_is_for_the_flag_alone(file: Path) -> None:
     assert "$.gateway.port: must be 1 to 65535" in refused(file, {"gateway": {"port": 0}}).message
 
 
+def test_the_port_of_the_environment_outranks_the_file_and_the_flag_outranks_it(file: Path) -> None:
+    document = {"gateway": {"port": 18791}}
+    assert resolved(file, document, XOPC_GATEWAY_PORT="18792").port == 18792
+    assert resolved(file, document, Flags(port=18793), XOPC_GATEWAY_PORT="18792").port == 18793
+    assert resolved(file, document, Flags(port=18793), XOPC_GATEWAY_PORT="many").port == 18793
+    assert resolved(file, document, XOPC_GATEWAY_PORT=" ").port == 18791
+    assert resolved(file, {}, XOPC_GATEWAY_PORT="18792", XOPC_PROFILE="work").port == 18792
+
+
+@pytest.mark.parametrize("port", ["many", "0", "-1", "65536", "9" * 5000, "18790.0", "٨"])
+def test_a_port_of_the_environment_that_is_none_is_refused(file: Path, port: str) -> None:
+    error = refused(file, {"gateway": {"port": 18791}}, XOPC_GATEWAY_PORT=port)
+    assert error.message == "environment\n  XOPC_GATEWAY_PORT: must be 1 to 65535: set it to a port, or unset it"
+
+
 @pytest.mark.parametrize("port", [-1, 65536])
 def test_a_port_flag_out_of_range_is_refused(file: Path, port: int) -> None:
     error = refused(file, {}, Flags(port=port))

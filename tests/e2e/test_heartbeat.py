@@ -85,6 +85,18 @@ def test_a_beat_that_a_kill_cuts_is_told_once(talking: Gateway, world: Outside) 
     assert len(world.sent()) == 1
 
 
+@pytest.mark.timeout(120)  # waits for a model that takes its time
+def test_a_beat_that_was_asked_for_survives_a_kill_before_it_begins(talking: Gateway, world: Outside) -> None:
+    configure(talking, target="telegram", targetChatId=CHAT, prompt="say:It rains.")
+    world.write("slow:3")
+    until(world.asked, "the model is asked")
+    trigger(talking)
+    assert state(talking)["last"] is None
+    os.kill(talking.child_pid, signal.SIGKILL)
+    assert any(text.startswith("It rains.") for text in world.until_sent(2, seconds=40))
+    assert state(talking)["last"]["reason"] == "trigger"
+
+
 def test_a_gateway_without_a_model_bothers_nobody(gateway: Gateway) -> None:
     trigger(gateway)
     skipped = until(lambda: state(gateway)["skipped"], "the beat is left out")

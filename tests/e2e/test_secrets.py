@@ -120,6 +120,32 @@ def test_a_crash_while_a_secret_is_away_is_survived(home: Path, start: Start) ->
     assert gateway.request("GET", "/api/status").status == 200
 
 
+def test_a_new_process_asks_a_slow_program_for_its_keys_while_the_old_one_serves(home: Path, start: Start) -> None:
+    gate = home / "gate"
+    command = printer(home, f"if [ -p {gate} ]; then cat {gate}; fi; echo an-invented-key-of-a-box")
+    write_config(home, {"gateway": {"auth": {"token": TOKEN}}, "secrets": {"commands": {"a": {"command": command}}}})
+    entry = {"baseUrl": "http://127.0.0.1:1/v1", "apiKey": "${command:a}", "models": [{"id": "small"}]}
+    (home / ".xopc" / "models.json").write_text(json.dumps({"providers": {"box": entry}}))
+    gateway = start()
+    before = gateway.boot_id()
+    os.mkfifo(gate)
+    assert gateway.xopc("gateway", "restart", "--respawn").returncode == 0
+
+    def end() -> int | None:
+        try:
+            return os.open(gate, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:  # ENXIO: nobody reads it yet
+            return None
+
+    fd = until(end, "the new process asks")
+    assert fd is not None
+    assert gateway.request("GET", "/api/status").status == 200
+    assert gateway.boot_id() == before
+    gate.unlink()
+    os.close(fd)
+    until(lambda: gateway.boot_id() not in {None, before}, "the new process serves")
+
+
 def test_a_credential_of_the_service_manager_is_a_key(home: Path, start: Start) -> None:
     credentials = home / "run" / "credentials"
     credentials.mkdir(parents=True)

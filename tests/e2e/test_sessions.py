@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import os
+import signal
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +57,26 @@ def test_a_page_that_was_loaded_anew_finds_the_answer_that_is_being_written(talk
     assert events[-1][1]["reply"] == "You said: slow:3"
     assert detail(talking, PRIVATE)["activeRun"] is None
     assert post(talking, "/api/agent/resume", session=PRIVATE).status == 404
+
+
+def test_a_client_whose_gateway_crashed_hears_the_answer_from_its_beginning(talking: Gateway, world: Outside) -> None:
+    message = "slow:4 one two three four five"
+    with closing(http.client.HTTPConnection("127.0.0.1", talking.port, timeout=20)) as connection:
+        credential = {**STREAM, "Authorization": f"Bearer {TOKEN}"}
+        connection.request("POST", "/api/agent", json.dumps({"message": message, "session": "lost"}), credential)
+        stream, heard = connection.getresponse(), ""
+        while heard.count("event: token") < 2 or not heard.endswith("\n\n"):
+            heard += stream.readline().decode()
+    run_id, last_id = frames(heard)[0][1]["runId"], heard.rpartition("id: ")[2].splitlines()[0]
+    os.kill(talking.child_pid, signal.SIGKILL)
+    until(lambda: len(world.asked()) == 2, "the agent goes on", 15)
+    time.sleep(2)  # the new process has said more than the client had heard
+    body = json.dumps({"runId": run_id})
+    resumed = talking.request("POST", "/api/agent/resume", body=body, headers={**JSON, "Last-Event-ID": last_id})
+    events = frames(resumed.body.decode())
+    assert events[0] == ("status", {"type": "status", "status": "accepted", "runId": run_id})
+    assert "".join(data["content"] for event, data in events if event == "token") == f"You said: {message}"
+    assert events[-1][1]["reply"] == f"You said: {message}"
 
 
 def active_run(gateway: Gateway, key: str) -> str | None:

@@ -168,6 +168,11 @@ def test_an_update_and_a_rollback_under_load_refuse_nobody(world: World, run: Ca
         back = world.update("--rollback")
         assert (back["from"], back["to"], back["gateway"]) == (NEW, OLD, "handed-over")
         third = gateway.health()
+        world.environ["PIP_FIND_LINKS"] = ""
+        assert "pip finds no xopc==0.9.9" in world.fail_to_update("--version", "0.9.9")
+        forth = world.update("--version", NEW)
+        assert (forth["to"], forth["gateway"]) == (NEW, "handed-over"), "it is kept, so pip is not asked for it"
+        assert world.update("--version", OLD)["gateway"] == "handed-over"
     assert load.failures == []
     assert load.answered > 100
     assert [each["version"] for each in (first, second, third)] == [OLD, NEW, OLD]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Generator
@@ -65,6 +66,11 @@ class Running:
     @property
     def pid(self) -> int:
         return self.process.pid
+
+    def suspend(self) -> None:
+        """As Ctrl-Z does."""
+        os.kill(self.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)
 
     def requests(self) -> list[str]:
         """The paths that were asked for, each with its credential."""

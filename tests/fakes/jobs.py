@@ -112,8 +112,8 @@ class Office:
     sessions: Sessions
     hub: Hub
     agent: Agent
-    woken: list[str]
-    """Why the agent was woken."""
+    woken: list[None]
+    """How often the heart was told to look."""
 
     async def history(self, job_id: str) -> list[JobRun]:
         """The runs of a job, the oldest first."""
@@ -127,6 +127,10 @@ class Office:
         stored = await self.storage.job(job_id)
         assert stored is not None
         return stored
+
+    async def wakes(self) -> list[str]:
+        """Why the heart is to look."""
+        return [wake.reason for wake in await self.storage.wakes()]
 
     async def sent(self) -> list[str]:
         """The texts that are to be sent, in order."""
@@ -143,10 +147,10 @@ async def open_office(
 ) -> AsyncGenerator[Office]:
     """A scheduler at work, for as long as the block runs; then it is cut off."""
     agent = agent or Agent()
-    hub, runs, woken = Hub("b00t"), Runs(), list[str]()
+    hub, runs, woken = Hub("b00t"), Runs(), list[None]()
     sessions = Sessions(storage, agent.run_turn, runs, hub, lambda _: None, "b00t")
     scheduler = Scheduler(
-        storage, PLACED, sessions, runs, lambda _: None, hub, settings, wake=woken.append, clock=clock
+        storage, PLACED, sessions, runs, lambda _: None, hub, settings, wake=lambda: woken.append(None), clock=clock
     )
     async with trio.open_nursery() as nursery:
         await nursery.start(sessions.run)

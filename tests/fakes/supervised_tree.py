@@ -55,12 +55,15 @@ class Supervised:
 
     async def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
         """The JSON that a client gets."""
+        return json.loads((await self.ask(f"GET {path}")).partition(b"\r\n\r\n")[2])
+
+    async def ask(self, what: str) -> bytes:
+        """The whole answer to `METHOD PATH`."""
         port = self.home.places.serving[0].getsockname()[1]
         async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
-            head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: {TOKEN}\r\nConnection: close\r\n\r\n"
+            head = f"{what} HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: {TOKEN}\r\nConnection: close\r\n\r\n"
             await stream.send_all(head.encode())
-            reply = b"".join([part async for part in stream])
-        return json.loads(reply.partition(b"\r\n\r\n")[2])
+            return b"".join([part async for part in stream])
 
 
 def write(home: Path, document: object) -> None:

@@ -241,7 +241,7 @@ async def test_the_end_of_a_generation_leaves_its_neighbours_alone(home: Path, l
 async def test_a_beat_by_hand_bothers_nobody_where_the_built_in_model_would_answer(home: Path, life: Life) -> None:
     async with open_branch(Node("root")) as branch:
         generation = await start_generation(branch, 1, configured(home), life)
-        generation.heartbeat.wake("trigger", by_hand=True)
+        await generation.heartbeat.wake("trigger")
         with trio.fail_after(5):
             while True:
                 if (await generation.heartbeat.pulse()).skipped is not None:

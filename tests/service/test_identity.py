@@ -10,6 +10,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.fakes.gateway import Behaviour, running_gateway, stranger
@@ -113,6 +114,22 @@ def test_a_gateway_gets_the_signal(home: Path) -> None:
     with running_gateway(home) as gateway:
         send(gateway.pid, signal.SIGTERM)
         assert gateway.process.wait(10) == 0
+
+
+def test_a_gateway_that_is_suspended_goes_on_to_take_the_signal(home: Path) -> None:
+    with running_gateway(home) as gateway:
+        gateway.suspend()
+        send(gateway.pid, signal.SIGTERM)
+        assert gateway.process.wait(10) == 0
+
+
+def test_without_proc_a_gateway_is_not_told_to_have_ended(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_gateway(home) as gateway:
+        monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path), raising=False)
+        with pytest.raises(XopcError, match=f"no /proc: mount it, or signal it by hand .kill -TERM {gateway.pid}"):
+            send(gateway.pid, signal.SIGTERM)
 
 
 def test_a_stranger_is_refused_and_survives(home: Path) -> None:

@@ -55,6 +55,19 @@ def test_one_that_the_disk_does_not_take_is_told_with_its_path_and_leaves_no_dra
     assert list(tmp_path.iterdir()) == []
 
 
+def test_on_a_read_only_disk_its_own_path_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, *_: object, **__: object) -> int:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    path = tmp_path / "intent.json"
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        patch.setattr(Path, "unlink", refuse)
+        with pytest.raises(OSError, match="Read-only") as raised, pending_intent(path, an_intent()):
+            pass
+    assert raised.value.filename == str(path)
+
+
 def test_row_044_it_is_removed_when_nobody_takes_it(tmp_path: Path) -> None:
     path = tmp_path / "intent.json"
     with pending_intent(path, an_intent()):

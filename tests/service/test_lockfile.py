@@ -94,5 +94,13 @@ def test_reading_never_keeps_a_gateway_from_taking_the_lock(tmp_path: Path) -> N
 
 
 def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="directory"):
-        read_lock(tmp_path)
+    (tmp_path / "locks").write_text("a file where a directory should be")
+    with pytest.raises(NotADirectoryError):
+        read_lock(tmp_path / "locks" / "gateway.lock")
+
+
+def test_a_pipe_and_a_directory_are_no_lock(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "gateway.lock")
+    for path in (tmp_path / "gateway.lock", tmp_path):
+        lock = read_lock(path)
+        assert (lock.info, lock.is_irregular, lock.is_alive) == (None, True, False)

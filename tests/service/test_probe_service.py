@@ -14,7 +14,8 @@ from xopc.client.http import Client
 from xopc.config.paths import resolve_paths
 from xopc.service.lockfile import read_lock
 from xopc.service.managers.base import Runtime, RuntimeStatus
-from xopc.service.probe import Mark, Outcome, Place, Snapshot, Step, await_restart
+from xopc.service.probe import Outcome, Snapshot, await_restart
+from xopc.service.sight import Mark, Place, Step
 
 
 def wait_for(gateway: Running, runtime: Runtime, seconds: float) -> Snapshot:

@@ -15,7 +15,8 @@ from hypothesis import given, settings, strategies as st
 
 from tests.storage.groups import stalled, write_as_group
 from xopc.storage.base import StorageError
-from xopc.storage.engine import MAX_GROUP, Engine, open_engine
+from xopc.storage.engine import Engine, open_engine
+from xopc.storage.writer import MAX_GROUP
 
 
 def insert(note: int, connection: sqlite3.Connection) -> int:

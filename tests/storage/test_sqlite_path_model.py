@@ -134,7 +134,7 @@ class MessagePath(RuleBasedStateMachine):
     def beat(self, session_key: str) -> None:
         run_id = f"run-{len(self.run_ids)}"
         item = Acceptance(inbound("user", f"heartbeat:{run_id}"), session_key, run_id)
-        begun = heartbeat.begin_beat(self.connection, item, "interval", self.opening, 1)
+        begun = heartbeat.begin_beat(self.connection, item, "interval", [], self.opening, 1)
         assert begun == self.model.begin_beat(session_key, run_id)
         if begun:
             self.run_ids.append(run_id)

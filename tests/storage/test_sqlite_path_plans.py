@@ -14,6 +14,7 @@ from xopc.contracts.cron import Job, JobRun, Payload, PayloadKind, RunStatus, Sc
 from xopc.contracts.messages import InboxState, OutboxState
 from xopc.storage.path.base import API_KEY, Cursor
 from xopc.storage.path.cron import JobClaim, JobRunEnd
+from xopc.storage.path.heartbeat import Wake
 from xopc.storage.path.outbox import Attempt, OutboxQuery, Pause, Selection, lane_of
 from xopc.storage.path.sessions import Keeping, PruneQuery, SessionChange, SessionQuery
 from xopc.storage.transactions import (
@@ -31,6 +32,8 @@ from xopc.storage.transactions import (
 )
 from xopc.storage.transactions.columns import to_json
 
+SLOW = re.compile(r"\bSCAN (?!heartbeat_wakes|CONSTANT ROW)|TEMP B-TREE")
+"""Of wakes there are 20 at most."""
 LANE = lane_of(CHAT.channel, CHAT.account, CHAT.chat)
 
 
@@ -67,7 +70,10 @@ def one_message(connection: sqlite3.Connection) -> None:
 
 def one_beat(connection: sqlite3.Connection) -> None:
     """Everything that happens at a beat."""
-    heartbeat.begin_beat(connection, acceptance("run-4", "heartbeat:main"), "interval", "now", 1)
+    wake = Wake("trigger", by_hand=True)
+    heartbeat.wake(connection, wake)
+    heartbeat.select_wakes(connection)
+    heartbeat.begin_beat(connection, acceptance("run-4", "heartbeat:main"), "trigger", [wake], "now", 1)
     heartbeat.select_last_beat(connection)
     runs.claim(connection, "heartbeat:main", "boot", 2)
     runs.finish(connection, "run-4", evolve(done("hi", outbound("hi")), once_a_day=True), ["msg_4"], 3)
@@ -142,7 +148,7 @@ def test_no_statement_reads_a_whole_table_or_sorts(
     slow = {
         statement: plan
         for statement, plan in plans(connection, statements).items()
-        if any(re.search(r"\bSCAN\b|TEMP B-TREE", line) for line in plan)
+        if any(SLOW.search(line) for line in plan)
     }
     assert slow == {}
 
@@ -153,6 +159,7 @@ def test_the_plan_of_a_slow_statement_is_recognised(connection: sqlite3.Connecti
     assert any("TEMP B-TREE" in line for line in plan)
 
 
+@pytest.mark.parametrize("query", [SessionQuery(), SessionQuery(channel="telegram", agent_id="main")])
 @pytest.mark.parametrize("descending", [True, False])
 @pytest.mark.parametrize(
     ("order", "index"),
@@ -164,16 +171,36 @@ def test_the_plan_of_a_slow_statement_is_recognised(connection: sqlite3.Connecti
     ],
 )
 def test_the_first_page_of_sessions_is_not_sorted_and_nobody_counts_them(
-    connection: sqlite3.Connection, order: str, index: str, descending: bool
+    connection: sqlite3.Connection, order: str, index: str, descending: bool, query: SessionQuery
 ) -> None:
-    statements: list[str] = []
-    connection.set_trace_callback(statements.append)
-    session_lists.select_sessions(connection, SessionQuery(sort_by=order, descending=descending), 0)
-    connection.set_trace_callback(None)
-    page, total = plans(connection, statements).values()
+    total, page = plans_of_a_page(connection, evolve(query, sort_by=order, descending=descending))
+    assert total[0].startswith(("SCAN session_sums", "SEARCH session_sums"))
     assert page[0] == f"SCAN sessions{index}"
     assert not any("TEMP B-TREE" in line for line in page)
-    assert total == ["SCAN session_sums"]
+
+
+def test_few_sessions_of_many_are_read_as_they_lie_and_sorted(connection: sqlite3.Connection) -> None:
+    _, page = plans_of_a_page(connection, SessionQuery(search="dm:77"))
+    assert page[0] == "SCAN sessions"
+    assert any("TEMP B-TREE" in line for line in page)
+    _, page = plans_of_a_page(connection, SessionQuery(search="telegram"))
+    assert page[0] == "SCAN sessions USING INDEX sessions_by_update"
+
+
+def test_what_nobody_has_is_not_looked_for(connection: sqlite3.Connection) -> None:
+    (total,) = plans_of_a_page(connection, SessionQuery(channel="fax", keepings=frozenset({Keeping.PINNED})))
+    assert "session_sums" in total[0]
+
+
+def plans_of_a_page(connection: sqlite3.Connection, query: SessionQuery) -> list[list[str]]:
+    """How the total and the page of a query are found, among more sessions than are sorted."""
+    for number in range(session_lists.FEW + 1):
+        sessions.ensure_session(connection, f"main:telegram:default:dm:{number}", str(number), number)
+    statements: list[str] = []
+    connection.set_trace_callback(statements.append)
+    session_lists.select_sessions(connection, query, 0)
+    connection.set_trace_callback(None)
+    return list(plans(connection, statements).values())
 
 
 def test_the_references_of_a_session_are_found_by_an_index(connection: sqlite3.Connection) -> None:

@@ -11,8 +11,9 @@ from attrs import define
 from hypothesis import event, given, settings, strategies as st
 
 from xopc_supervisor import contract, states
-from xopc_supervisor.decisions import SPARE_AGAIN_SECONDS, START_SECONDS, STOP_SECONDS, begin, decide, drop_spare
+from xopc_supervisor.decisions import begin, decide
 from xopc_supervisor.states import Candidate, Event, Phase, Policy, State, Who, name
+from xopc_supervisor.succession import SPARE_AGAIN_SECONDS, START_SECONDS, STOP_SECONDS, drop_spare
 
 TICK_SECONDS = 1.0
 DEATH_SECONDS = 0.5

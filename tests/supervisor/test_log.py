@@ -53,6 +53,15 @@ def test_the_file_can_be_turned_off(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not (tmp_path / "logs").exists()
 
 
+def test_a_pipe_by_its_name_is_not_waited_for(tmp_path: Path) -> None:
+    log = Log(str(tmp_path))
+    log.write("info", "x")
+    (file,) = tmp_path.iterdir()
+    file.unlink()
+    os.mkfifo(file)
+    log.write("info", "y")
+
+
 def test_a_directory_that_cannot_be_made_is_survived(tmp_path: Path) -> None:
     (tmp_path / "logs").write_text("a file")
     Log(str(tmp_path / "logs")).write("info", "x")

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.supervisor.test_loop import until
 from xopc_supervisor import contract
 from xopc_supervisor.child import NOT_FOR_CHILDREN
 from xopc_supervisor.contract import Address, Launch, LockInfo, start_time
@@ -216,3 +217,23 @@ def test_sockets_meant_for_another_process_are_left_alone(launch: Launch) -> Non
         assert born(launch)["ports"] != [given.getsockname()[1]]
     process.send_signal(signal.SIGTERM)
     assert ended(process)[0] == 0
+
+
+def test_where_the_standard_streams_are_closed_nothing_else_takes_their_place(launch: Launch) -> None:
+    command = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-m", "xopc_supervisor", "gateway"]
+    with _start(launch, command, [], {"FAKE_CHILD": "wait:0.3,exit:1|ready,hang"}) as process:
+        info = until(lambda: info if (info := _lock_info(launch)) and info.state == "serving" else None)
+        assert info.child_pid is not None
+        for pid in (process.pid, info.child_pid):
+            assert {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in range(3)} == {os.devnull}
+        held = {os.readlink(f"/proc/{info.child_pid}/fd/{fd}") for fd in os.listdir(f"/proc/{info.child_pid}/fd")}
+        assert launch.lock_path in held
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+def _lock_info(launch: Launch) -> LockInfo | None:
+    try:
+        return LockInfo.from_json(Path(launch.lock_path).read_text())
+    except FileNotFoundError:
+        return None

@@ -9,6 +9,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from xopc.config.parse import NotJsonError, parse
+from xopc.config.regular import IrregularFileError, read_regular
 from xopc.contracts.convert import JsonObject, structure_known
 from xopc.contracts.errors import InvalidValueError
 
@@ -145,9 +146,7 @@ def read_models_file(
     `replace` puts values in place of the references in it.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            return ModelsFile(), (f"{path} is not used: it is larger than {MAX_BYTES} bytes",)
-        values, _ = parse(path.read_text("utf-8-sig"))
+        values, _ = parse(read_regular(path, MAX_BYTES).decode("utf-8-sig"))
         file, unknown = structure_known(replace(values), ModelsFile)
     except FileNotFoundError:
         return ModelsFile(), ()
@@ -157,6 +156,8 @@ def read_models_file(
         return ModelsFile(), (f"{path} is not used: it {error}",)
     except UnicodeDecodeError:
         return ModelsFile(), (f"{path} is not used: it is not UTF-8",)
+    except IrregularFileError as error:
+        return ModelsFile(), (f"{path} is not used: {error.strerror}",)
     except OSError as error:
         return ModelsFile(), (f"{path} is not used: it cannot be read ({error.strerror})",)
     return file, tuple(f"{path}: {problem}" for problem in unknown)

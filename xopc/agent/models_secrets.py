@@ -11,6 +11,7 @@ from attrs import field, frozen
 from xopc.config.findings import Findings
 from xopc.config.load import MAX_BYTES
 from xopc.config.parse import NotJsonError, parse
+from xopc.config.regular import read_regular
 from xopc.config.secrets.references import NO_SECRETS, Secrets, has_reference
 from xopc.config.secrets.snapshot import gather
 from xopc.config.substitute import substitute
@@ -71,8 +72,7 @@ def look_up(
 ) -> Secrets | None:
     """The secrets that `models.json` at `path` refers to now; None where it cannot be read. Waits for the disk."""
     try:
-        with path.open("rb") as file:
-            values, _ = parse(file.read(MAX_BYTES).decode("utf-8-sig"))
+        values, _ = parse(read_regular(path, MAX_BYTES).decode("utf-8-sig"))
     except FileNotFoundError:
         return NO_SECRETS
     except (OSError, NotJsonError, UnicodeDecodeError):

@@ -46,7 +46,7 @@ class Shifts:
         """What `models.json` refers to now, for `change`; with `anew`, programs are asked again. Where the file cannot
         be read, what it referred to before."""
         before = self._duties[-1].agent.models.secrets
-        known = NO_SECRETS if anew else before
+        known = NO_SECRETS if anew else before.without_lost()
         path, environ = self._paths.models, self._environ
         found = await trio.to_thread.run_sync(look_up, path, settings.secrets, environ, known, abandon_on_cancel=True)
         return before if found is None else found
@@ -90,15 +90,19 @@ class Shifts:
 
 @asynccontextmanager
 async def open_shifts(
-    settings: Settings, paths: Paths, environ: Mapping[str, str], storage: PathStorage
+    settings: Settings,
+    paths: Paths,
+    environ: Mapping[str, str],
+    storage: PathStorage,
+    known: Secrets = NO_SECRETS,
 ) -> AsyncGenerator[Shifts]:
-    """The shifts that begin with an agent of these settings, for as long as the block runs.
+    """The shifts that begin with an agent of these settings, for as long as the block runs. For `known` see `change`.
 
     *Cancellation*: the block's end closes the connections to providers. No turn may run any more.
     """
     shifts = Shifts(paths, environ, storage)
     try:
-        await shifts.change(settings)
+        await shifts.change(settings, known)
         yield shifts
     finally:
         await shifts.aclose()

@@ -121,7 +121,7 @@ class Run:
         if self.id is None:
             path, body, headers = AGENT_PATH, self._request, {"Idempotency-Key": self._key}
         else:
-            # Without Last-Event-ID: another process counts its events anew, and would leave out what was never sent.
+            # Without Last-Event-ID: `Reply` leaves out what stands there already, and sees what became different.
             path, body, headers = RESUME_PATH, {"runId": self.id}, NO_HEADERS
         with open_stream(client, path, body, headers) as frames:
             for frame in frames:

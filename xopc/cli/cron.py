@@ -35,6 +35,10 @@ ZoneOption: TypeAlias = Annotated[
 ]
 ChannelOption: TypeAlias = Annotated[str | None, Parameter(name="--channel", help="Where the answer goes: telegram.")]
 ChatOption: TypeAlias = Annotated[str | None, Parameter(name="--chat", help="The chat's id, as the channel spells it.")]
+AccountOption: TypeAlias = Annotated[
+    str | None,
+    Parameter(name="--account", help="Which account of the channel sends it (default: default, or its first)."),
+]
 ModelOption: TypeAlias = Annotated[str | None, Parameter(name="--model", help="provider/model, for this job alone.")]
 RetriesOption: TypeAlias = Annotated[
     int | None, Parameter(name="--retries", help="How often a failed run is tried again, 0 to 10 (default: 3).")
@@ -102,6 +106,7 @@ def add(
     timezone: ZoneOption = None,
     channel: ChannelOption = None,
     chat: ChatOption = None,
+    account: AccountOption = None,
     direct: Annotated[bool, Parameter(help="Send the text as it is: no agent reads it.")] = False,
     isolated: Annotated[bool, Parameter(help="In a session of the job's own, not in that of the chat.")] = False,
     model: ModelOption = None,
@@ -120,13 +125,15 @@ def add(
         return _explain_usage("add", "--channel and --chat belong together")
     if direct and chat is None:
         return _explain_usage("add", "--direct needs to know where to: --channel and --chat")
+    if account is not None and channel is None:
+        return _explain_usage("add", "--account needs to know of which channel: --channel and --chat")
     body: dict[str, Any] = {
         "schedule": when,
         "payload": _payload(read_text(text), is_turn=isolated),
         "enabled": not disabled,
         "sessionTarget": "isolated" if isolated else "main",
         **_common(name, timezone, model, retries, timeout),
-        **_delivery(channel, chat, "direct" if direct else "announce", is_wanted=direct),
+        **_delivery(channel, chat, "direct" if direct else "announce", account),
     }
     answer = _client(config).post(CRON_PATH, body)
     if as_json:
@@ -151,6 +158,7 @@ def edit(
     timezone: ZoneOption = None,
     channel: ChannelOption = None,
     chat: ChatOption = None,
+    account: AccountOption = None,
     model: ModelOption = None,
     retries: RetriesOption = None,
     timeout: TimeoutOption = None,
@@ -159,7 +167,7 @@ def edit(
 ) -> int:
     """Change a job. What is not given stays."""
     body = _common(name, timezone, model, retries, timeout)
-    if not body and schedule is text is channel is chat is None:
+    if not body and schedule is text is channel is chat is account is None:
         return _explain_usage("edit", "say what to change, such as --schedule or --text")
     client = _client(config)
     if schedule is not None:
@@ -167,12 +175,13 @@ def edit(
             body["schedule"] = read_schedule(schedule, datetime.now(UTC))
         except ValueError as error:
             return _explain_usage("edit", str(error))
-    if text is not None or channel is not None or chat is not None:
+    is_redirected = any(given is not None for given in (channel, chat, account))
+    if text is not None or is_redirected:
         known = _known(client, job)
         if text is not None:
             body["payload"] = _payload(text, is_turn=known.payload.message is not None)
-        if channel is not None or chat is not None:
-            body |= _redirected(known, channel, chat)
+        if is_redirected:
+            body |= _redirected(known, channel, chat, account)
     answer = client.patch(_path(job), body)
     if as_json:
         print_json({"ok": True, **answer})
@@ -251,11 +260,15 @@ def _known(client: Client, job: str) -> CronJob:
     return read_answer(client.get(_path(job)), CronJobRead).job
 
 
-def _redirected(job: CronJob, channel: str | None, chat: str | None) -> JsonObject:
+def _redirected(job: CronJob, channel: str | None, chat: str | None, account: str | None) -> JsonObject:
     """Another place for a job's answer, which is sent in the same way."""
     before = job.delivery
-    mode = "direct" if before is not None and before.mode.value == "direct" else "announce"
-    return _delivery(channel or (before and before.channel), chat or (before and before.to), mode)
+    if before is None:
+        return _delivery(channel, chat, "announce", account)
+    if account is None and channel in (None, before.channel):
+        account = before.account_id
+    mode = "direct" if before.mode.value == "direct" else "announce"
+    return _delivery(channel or before.channel, chat or before.to, mode, account, best_effort=before.best_effort)
 
 
 def _path(job: str) -> str:
@@ -292,10 +305,13 @@ def _common(
     return {key: value for key, value in given.items() if value is not None}
 
 
-def _delivery(channel: str | None, chat: str | None, mode: str, *, is_wanted: bool = True) -> JsonObject:
-    if channel is None and chat is None and not is_wanted:
+def _delivery(
+    channel: str | None, chat: str | None, mode: str, account: str | None, *, best_effort: bool = False
+) -> JsonObject:
+    if channel is None and chat is None and account is None:
         return {}
-    return {"delivery": {"mode": mode, "channel": channel, "to": chat}}
+    others = {"accountId": account, "bestEffort": best_effort}
+    return {"delivery": {"mode": mode, "channel": channel, "to": chat, **{k: v for k, v in others.items() if v}}}
 
 
 def _schedule(job: CronJob) -> str:
@@ -324,7 +340,8 @@ def _description(job: CronJob) -> list[str]:
     ]
     delivery = job.delivery
     if delivery is not None and delivery.channel:
-        place = f"{delivery.channel}, chat {delivery.to}, {delivery.mode.value}"
+        account = f", account {delivery.account_id}" if delivery.account_id else ""
+        place = f"{delivery.channel}{account}, chat {delivery.to}, {delivery.mode.value}"
         lines.append(f"   To: {one_line(place, MAX_TEXT_CHARS)}")
     if job.model:
         lines.append(f"   Model: {one_line(job.model, MAX_TEXT_CHARS)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -13,6 +14,7 @@ from xopc.client.http import split_base_url
 
 MAX_LIMIT = 500
 """As many as the gateway gives at once."""
+MAX_CREDENTIAL_CHARS = 64 * 1024
 UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "": 1.0}
 
 
@@ -26,6 +28,15 @@ def _read_duration(_type: object, tokens: Sequence[Token]) -> Duration:
     if match is None or int(match[1]) == 0:
         raise ValueError(f"{text!r} is not a duration: write 30s, 500ms or 1m")
     return Duration(int(match[1]) * UNIT_SECONDS[match[2]])
+
+
+def _read_credential(_type: object, tokens: Sequence[Token]) -> str:
+    if tokens[0].value != "-":
+        return tokens[0].value
+    line = sys.stdin.readline(MAX_CREDENTIAL_CHARS).strip() if sys.stdin else ""
+    if not line:
+        raise ValueError("standard input has no line with a token")
+    return line
 
 
 def _check_url(_type: object, value: str | None) -> None:
@@ -50,5 +61,12 @@ UrlOption: TypeAlias = Annotated[
     Parameter(name="--url", validator=_check_url, help="Ask the gateway at this URL instead."),
 ]
 CredentialOption: TypeAlias = Annotated[
-    str | None, Parameter(name="--token", help="Token or password, where the configuration's is not the right one.")
+    str | None,
+    Parameter(
+        name="--token",
+        converter=_read_credential,
+        n_tokens=1,
+        allow_leading_hyphen=True,
+        help="Token or password, where the configuration's is not the right one; - reads it from standard input.",
+    ),
 ]

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from unicodedata import combining, east_asian_width
+from unicodedata import category, east_asian_width
 
 from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK
 
@@ -21,6 +21,8 @@ _CONTROLS: Mapping[int, str | None] = {
     ord("\r"): None,
 }
 
+_WITHOUT_WIDTH = {"Mn", "Me", "Cf"}
+"""Categories of signs that belong to the one before them, such as an accent of its own."""
 _COMMAND = re.compile(r"(?<![\w/.-])(?<!an )xopc (?=[a-z])(?!gateway is )")
 """Where a command begins, and not what only speaks of xopc."""
 _COMMANDS = {
@@ -101,15 +103,15 @@ def preview(secret: str) -> str:
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows below a head, in columns as wide as what is in them; the last one ends where its texts end."""
     lines = [list(head), *(list(row) for row in rows)]
-    widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
+    widths = [max(map(columns, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         cells = zip(line, widths, strict=True)
-        print("  ".join(cell + " " * (width - _width(cell)) for cell, width in cells).rstrip())
+        print("  ".join(cell + " " * (width - columns(cell)) for cell, width in cells).rstrip())
 
 
-def _width(text: str) -> int:
+def columns(text: str) -> int:
     """How many columns of a terminal a text takes: two for each wide sign, none for an accent of its own."""
-    return sum(0 if combining(sign) else 1 + (east_asian_width(sign) in "WF") for sign in text)
+    return sum(0 if category(sign) in _WITHOUT_WIDTH else 1 + (east_asian_width(sign) in "WF") for sign in text)
 
 
 def without_controls(text: str) -> str:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from typing import TextIO
 
 from xopc.cli.output import one_line, without_controls
+from xopc.cli.wrap import Wrap
 from xopc.client.stream import Frame
 
 MAX_ACTIVITY_CHARS = 100
 
 
 class Reply:
-    """The messages of one run, on one output.
+    """The messages of one run, on one output: on a terminal broken between words, elsewhere as they are.
 
     After a lost connection the stream begins again: with the run where the process is the same, with the step that
     was under way where another one goes on. What stands there already is not repeated, unless it became different.
@@ -30,6 +32,7 @@ class Reply:
         """Of the current message, as far as the stream has come."""
         self._ahead: list[str] = []
         """Messages that stand there from before the stream began again, from the one that it is at now."""
+        self._wrap = Wrap()
         self._line_is_open = False
         self._told_of_pause = False
         self._tools: set[str] = set()
@@ -103,6 +106,7 @@ class Reply:
             self._rewrite()
         if not self._ahead:
             self.end_line()
+            self._wrap = Wrap()
         self._done.append(self._text)
         self._text = ""
 
@@ -114,6 +118,7 @@ class Reply:
     def _rewrite(self) -> None:
         self._pass(len(self._ahead))
         self.end_line()
+        self._wrap = Wrap()
         self._write(self._text)
 
     def _show_tool(self, data: Mapping[str, object]) -> None:
@@ -136,5 +141,7 @@ class Reply:
             return
         # First: Ctrl+C may come while the text is written.
         self._line_is_open = not text.endswith("\n")
-        self._out.write(without_controls(text) if self._on_terminal else text)
+        if self._on_terminal:
+            text = self._wrap.add(without_controls(text), shutil.get_terminal_size().columns)
+        self._out.write(text)
         self._out.flush()

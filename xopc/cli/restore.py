@@ -35,6 +35,12 @@ def restore(
         Path | None,
         Parameter(help="A state directory of its own to restore to, new or empty; what is in use stays as it is."),
     ] = None,
+    outside: Annotated[
+        Path | None,
+        Parameter(
+            help="Agree that the workspace goes to this folder outside of the state directory, as the backup says."
+        ),
+    ] = None,
     send_again: Annotated[
         bool,
         Parameter(
@@ -75,6 +81,9 @@ def restore(
             return fail(in_the_way, as_json=as_json)
         if not yes and not _agreed(file, plan, as_json=as_json):
             return fail("Nothing was restored.", as_json=as_json, hints=["To restore without a question, add --yes"])
+        place = plan.named_by_backup
+        if yes and place is not None and (outside is None or outside.expanduser().resolve() != place):
+            return _refuse_unasked(place, as_json=as_json)
         restored = restore_backup(data, name, plan, paths, hold=not send_again)
     start = _start(config) if to is None else f"XOPC_STATE_DIR={shlex.quote(str(to.absolute()))} xopc gateway"
     _tell(file, plan, restored, paths, start, as_json=as_json)
@@ -114,6 +123,17 @@ def _agreed(file: str, plan: Plan, *, as_json: bool) -> bool:
         return input("Restore? [y/N] ").strip().lower() in ("y", "yes")
     except EOFError:
         return False
+
+
+def _refuse_unasked(place: Path, *, as_json: bool) -> int:
+    what = f"The backup's own configuration has its workspace in {place}, outside of the state directory"
+    hints = [
+        f"If what is there may be moved aside, say so: --outside {shlex.quote(str(place))}",
+        "To look at the backup, and leave everything else as it is: --to FOLDER",
+    ]
+    return fail(
+        f"{what}, and nothing on this machine names that place. Nothing was restored.", as_json=as_json, hints=hints
+    )
 
 
 def _tell_backup(plan: Plan) -> None:

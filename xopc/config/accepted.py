@@ -14,6 +14,7 @@ from attrs import evolve
 
 from xopc.config.load import Document, load_document
 from xopc.config.paths import resolve_paths
+from xopc.config.regular import IrregularFileError, read_regular
 from xopc.config.resolve import Flags, Resolved, resolve, weigh
 from xopc.config.write import write_private
 from xopc.contracts.errors import ConfigError, LostSecretError, Problem
@@ -83,6 +84,6 @@ def _first_problem(error: ConfigError) -> str:
 
 def _read(copy: Path) -> bytes | None:
     try:
-        return copy.read_bytes()
-    except FileNotFoundError:
+        return read_regular(copy)
+    except (FileNotFoundError, IrregularFileError):
         return None

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from attrs import frozen
 
+from xopc.config.regular import read_regular
 from xopc.config.tls import CERTIFICATE_PATH, KEY_PATH, PASSWORD_PATH, TlsFiles
 from xopc.contracts.errors import ConfigError, Problem
 
@@ -80,7 +81,7 @@ def leaves(paths: Iterable[Path]) -> str:
     found: list[bytes] = []
     for path in paths:
         try:
-            found += _CERTIFICATE.findall(path.read_bytes())[:1]
+            found += _CERTIFICATE.findall(read_regular(path, MAX_BYTES))[:1]
         except OSError:
             continue
     return "".join(f"{pem.decode()}\n" for pem in dict.fromkeys(found))

@@ -16,6 +16,7 @@ from attrs import field, frozen
 from xopc.contracts.errors import ConfigError, Problem
 
 NAME = ".env"
+MAX_BYTES = 1024 * 1024
 PLACES = frozenset(
     {
         "HOME", "PATH", "XOPC_HOME", "XOPC_STATE_DIR", "XOPC_CONFIG_PATH", "XOPC_CONFIG", "XOPC_CREDENTIALS_DIR",
@@ -51,6 +52,8 @@ def read_dot_env(directory: Path, environ: Mapping[str, str]) -> DotEnv:
         return DotEnv(warnings=(f"{path} {why}, and is left out.",))
     from dotenv import dotenv_values  # noqa: PLC0415 - most directories have none
 
+    if status.st_size > MAX_BYTES:
+        raise _refused(path, f"is larger than {MAX_BYTES} bytes")
     try:
         found = dotenv_values(path)
     except UnicodeDecodeError:

@@ -142,7 +142,7 @@ class Editor:
         paths = self.resolved.paths
         try:
             document = read_document(content)
-            known = self.resolved.secrets
+            known = self.resolved.secrets.without_lost()
             resolved = weigh(paths, document, str(paths.config_path), self.environ, self.flags, known=known)
             auth = with_certificate(resolved).auth
         except NotJsonError as error:

@@ -11,7 +11,10 @@ import re
 from pathlib import Path
 from secrets import token_hex
 
+from xopc.config.regular import read_regular
+
 KEY_BYTES = 32
+MAX_BYTES = 256
 
 
 def keep_local_key(path: Path) -> bytes | None:
@@ -33,7 +36,7 @@ def keep_local_key(path: Path) -> bytes | None:
 def read_local_key(path: Path) -> str | None:
     """The key in a file; None where there is none, or it is not for this user to read."""
     try:
-        text = path.read_text("ascii").strip()
+        text = read_regular(path, MAX_BYTES).decode("ascii").strip()
     except (OSError, ValueError):
         return None
     return text if re.fullmatch(rf"[0-9a-f]{{{2 * KEY_BYTES}}}", text) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 
@@ -24,6 +25,9 @@ from xopc.config.workspace import with_workspace
 from xopc.contracts.auth import Auth, AuthMode, RateLimit, SecretSource
 from xopc.contracts.settings.file import Settings
 from xopc_supervisor.contract import Address, is_on
+
+PORT_VARIABLE = "XOPC_GATEWAY_PORT"
+MAX_PORT = 65535
 
 
 @frozen
@@ -149,10 +153,8 @@ def weigh(
     binding = resolve_binding(settings.gateway, flags.bind, surroundings(environ), findings)
     tls = resolve_tls(settings.gateway.tls, paths, environ, findings)
     paths = with_workspace(paths, settings.agents.defaults.workspace, environ, findings)
-    if flags.port is not None and not 0 <= flags.port <= 65535:
-        findings.refuse("--port", "must be 1 to 65535, or 0 for any free port")
+    port = _port(flags.port, environ, settings.gateway.port, findings)
     findings.check(file)
-    port = settings.gateway.port if flags.port is None else flags.port
     content = document.content if document else None
     warnings = tuple(findings.warnings)
     strict = settings.gateway.security.strict or is_on(environ.get(STRICT_VARIABLE))
@@ -175,6 +177,21 @@ def weigh(
         _refuse_critical(resolved.audit, environ, findings)
         findings.check(file)
     return resolved
+
+
+def _port(flag: int | None, environ: Mapping[str, str], configured: int, findings: Findings) -> int:
+    """The strongest that is given: flag, then environment, then file."""
+    text = environ.get(PORT_VARIABLE, "").strip()
+    if flag is not None:
+        if not 0 <= flag <= MAX_PORT:
+            findings.refuse("--port", f"must be 1 to {MAX_PORT}, or 0 for any free port")
+        return flag
+    if not text:
+        return configured
+    if not re.fullmatch("[0-9]{1,5}", text) or not 1 <= int(text) <= MAX_PORT:
+        findings.refuse(PORT_VARIABLE, f"must be 1 to {MAX_PORT}: set it to a port, or unset it")
+        return configured
+    return int(text)
 
 
 def _marked(auth: Auth, generated: str | None) -> Auth:

@@ -82,6 +82,8 @@ class JobDelivery:
     """The chat, as the platform spells it."""
     best_effort: bool = False
     """A failure is not told in the chat."""
+    account: str | None = None
+    """Of the channel; None is its default one."""
 
 
 @frozen

@@ -28,14 +28,20 @@ async def drain(part: Callable[[], Awaitable[None]], *, cut: trio.Event | None =
     """Let `part` finish, for `DRAIN_SECONDS` or until `cut` is set; False when it did not."""
     finished = False
     with trio.move_on_after(DRAIN_SECONDS) as limit:
-        async with trio.open_nursery() as nursery:
-            if cut is not None:
-                nursery.start_soon(_cancel_when_set, cut, nursery.cancel_scope)
-            await part()
-            finished = True
-            nursery.cancel_scope.cancel()
+        finished = await unless(trio.Event() if cut is None else cut, part)
     if limit.cancelled_caught:
         log.warn("Requests were still in flight at the end of the drain and are cut.", forced=True)
+    return finished
+
+
+async def unless(cut: trio.Event, part: Callable[[], Awaitable[None]]) -> bool:
+    """Let `part` finish; False where `cut` was set before, which cancels it."""
+    finished = False
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_cancel_when_set, cut, nursery.cancel_scope)
+        await part()
+        finished = True
+        nursery.cancel_scope.cancel()
     return finished
 
 

@@ -58,7 +58,7 @@ from xopc.storage.path.base import Cursor, Turn, TurnEnd
 from xopc.storage.path.cron import WholeStorage
 
 PHASE_1_SECONDS = 5
-"""For a channel to connect before the gateway listens; then it goes on in the background."""
+"""For a channel to connect before the gateway listens."""
 PHASE_2_SECONDS = 30
 """For the deferred channels, before the outbox begins to send."""
 TURN_SECONDS = 4.0
@@ -82,8 +82,17 @@ class Life:
 class Generation:
     """One running generation. Made by `start_generation`."""
 
-    def __init__(self, number: int, resolved: Resolved, life: Life) -> None:
-        """`number` is 1 for the first of a process."""
+    def __init__(
+        self,
+        number: int,
+        resolved: Resolved,
+        life: Life,
+        keys: Secrets = NO_SECRETS,
+        *,
+        connect_seconds: float = PHASE_1_SECONDS,
+    ) -> None:
+        """`number` is 1 for the first of a process. No program is asked for one of `keys`, which are those that
+        `models.json` refers to. Channels of phase 1 have `connect_seconds`, and then go on in the background."""
         self.number = number
         self.resolved = resolved
         """In force; a reload changes it."""
@@ -106,6 +115,8 @@ class Generation:
         self.scheduler: Scheduler
         self.node = Node("generation", restarts=number - 1)
         self._life = life
+        self._known = keys
+        self._connect_seconds = connect_seconds
         self._shifts: Shifts
         self._parts: Branch
         self._connections: Branch
@@ -116,11 +127,11 @@ class Generation:
 
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
         """Start the parts, report started when the first phase is done, and live until ended."""
-        resolved, life = self.resolved, self._life
+        resolved, life, known = self.resolved, self._life, self._known
         try:
             with self._scope:
                 async with (
-                    open_shifts(resolved.settings, resolved.paths, life.environ, life.storage) as self._shifts,
+                    open_shifts(resolved.settings, resolved.paths, life.environ, life.storage, known) as self._shifts,
                     open_branch(self.node) as self._parts,
                 ):
                     async with open_branch(self.node.add("channels")) as self._connections:
@@ -157,7 +168,7 @@ class Generation:
             self.outbox.wake,
             life.hub,
             self.resolved.settings.cron,
-            wake=self.heartbeat.wake,
+            wake=self.heartbeat.look,
         )
         await self.accounts.init()
         init = clock.lap()
@@ -170,7 +181,7 @@ class Generation:
             log.warn(warning)
         plan = clock.lap()
         now = {channel.id for channel in enabled} - set(self._plan.deferred)
-        await self.accounts.start(self._connections, now, cap_seconds=PHASE_1_SECONDS)
+        await self.accounts.start(self._connections, now, cap_seconds=self._connect_seconds)
         start = clock.lap()
         await self._parts.start("sessions", self._run_sessions)
         await self._parts.start("heartbeat", self.heartbeat.run)
@@ -256,7 +267,7 @@ class Generation:
         self.routing = Routing.of(resolved.settings)
         for warning in self.routing.warnings:
             log.warn(warning)
-        self.heartbeat.replan()
+        self.heartbeat.look()
         self.scheduler.use(resolved.settings.cron)
 
     def _tell_models(self) -> None:
@@ -353,8 +364,16 @@ class _Clock:
         return round((trio.current_time() - self._began) * 1000)
 
 
-async def start_generation(branch: Branch, number: int, resolved: Resolved, life: Life) -> Generation:
-    """Start a generation in `branch`, and return it when its first phase is done."""
-    generation = Generation(number, resolved, life)
+async def start_generation(
+    branch: Branch,
+    number: int,
+    resolved: Resolved,
+    life: Life,
+    keys: Secrets = NO_SECRETS,
+    *,
+    connect_seconds: float = PHASE_1_SECONDS,
+) -> Generation:
+    """Start a generation in `branch`, and return it when its first phase is done. See `Generation`."""
+    generation = Generation(number, resolved, life, keys, connect_seconds=connect_seconds)
     await branch.start(generation.node, generation.run)
     return generation

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from attrs import field, frozen
 
 from xopc.config.resolve import Flags, Resolved
+from xopc.config.secrets.references import NO_SECRETS, Secrets
 from xopc.core.known_secrets import KnownSecrets
 from xopc.core.logs.level import LevelSwitch
 from xopc.gateway.line import Line
@@ -29,6 +30,8 @@ class Home:
     places: Places
     line: Line
     local_key: bytes | None = field(default=None, repr=False)
+    keys: Secrets = NO_SECRETS
+    """What `models.json` refers to."""
     routes: tuple[Route, ...] = ROUTES
     problems: Problems = field(factory=Problems)
     log_level: LevelSwitch = field(factory=LevelSwitch)

@@ -14,9 +14,11 @@ import trio
 from attrs import evolve
 
 import xopc
+from xopc.agent.models_secrets import look_up
 from xopc.config.local_key import keep_local_key
 from xopc.config.paths import resolve_paths
 from xopc.config.resolve import Flags, Resolved, resolve
+from xopc.config.secrets.references import NO_SECRETS, Secrets
 from xopc.config.setup import prepare
 from xopc.contracts.errors import ConfigError, XopcError
 from xopc.core.tasks import describe
@@ -82,18 +84,20 @@ def _stand_by(inheritance: Inheritance, launch: Launch, line: Line, environ: Map
     go = line.wait_for_go()
     if go is None:
         return None
-    resolved, places = settled or _settle(inheritance, launch, line, environ, flags)
-    return Home(resolved, flags, environ, inheritance, go, places, line, keep_local_key(resolved.paths.local_key))
+    resolved, keys, places = settled or _settle(inheritance, launch, line, environ, flags)
+    local_key = keep_local_key(resolved.paths.local_key)
+    return Home(resolved, flags, environ, inheritance, go, places, line, local_key, keys)
 
 
 def _settle(
     inheritance: Inheritance, launch: Launch, line: Line, environ: Mapping[str, str], flags: Flags
-) -> tuple[Resolved, Places]:
-    """The configuration in force, and the sockets that it names."""
+) -> tuple[Resolved, Secrets, Places]:
+    """The configuration in force, the keys that its models refer to, and the sockets that it names."""
     resolved = prepare(environ, flags, use_accepted=inheritance.use_accepted)
+    keys = look_up(resolved.paths.models, resolved.settings.secrets, environ) or NO_SECRETS
     inherited = [socket.socket(fileno=fd) for fd in inheritance.listen_fds]
     alone = inheritance.heirloom_fd is None
-    return resolved, find_places(line, launch.listen, inherited, resolved, alone=alone)
+    return resolved, keys, find_places(line, launch.listen, inherited, resolved, alone=alone)
 
 
 def _warm_up(environ: Mapping[str, str], flags: Flags) -> None:

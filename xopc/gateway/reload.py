@@ -25,13 +25,13 @@ from xopc.config.setup import with_certificate
 from xopc.config.watch import Sight, look_at, watch
 from xopc.contracts.api.config import Reloaded
 from xopc.contracts.api.status import LastReload
-from xopc.contracts.auth import AuthMode
-from xopc.contracts.errors import ConfigError, LostSecret, LostSecretError, Problem
+from xopc.contracts.errors import ConfigError
 from xopc.contracts.settings.access import ReloadMode
 from xopc.core.hub import Hub
 from xopc.core.tasks import utc_now
 from xopc.gateway import problems
 from xopc.gateway.generation import Generation
+from xopc.gateway.loss import refuse_loss, refuse_lost_keys
 from xopc.gateway.orders import Order, Restart
 from xopc.gateway.problems import Problems
 from xopc.gateway.succession import may_be_succeeded
@@ -201,13 +201,13 @@ class Reloader:
     async def _reload(self, request: _Request) -> Reloaded:
         generation = self._on.generation()
         before = generation.resolved
-        known = NO_SECRETS if request.is_anew else before.secrets
+        known = NO_SECRETS if request.is_anew else before.secrets.without_lost()
         read = partial(_read, self._on.environ, self._on.flags, before, known)
         try:
             wanted = await trio.to_thread.run_sync(read, abandon_on_cancel=True)
-            _refuse_loss(before, wanted)
+            refuse_loss(before, wanted)
             keys = await generation.look_up_keys(wanted, anew=request.is_anew)
-            _refuse_lost_keys(generation.keys, keys, wanted)
+            refuse_lost_keys(generation.keys, keys, wanted)
         except (ConfigError, OSError) as error:
             missed = partial(_files_of, before.paths, self._on.environ)
             self._missed = await trio.to_thread.run_sync(missed, abandon_on_cancel=True)
@@ -332,35 +332,6 @@ def _files_of(paths: Paths, environ: Mapping[str, str]) -> frozenset[Path]:
 
 def _mode(resolved: Resolved) -> ReloadMode:
     return resolved.settings.gateway.reload.mode
-
-
-def _refuse_loss(before: Resolved, wanted: Resolved) -> None:
-    """A file that has gone, or lost its token, is no wish for the defaults: the door would have another key.
-
-    Raises:
-        ConfigError: it is so.
-    """
-    path = str(wanted.paths.config_path)
-    if wanted.content is None and before.content is not None:
-        raise ConfigError(path, Problem(path, "is gone: put it back, or restart for the defaults"))
-    if wanted.auth.mode is AuthMode.TOKEN and wanted.auth.secret is None:
-        cure = "put it back, or make one: xopc gateway token --generate"
-        raise ConfigError(path, Problem("$.gateway.auth.token", f"is gone: {cure}"))
-
-
-def _refuse_lost_keys(before: Secrets, now: Secrets, wanted: Resolved) -> None:
-    """A key of `models.json` that was there and is not to be had now is no wish to do without.
-
-    Raises:
-        LostSecretError: it is so.
-    """
-    problems = [
-        LostSecret("models.json", f"{reference}: {why}")
-        for reference, why in now.lost.items()
-        if reference in before.found
-    ]
-    if problems:
-        raise LostSecretError(str(wanted.paths.models), *problems)
 
 
 def _told(error: ConfigError | OSError) -> str:

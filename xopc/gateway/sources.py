@@ -23,7 +23,7 @@ from xopc_supervisor import contract
 SETTLE_SECONDS = 0.2
 """An editor, or a change of branch, writes several files one after the other."""
 MAX_NAMED = 3
-PACKAGES = (Path(xopc.__file__).parent, Path(contract.__file__).parent)
+PACKAGES = (Path(xopc.__file__).parent, Path(contract.__file__).parents[1])
 
 log = structlog.get_logger("xopc.sources")
 

@@ -11,6 +11,7 @@ import trio
 from attrs import frozen
 
 from xopc.config.certificate import Certificate, State, load_certificate, state_of
+from xopc.config.regular import read_regular
 from xopc.config.resolve import Resolved
 from xopc.config.write import write_private
 from xopc.contracts.errors import ConfigError
@@ -98,7 +99,7 @@ def _keep(copy: Path, leaf: str | None) -> None:
     try:
         if leaf is None:
             copy.unlink(missing_ok=True)
-        elif not copy.exists() or copy.read_text() != leaf:
+        elif not copy.is_file() or read_regular(copy) != leaf.encode():
             write_private(copy, leaf.encode())
     except OSError as error:
         log.warn(f"{copy} could not be written ({error.strerror}): commands may not know this gateway.")

@@ -23,48 +23,41 @@ from attrs import evolve
 
 import xopc
 from xopc.config.accepted import keep_accepted
-from xopc.config.edit import Editor
 from xopc.config.resolve import Resolved
 from xopc.config.secrets.held import secrets_held
-from xopc.config.setup import prepare
 from xopc.contracts.api.status import (
     HealthStatus,
     Restart as RestartRecord,
-    RestartAccepted,
     RestartKind,
-    Status,
     TaskState,
 )
-from xopc.contracts.errors import ConfigError, Failure, XopcError
 from xopc.core.hub import Hub
 from xopc.core.sessions.runs import Runs
 from xopc.core.tasks import Branch, Node, open_branch, utc_now
 from xopc.gateway import problems
 from xopc.gateway.addresses import watch_addresses
 from xopc.gateway.causes import record_boot, record_restart
-from xopc.gateway.departure import Departure, Outcome, say_goodbye
-from xopc.gateway.drain import LINGER_SECONDS, drain
+from xopc.gateway.departure import Departure, Outcome
 from xopc.gateway.generation import Generation, Life, start_generation
 from xopc.gateway.heirloom import receive_connections
 from xopc.gateway.home import Home
-from xopc.gateway.memory import collect_generation
 from xopc.gateway.meters import Meters
+from xopc.gateway.offer import Offer
 from xopc.gateway.orders import Declined, HandOver, Orders, Restart, Stop, receive_orders
 from xopc.gateway.reload import Reloader, Surroundings
+from xopc.gateway.renewal import Renewal
 from xopc.gateway.room import Room
 from xopc.gateway.sources import watch_sources
-from xopc.gateway.succession import Succession, may_be_succeeded
+from xopc.gateway.succession import Succession
 from xopc.gateway.tls import Tls
 from xopc.gateway.vitals import Identity, Vitals
 from xopc.gateway.watch import TICK_SECONDS, Watch
 from xopc.server.app import build_app
 from xopc.server.door.door import Door, Policy
-from xopc.server.services import Logs, Services
 from xopc.server.slots import Slots
 from xopc.server.wire.front import Front
 from xopc.server.wire.gate import Gate
 from xopc.server.wire.serve import Server
-from xopc.storage.base import StorageError
 from xopc.storage.sqlite import SqliteStorage, open_storage
 from xopc_supervisor import contract
 
@@ -111,7 +104,6 @@ class Gateway:
         self._life = Life(storage, self._runs, self._hub, home.inheritance.boot_id, home.environ)
         self._generation: Generation
         self._succession = Succession(home.line, self._orders, home.problems)
-        self._config_file = home.problems.reporter(problems.CONFIG_FILE, degrades=False)
         self._reloader = Reloader(
             Surroundings(
                 environ=home.environ,
@@ -123,6 +115,36 @@ class Gateway:
                 generation=lambda: self._generation,
                 put_in_force=self._go_on,
             )
+        )
+        self._offer = Offer(
+            home=home,
+            storage=storage,
+            door=self._door,
+            vitals=self._vitals,
+            meters=meters,
+            room=self._room,
+            hub=self._hub,
+            runs=self._runs,
+            orders=self._orders,
+            reloader=self._reloader,
+            tree=branch.node.snapshot,
+        )
+        self._renewal = Renewal(
+            environ=home.environ,
+            flags=home.flags,
+            addresses=home.places.addresses,
+            line=home.line,
+            orders=self._orders,
+            problems=home.problems,
+            succession=self._succession,
+            gate=self._gate,
+            hub=self._hub,
+            vitals=self._vitals,
+            branch=branch,
+            life=self._life,
+            generation=lambda: self._generation,
+            take_over=self._take_over_and_tell,
+            record=self._record,
         )
         self._departure = Departure(
             line=home.line,
@@ -147,7 +169,7 @@ class Gateway:
         cause = await record_boot(go, boot_id, self._storage)
         await self._branch.start("orders", receive_orders, home.line, self._orders.give)
         await self._branch.start("events", self._hub.run)
-        generation = await start_generation(self._branch, 1, home.resolved, self._life)
+        generation = await start_generation(self._branch, 1, home.resolved, self._life, home.keys)
         if go.since is not None:
             cause = evolve(cause, duration_ms=round((time.monotonic() - go.since) * 1000))
         await record_restart(self._storage, evolve(cause, at=utc_now()))
@@ -202,6 +224,10 @@ class Gateway:
         self._put_in_force()
         self._reloader.tell_what_waits()
 
+    async def _take_over_and_tell(self, generation: Generation) -> None:
+        await self._take_over(generation)
+        await self._say_ready()
+
     async def _go_on(self, before: Resolved) -> None:
         """The running generation has another configuration."""
         resolved = self._generation.resolved
@@ -222,58 +248,10 @@ class Gateway:
         self._event_streams.most = resolved.settings.gateway.max_sse_connections
         self._door.use(self._policy(resolved))
         # Requests that are inside keep the services that they have, which are the same parts.
-        self._gate.open(self._services(self._generation))
+        self._gate.open(self._offer.of(self._generation, self._event_streams))
 
     def _policy(self, resolved: Resolved) -> Policy:
         return Policy.of(resolved, self._vitals.identity.port)
-
-    def _services(self, generation: Generation) -> Services:
-        async def status() -> Status:
-            full = self._vitals.full(generation, await self._storage.last_restart(), self._reloader.last)
-            inbox, room = await self._storage.inbox_counts(), await self._room.use()
-            return evolve(full, limiter=self._door.status(), inbox=inbox, storage=room)
-
-        async def metrics() -> str:
-            try:
-                backlog = await self._storage.backlog()
-            except StorageError:  # health tells of it
-                backlog = None
-            now = evolve(self._vitals.full(generation, None), storage=await self._room.use())
-            return self._meters.text(now, generation, self._hub, backlog)
-
-        def restart(reason: str) -> RestartAccepted:
-            if not generation.resolved.settings.commands.restart:
-                raise XopcError(
-                    Failure.FORBIDDEN, "Restarts are disabled in the configuration (commands.restart=false)."
-                )
-            self._orders.give(Restart(contract.IN_PROCESS, reason))
-            return RestartAccepted(HealthStatus.RESTARTING.value, self._vitals.identity.boot_id, generation.number)
-
-        return Services(
-            door=self._door,
-            health=self._vitals.health,
-            status=status,
-            metrics=metrics,
-            ways=self._storage.ways,
-            tree=self._branch.node.snapshot,
-            restart=restart,
-            reload=self._reloader.reload,
-            config=Editor(generation.resolved, self._home.environ, self._home.flags, self._config_file),
-            settings=generation.resolved.settings,
-            storage=self._storage,
-            inbox=generation.inbox,
-            sessions=generation.sessions,
-            heartbeat=generation.heartbeat,
-            runs=self._runs,
-            hub=self._hub,
-            outbox=generation.outbox,
-            channels=generation.channels,
-            route=generation.route,
-            upkeep=generation.upkeep,
-            logs=Logs(generation.resolved.paths.log_dir, self._home.log_level),
-            event_streams=self._event_streams,
-            cron=generation.scheduler,
-        )
 
     async def _record(self, kind: RestartKind, reason: str, number: int, duration_ms: int | None = None) -> None:
         boot_id = self._vitals.identity.boot_id
@@ -311,58 +289,4 @@ class Gateway:
             self._succession.wish(order)
             return True
         async with self._reloader.paused():
-            return await self._restart(order)
-
-    async def _restart(self, order: Restart) -> bool:
-        """Replace the generation; False when the old one does not end, so that only a new process helps.
-
-        A configuration that does not validate changes nothing: the old generation goes on.
-        """
-        try:
-            resolved = await trio.to_thread.run_sync(prepare, self._home.environ, self._home.flags)
-        except (ConfigError, OSError) as error:
-            refusal = self._generation.resolved.refusal
-            what = f"A restart ({order.reason}) was refused, and the gateway goes on as it was: {error}"
-            what = what if refusal is None else f"{what}. {refusal}"
-            self._home.problems.report(problems.CONFIGURATION, what, degrades=refusal is not None, happens=True)
-            return True
-        moves = resolved.addresses != self._home.places.addresses
-        if moves and may_be_succeeded(self._home.environ):
-            self._succession.wish(order)
-            return True
-        self._home.problems.clear(problems.HAND_OVER)
-        began = trio.current_time()
-        log.info("Restarting in this process.", reason=order.reason)
-        self._home.line.say(contract.RESTART, contract.IN_PROCESS, order.reason)
-        self._vitals.status = HealthStatus.RESTARTING
-        self._gate.close()
-        say_goodbye(self._hub, "restarting", for_good=False)
-        await drain(self._drain_generation, cut=self._orders.stop_given)
-        if self._orders.stop_given.is_set():
-            return True
-        self._gate.evict()
-        if not await self._end_generation():
-            log.error("The old generation does not end (a stuck thread?); a new process takes over.")
-            return False
-        generation = await start_generation(self._branch, self._generation.number + 1, resolved, self._life)
-        duration_ms = round((trio.current_time() - began) * 1000)
-        await self._record(RestartKind.IN_PROCESS, order.reason, generation.number, duration_ms)
-        await self._take_over(generation)
-        await self._say_ready()
-        await self._generation.begin_phase_2()
-        collect_generation()
-        log.info("Restarted.", reason=order.reason, duration_ms=duration_ms, generation=self._generation.number)
-        return True
-
-    async def _drain_generation(self) -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._generation.drain)
-            await self._gate.idle()
-
-    async def _end_generation(self) -> bool:
-        """Whether all of the old generation is gone within `LINGER_SECONDS`: its tasks, and the requests inside it."""
-        with trio.move_on_after(LINGER_SECONDS):
-            await self._generation.end()
-            await self._gate.idle()
-            return True
-        return False
+            return await self._renewal.renew(order)

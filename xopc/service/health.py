@@ -50,8 +50,12 @@ class Answer:
     error: str = ""
     """Why something is missing."""
     is_unauthorized: bool = False
+    is_forbidden: bool = False
+    """Whether the credential is known, and may not read the details."""
     has_credential: bool = True
     """Whether one was shown."""
+    is_another: bool = False
+    """Whether somebody answered who is not the gateway that was asked."""
 
     @property
     def reachable(self) -> bool:
@@ -74,8 +78,14 @@ def ask(client: Client) -> Answer:
     try:
         return Answer(took, health, client.get(STATUS_PATH))
     except RefusedError as error:
-        is_unauthorized = error.failure is Failure.UNAUTHORIZED
-        return Answer(took, health, {}, error.message, is_unauthorized, has_credential=client.credential is not None)
+        return Answer(
+            took,
+            health,
+            error=error.message,
+            is_unauthorized=error.failure is Failure.UNAUTHORIZED,
+            is_forbidden=error.failure is Failure.FORBIDDEN,
+            has_credential=client.credential is not None,
+        )
     except XopcError as error:
         return Answer(took, health, error=error.message)
 

@@ -77,7 +77,8 @@ def never_respawns(pid: int) -> bool:
 
 
 def send(pid: int, number: signal.Signals) -> None:
-    """Send a signal to a gateway that has just been verified once more.
+    """Send a signal to a gateway that has just been verified once more. One that is suspended is continued: before that
+    it would not take the signal.
 
     Raises:
         XopcError: it is not a gateway (any more), this command runs inside of it, or this user may not signal it.
@@ -90,7 +91,12 @@ def send(pid: int, number: signal.Signals) -> None:
         if pid in own_line():
             raise XopcError(Failure.CONFLICT, f"refusing to signal pid {pid}: this command runs inside of that gateway")
         process.send_signal(number)
+        if contract.is_suspended(pid):
+            process.resume()
     except (psutil.NoSuchProcess, ProcessLookupError) as error:
+        if contract.is_alive(pid, None):
+            what = f"pid {pid} cannot be looked at, for there is no /proc: mount it, or signal it by hand"
+            raise XopcError(Failure.UNAVAILABLE, f"{what} (kill -{number.name.removeprefix('SIG')} {pid})") from error
         raise XopcError(Failure.NOT_FOUND, f"process {pid} has ended") from error
     except (psutil.AccessDenied, PermissionError) as error:
         raise XopcError(Failure.FORBIDDEN, f"not permitted to signal pid {pid}: it belongs to another user") from error

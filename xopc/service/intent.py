@@ -8,6 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from xopc.config.regular import IrregularFileError, read_regular
 from xopc_supervisor.contract import RestartIntent
 
 
@@ -33,7 +34,7 @@ def drop_intent(path: Path, pid: int) -> None:
     supervisor take the stop for a restart.
     """
     with suppress(OSError):
-        intent = RestartIntent.from_json(path.read_bytes()[: RestartIntent.MAX_BYTES].decode("utf-8", "replace"))
+        intent = RestartIntent.from_json(read_regular(path, RestartIntent.MAX_BYTES).decode("utf-8", "replace"))
         if intent is not None and intent.pid == pid:
             path.unlink()
 
@@ -58,18 +59,18 @@ class PendingIntent:
                     os.fchown(fd, directory.st_uid, directory.st_gid)
                 file.write(self._text)
             draft.replace(self._path)
-        except OSError as error:
-            draft.unlink(missing_ok=True)
-            raise OSError(error.errno, error.strerror, str(self._path)) from error
-        except BaseException:
-            draft.unlink(missing_ok=True)
+        except BaseException as error:
+            with suppress(OSError):  # on a read-only disk not even what is not there can be removed
+                draft.unlink()
+            if isinstance(error, OSError):
+                raise OSError(error.errno, error.strerror, str(self._path)) from error
             raise
 
     def is_consumed(self) -> bool:
         """Whether the gateway took it, or another command put its own in its place."""
         try:
-            return self._path.read_bytes() != self._text
-        except FileNotFoundError:
+            return read_regular(self._path, RestartIntent.MAX_BYTES) != self._text
+        except (FileNotFoundError, IrregularFileError):
             return True
 
     def withdraw(self) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 from attrs import frozen
 
+from xopc.config.regular import IrregularFileError, read_regular
 from xopc_supervisor import contract
 from xopc_supervisor.contract import LockInfo
 
@@ -21,6 +21,8 @@ class Lock:
     path: Path
     info: LockInfo | None
     """None where there is no file, or no lock's text in it."""
+    is_irregular: bool = False
+    """Whether something stands there that can be no lock: a directory, a pipe."""
     is_alive: bool = False
     """Whether the recorded supervisor lives, and is not another process with its pid."""
     orphans: tuple[int, ...] = ()
@@ -36,11 +38,12 @@ def read_lock(path: Path) -> Lock:
         OSError: there is one, but it cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            text = file.read(MAX_BYTES)
-            written_at = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
+        text = read_regular(path, MAX_BYTES)
+        written_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     except FileNotFoundError:
         return Lock(path, None)
+    except IrregularFileError:
+        return Lock(path, None, is_irregular=True)
     info = LockInfo.from_json(text.decode("utf-8", "replace"))
     if info is None:
         return Lock(path, None)

@@ -12,7 +12,7 @@ import trio
 from xopc.contracts.api.status import Restart
 from xopc.storage.base import Boot
 from xopc.storage.connect import explained
-from xopc.storage.engine import OnCommit, open_engine
+from xopc.storage.engine import open_engine
 from xopc.storage.faults import OnFault
 from xopc.storage.lock import hold_lock
 from xopc.storage.migrate import prepare
@@ -21,6 +21,7 @@ from xopc.storage.transactions.backlog import Backlog, select_backlog
 from xopc.storage.transactions.boots import insert_boot
 from xopc.storage.transactions.restarts import insert_restart, select_last_restart
 from xopc.storage.transactions.traces import StoredTrace, select_traces
+from xopc.storage.writer import OnCommit
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from xopc.storage.engine import Engine
 from xopc.storage.ids import TimeOrderedIds
 from xopc.storage.path.base import Acceptance, Accepted, Cursor, FailedAttempt, Head, Turn, TurnEnd, Unclaimed
 from xopc.storage.path.forget import Person, Traces
-from xopc.storage.path.heartbeat import Beat
+from xopc.storage.path.heartbeat import Beat, Wake
 from xopc.storage.path.outbox import Attempt, LaneHead, OutboxPage, OutboxQuery, Pause, Removal, Selection
 from xopc.storage.path.sessions import Chat, PruneQuery, SessionChange, SessionInfo, SessionQuery, SessionSum
 from xopc.storage.sqlite_cron import SqliteCron
@@ -214,9 +214,20 @@ class SqlitePath(SqliteCron):
 
     # -------------------------------------------------------------- heartbeat
 
-    async def begin_beat(self, run_id: str, session_key: str, inbound: Inbound, reason: str, *, deliver: bool) -> bool:
-        acceptance = Acceptance(inbound, session_key, run_id, deliver=deliver)
-        return await self._engine.write(heartbeat.begin_beat, acceptance, reason, self._opening, self._clock())
+    async def wake_heart(self, wake: Wake) -> None:
+        await self._engine.write(heartbeat.wake, wake)
+
+    async def wakes(self) -> list[Wake]:
+        return await self._engine.read(heartbeat.select_wakes)
+
+    async def forget_wakes(self, wakes: Sequence[Wake]) -> None:
+        await self._engine.write(heartbeat.forget_wakes, wakes)
+
+    async def begin_beat(
+        self, run_id: str, session_key: str, inbound: Inbound, reason: str, wakes: Sequence[Wake], *, deliver: bool
+    ) -> bool:
+        item = Acceptance(inbound, session_key, run_id, deliver=deliver)
+        return await self._engine.write(heartbeat.begin_beat, item, reason, wakes, self._opening, self._clock())
 
     async def last_beat(self) -> Beat | None:
         return await self._engine.read(heartbeat.select_last_beat)

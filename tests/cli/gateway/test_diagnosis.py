@@ -11,8 +11,9 @@ import pytest
 from xopc.cli.gateway.diagnosis import cures, diagnose
 from xopc.cli.gateway.target import find_target
 from xopc.service.ports import Listener, PortStatus, PortUse
-from xopc.service.probe import Mark, Obstacle, Outcome, Sight, Snapshot, Step
-from xopc_supervisor.decisions import START_SECONDS
+from xopc.service.probe import Outcome, Snapshot
+from xopc.service.sight import Mark, Obstacle, Sight, Step
+from xopc_supervisor.succession import START_SECONDS
 
 MARK = Mark(4711, "a-boot", 3, datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.supervisor.test_contract import LAUNCH
+from tests.supervisor.contract.test_launch import LAUNCH
 from xopc.cli.gateway.naming import command_for
 
 HOME = {"HOME": "/home/ana"}

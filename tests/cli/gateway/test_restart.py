@@ -142,9 +142,14 @@ def test_row_048_a_gateway_that_answers_500_is_not_healthy(home: Path, capsys: p
     assert "HTTP 500" in failed["snapshot"]["detail"]
 
 
-def test_a_gateway_that_hangs_is_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with running_gateway(home) as gateway:
-        os.kill(gateway.pid, signal.SIGSTOP)
+def test_a_gateway_that_is_suspended_goes_on_and_restarts(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with running_gateway(home, Behaviour(restart_seconds=1.1)) as gateway:  # it tells its start in whole seconds
+        gateway.suspend()
+        assert restart_as_json(capsys, 0, wait=Duration(10))["result"] == "healthy"
+
+
+def test_a_gateway_that_takes_no_request_is_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with running_gateway(home, Behaviour(on_usr1="ignore")):
         failed = restart_as_json(capsys, 1, wait=Duration(0.5))
     assert "The gateway has not picked the request up." in failed["diagnostics"]
 

@@ -11,7 +11,8 @@ from tests.fakes.gateway import Behaviour, configure, running_gateway
 from xopc.cli.gateway.restarting import Request, intent_for, mark_of, tell, watch
 from xopc.cli.gateway.target import find_target
 from xopc.service.managers.base import Runtime, RuntimeStatus
-from xopc.service.probe import Outcome, Step
+from xopc.service.probe import Outcome
+from xopc.service.sight import Step
 from xopc_supervisor.contract import RESPAWN
 
 REQUEST = Request(RESPAWN, "because", None, None, as_json=True)

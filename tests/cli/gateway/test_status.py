@@ -17,7 +17,6 @@ import jsonschema
 import pytest
 
 from tests.fakes.gateway import TOKEN, Behaviour, configure, running_gateway, stranger
-from tests.fakes.web_server import serving
 from xopc.cli.gateway.report import SCHEMA
 from xopc.cli.gateway.restart import restart
 from xopc.cli.gateway.run import launch
@@ -82,82 +81,6 @@ def test_the_last_restart_is_told(home: Path, capsys: pytest.CaptureFixture[str]
         assert status_as_json(capsys)["lastRestart"]["reason"] == "config reload"
 
 
-STORAGE = {
-    "databaseBytes": 12_582_912,
-    "walBytes": 0,
-    "freeBytes": 0,
-    "diskFreeBytes": 41_943_040_000,
-    "logBytes": 1_048_576,
-    "sessions": 1,
-    "messages": 4100,
-    "inboxWaiting": 0,
-    "outboxWaiting": 0,
-    "deadLetters": 0,
-}
-
-
-@pytest.mark.parametrize(
-    ("storage", "told"),
-    [
-        (STORAGE, ["   Storage: 12 MB (1 session, 4100 messages), log 1.0 MB, 41 GB free"]),
-        (
-            {**STORAGE, "sessions": 2, "inboxWaiting": 3, "deadLetters": 1},
-            [
-                "   Storage: 12 MB (2 sessions, 4100 messages), log 1.0 MB, 41 GB free",
-                "   Waiting: 3 to be answered, 1 given up",
-            ],
-        ),
-        (None, []),
-        ("odd", []),
-    ],
-)
-def test_the_room_that_it_takes_is_told(
-    home: Path, capsys: pytest.CaptureFixture[str], storage: object, told: list[str]
-) -> None:
-    health = {"status": "healthy", "service": "xopc-gateway", "version": "0.1.0"}
-    with serving({"/api/health": (200, health), "/api/status": (200, {"storage": storage})}) as url:
-        assert status(url=url) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line for line in lines if line.startswith(("   Storage", "   Waiting"))] == told
-
-
-@pytest.mark.parametrize(
-    ("last", "line"),
-    [
-        ({"kind": "start", "reason": "start"}, None),
-        ({"kind": "crash", "reason": "killed by SIGSEGV", "durationMs": 7}, "crash (killed by SIGSEGV), 7 ms"),
-        ({"kind": "respawn", "reason": "fresh memory", "at": "?", "durationMs": None}, "fresh memory"),
-        ("odd", None),
-    ],
-)
-def test_a_restart_is_told_as_far_as_it_is_known(
-    home: Path, capsys: pytest.CaptureFixture[str], last: object, line: str | None
-) -> None:
-    health = {"status": "healthy", "service": "xopc-gateway", "version": "0.1.0"}
-    with serving({"/api/health": (200, health), "/api/status": (200, {"lastRestart": last})}) as url:
-        assert status(url=url) == 0
-    told = [text for text in capsys.readouterr().out.splitlines() if "Last restart" in text]
-    assert told == ([f"   Last restart: {line}"] if line else [])
-
-
-@pytest.mark.parametrize(
-    ("inbox", "line"),
-    [
-        ({"waiting": 3, "running": 1, "parked": 2}, "   Parked messages: 2 (see: xopc inbox list)"),
-        ({"parked": 0}, None),
-        ("odd", None),
-    ],
-)
-def test_messages_that_were_given_up_are_counted(
-    home: Path, capsys: pytest.CaptureFixture[str], inbox: object, line: str | None
-) -> None:
-    health = {"status": "healthy", "service": "xopc-gateway", "version": "0.1.0"}
-    with serving({"/api/health": (200, health), "/api/status": (200, {"inbox": inbox})}) as url:
-        assert status(url=url) == 0
-    told = [text for text in capsys.readouterr().out.splitlines() if "Parked" in text]
-    assert told == ([line] if line else [])
-
-
 def test_row_028_nothing_that_runs(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with stranger(home) as process:
         pass
@@ -191,12 +114,12 @@ def test_the_configured_token_is_not_shown_to_a_stranger_at_the_port(
 ) -> None:
     with running_gateway(home, Behaviour(locked=False)) as gateway:
         configure(home, port=gateway.port)
-        shown = status_as_json(capsys)
+        shown = status_as_json(capsys, 1)
         status_as_json(capsys, url=f"http://127.0.0.1:{gateway.port}")
         assert not [request for request in gateway.requests() if TOKEN in request]
-        status_as_json(capsys, token=TOKEN)
+        status_as_json(capsys, 1, token=TOKEN)
         assert gateway.requests()[-1] == f"/api/status Bearer {TOKEN}"
-    assert shown["running"] is True
+    assert shown["running"] is False
     assert codes(shown) == ["other-configuration", "unauthorized"]
 
 
@@ -205,13 +128,30 @@ def test_another_gateway_at_the_port_is_not_told_as_that_of_this_configuration(
 ) -> None:
     with running_gateway(home, Behaviour(locked=False)) as gateway:
         configure(home, port=gateway.port)
-        assert status() == 0
+        assert status() == 1
     text = capsys.readouterr().out
     assert text.startswith("⚠️  Another gateway is running, and not that of this configuration\n")
     assert f"   Port: {gateway.port}\n   Version: 0.1.0 (pid " in text
     assert "Config:" not in text
     assert "Token:" not in text
     assert "xopc gateway stop" not in text, "it would stop nobody"
+
+
+def test_another_gateway_at_the_port_does_not_answer_for_the_one_that_waits_for_it(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running_gateway(home, Behaviour(locked=False)) as gateway:
+        configure(home, port=gateway.port)
+        path = find_target(None).paths.lock_path
+        path.parent.mkdir(parents=True)
+        path.write_text(LockInfo(os.getpid(), start_time(os.getpid()), "", "", state="starting").to_json())
+        assert status() == 0
+        text = capsys.readouterr().out
+        shown = status_as_json(capsys, 1, require_probe=True)
+        assert not [request for request in gateway.requests() if TOKEN in request]
+    assert text.startswith("⚠️  Gateway is running, and does not answer\n")
+    assert (shown["running"], shown["probe"]["reachable"]) == (True, False)
+    assert codes(shown) == ["starting", "other-configuration"]
 
 
 def test_a_gateway_elsewhere_is_asked_by_its_url(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -476,6 +416,14 @@ def test_row_251_a_pid_file_of_an_old_version_is_mentioned_and_does_no_harm(
     text = capsys.readouterr().out
     assert text.startswith("✅ Gateway is running\n")
     assert "gateway.pid is left from an old version, and does no harm.\n💡 Remove it: rm " in text
+
+
+def test_one_that_is_suspended_is_told_with_how_it_goes_on(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with running_gateway(home) as gateway:
+        gateway.suspend()
+        shown = status_as_json(capsys, timeout=Duration(0.3))
+    assert codes(shown) == ["no-answer", "suspended"]
+    assert shown["issues"][1]["hint"] == f"Let it go on: kill -CONT {gateway.pid}"
 
 
 def test_a_gateway_whose_lock_was_removed_is_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -111,6 +111,18 @@ def test_what_is_known_of_a_program_is_not_asked_again_unless_it_is_another_prog
     assert gone.found == {}
 
 
+def test_a_program_that_told_nothing_is_asked_again_where_that_is_wanted(tmp_path: Path) -> None:
+    commands = {
+        "a": printer(tmp_path, "a", f"echo x >> {tmp_path}/asked; test $(wc -l < {tmp_path}/asked) = 2 && echo b")
+    }
+    first = snapshot(tmp_path, "${command:a}", commands=commands)
+    assert list(first.lost) == [command("a")]
+    assert snapshot(tmp_path, "${command:a}", commands=commands, known=first) == first
+    assert snapshot(tmp_path, "${command:a}", commands=commands, known=first.without_lost()).found == {
+        command("a"): "b"
+    }
+
+
 def test_files_are_always_read_again(tmp_path: Path) -> None:
     write(tmp_path / "a")
     first = snapshot(tmp_path, "${file:a}")

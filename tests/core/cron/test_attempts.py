@@ -70,7 +70,7 @@ async def test_a_run_that_ended_before_its_process_could_tell_is_told_by_the_nex
         assert office.agent.asked == []
         assert await office.ways("a5ced001") == ["success"]
         assert await office.sent() == ["Done."]
-        assert office.woken == ["cron:a5ced001"]
+        assert (await office.wakes(), len(office.woken)) == (["cron:a5ced001"], 1)
 
 
 async def test_a_run_whose_session_was_deleted_is_cancelled(storage: InlinePath, autojump_clock: MockClock) -> None:

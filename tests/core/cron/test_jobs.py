@@ -12,9 +12,13 @@ from xopc.contracts.errors import InvalidValueError
 from xopc.core.cron.jobs import Circumstances, changed, made
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC).timestamp()
-GIVEN = Circumstances(NOW, "UTC", ("telegram", "webchat"))
+GIVEN = Circumstances(NOW, "UTC", {"telegram": ("default", "work"), "webchat": ("default",)})
 TURN = PayloadBody(PayloadKind.AGENT_TURN, message="Hello")
 EVENT = PayloadBody(PayloadKind.SYSTEM_EVENT, text="Hello")
+
+
+def _to(channel: str, account: str | None = None) -> DeliveryBody:
+    return DeliveryBody(DeliveryMode.ANNOUNCE, channel, "7", account_id=account)
 
 
 def problem(body: CreateJob) -> str:
@@ -92,10 +96,27 @@ def test_each_kind_of_schedule_is_understood(schedule: ScheduleBody, expected: S
             CreateJob("0 9 * * *", payload=EVENT, delivery=DeliveryBody(DeliveryMode.DIRECT, "cli", "cron")),
             "$.delivery.channel",
         ),
+        (CreateJob("0 9 * * *", message="Hi", channel="telegarm", chat_id="7"), "$.channel"),
+        (CreateJob("0 9 * * *", message="Hi", delivery=_to("telegarm")), "$.delivery.channel"),
+        (CreateJob("0 9 * * *", message="Hi", delivery=_to("telegram", "home")), "$.delivery.accountId"),
     ],
 )
 def test_what_is_wrong_is_told_by_its_path(body: CreateJob, path: str) -> None:
     assert problem(body) == path
+
+
+@pytest.mark.parametrize("delivery", [_to("cli"), _to("telegram"), _to("telegram", "work"), _to("telegram", "")])
+def test_an_answer_goes_to_a_channel_and_an_account_that_there_are(delivery: DeliveryBody) -> None:
+    made_one = made(CreateJob("0 9 * * *", message="Hi", delivery=delivery), GIVEN)
+    assert made_one.delivery == JobDelivery(channel=delivery.channel, to="7", account=delivery.account_id or None)
+
+
+def test_a_channel_that_was_switched_off_since_keeps_nobody_from_changing_something_else() -> None:
+    job = made(CreateJob("0 9 * * *", message="Hi", delivery=_to("telegram")), GIVEN)
+    without = evolve(GIVEN, channels={"webchat": ("default",)})
+    assert changed(job, ChangeJob(name="News", delivery=_to("telegram")), without).name == "News"
+    with pytest.raises(InvalidValueError, match="names no enabled channel; there are: webchat"):
+        changed(job, ChangeJob(delivery=_to("telegram", "work")), without)
 
 
 def test_a_change_leaves_what_it_does_not_name() -> None:

@@ -68,6 +68,13 @@ def test_the_account_is_the_default_one_or_the_first(channel: str, account: str)
     assert address == Address(channel, account, "7")
 
 
+def test_an_account_that_is_named_sends_the_answer_and_has_the_session() -> None:
+    delivery = JobDelivery(channel="pigeons", to="7", account="away")
+    assert answer_address(evolve(JOB, delivery=delivery), accounts) == Address("pigeons", "away", "7")
+    place = placed(evolve(JOB, delivery=evolve(delivery, mode=DeliveryMode.NONE)))
+    assert place.inbound.address == Address("pigeons", "away", "7")
+
+
 def test_nothing_is_sent_to_the_command_line() -> None:
     assert answer_address(evolve(JOB, delivery=JobDelivery(channel="cli", to="cron")), accounts) is None
 

@@ -20,7 +20,6 @@ from xopc.contracts.transcript import RunState
 from xopc.core.heartbeat.heart import (
     ASLEEP,
     DISABLED,
-    MAX_REASONS,
     NO_MODEL,
     NO_TASKS,
     NOBODY_HEARS,
@@ -30,7 +29,9 @@ from xopc.core.heartbeat.heart import (
 from xopc.core.heartbeat.rules import judged
 from xopc.core.heartbeat.tasks_file import read_tasks
 from xopc.core.router import Routing, main_session, route
+from xopc.storage.base import StorageError
 from xopc.storage.path.base import Turn
+from xopc.storage.path.heartbeat import MAX_WAKES, Wake
 from xopc.storage.path.outbox import OutboxQuery
 
 MINUTE, HOUR = 60.0, 3600.0
@@ -82,6 +83,11 @@ class Life:
     async def sent(self) -> list[OutboxRow]:
         page = await self.world.storage.outbox(OutboxQuery((OutboxState.PENDING,), 100))
         return list(reversed(page.rows))
+
+    async def woken_by(self, reason: str) -> None:
+        """Something wakes it, as a run of a job that goes well does."""
+        await self.world.storage.wake_heart(Wake(reason, by_hand=False))
+        self.heart.look()
 
     async def skipped(self) -> str | None:
         skipped = (await self.heart.pulse()).skipped
@@ -178,10 +184,10 @@ async def test_isolated_beats_have_sessions_of_their_own(autojump_clock: MockClo
 
 async def test_several_wakes_are_one_beat_with_their_reasons(autojump_clock: MockClock, life: Life) -> None:
     async with life.lived():
-        life.heart.wake("cron:a")
+        await life.woken_by("cron:a")
         await trio.sleep(0.2)
-        life.heart.wake("cron:b")
-        life.heart.wake("cron:a")
+        await life.woken_by("cron:b")
+        await life.woken_by("cron:a")
         await trio.sleep(1)
         (beat,) = life.beats
         assert "Woken by: cron:a, cron:b\n" in f"{beat.inbound.text}\n"
@@ -195,16 +201,16 @@ async def test_several_wakes_are_one_beat_with_their_reasons(autojump_clock: Moc
 async def test_a_storm_of_wakes_is_one_beat_with_few_reasons(autojump_clock: MockClock, life: Life) -> None:
     async with life.lived():
         for number in range(1000):
-            life.heart.wake(f"cron:{number}")
+            await life.woken_by(f"cron:{number}")
         await trio.sleep(1)
         (beat,) = life.beats
-        assert beat.inbound.text.count("cron:") == MAX_REASONS
+        assert beat.inbound.text.count("cron:") == MAX_WAKES
 
 
 async def test_a_beat_waits_while_the_main_session_is_busy(autojump_clock: MockClock, life: Life) -> None:
     async with life.lived(go=False):
         await life.world.accept("talk", MAIN)
-        life.heart.wake("cron:a")
+        await life.woken_by("cron:a")
         await trio.sleep(10)
         assert life.beats == []
         life.world.go.set()
@@ -217,7 +223,7 @@ async def test_a_beat_does_not_break_into_the_conversation_of_the_chat_that_hear
 ) -> None:
     async with life.lived(go=False):
         await life.world.accept("talk", "main:telegram:default:group:7")
-        life.heart.wake("cron:a")
+        await life.woken_by("cron:a")
         await trio.sleep(10)
         assert life.beats == []
         life.world.go.set()
@@ -228,7 +234,7 @@ async def test_a_beat_does_not_break_into_the_conversation_of_the_chat_that_hear
 async def test_other_conversations_hold_up_no_beat(autojump_clock: MockClock, life: Life) -> None:
     async with life.lived(go=False):
         await life.world.accept("talk", "main:telegram:default:group:8")
-        life.heart.wake("cron:a")
+        await life.woken_by("cron:a")
         await trio.sleep(1)
         assert len(life.beats) == 1
 
@@ -237,7 +243,7 @@ async def test_there_are_never_two_beats_at_once(autojump_clock: MockClock, life
     life.settings = HeartbeatSettings(interval_ms=1000, target="t", target_chat_id="7", isolated_session=True)
     async with life.lived(go=False):
         await trio.sleep(5)
-        life.heart.wake("cron:a")
+        await life.woken_by("cron:a")
         await trio.sleep(5)
         assert len(life.beats) == 1
         life.world.go.set()
@@ -250,12 +256,12 @@ async def test_a_beat_of_a_process_that_died_is_finished_and_told_once_before_an
     autojump_clock: MockClock, life: Life
 ) -> None:
     async with life.lived(go=False):
-        life.heart.wake("cron:a")
+        await life.woken_by("cron:a")
         await trio.sleep(1)
         assert len(life.beats) == 1
     after = Life(life.disk, life.workspace, boot_id="boot-2")
     async with after.lived(go=False):
-        after.heart.wake("cron:b")
+        await after.woken_by("cron:b")
         await trio.sleep(5)
         assert [turn.run_id for turn in after.beats] == [life.beats[0].run_id]
         after.world.go.set()
@@ -295,7 +301,7 @@ async def test_a_restart_neither_brings_a_beat_forward_nor_puts_it_off(autojump_
 async def test_nothing_begins_in_a_drain(autojump_clock: MockClock, life: Life) -> None:
     async with life.lived():
         await life.world.sessions.drain()
-        life.heart.wake("cron:a")
+        await life.woken_by("cron:a")
         await trio.sleep(3 * HOUR)
         assert life.beats == []
 
@@ -306,9 +312,44 @@ async def test_a_storage_that_fails_holds_it_up_and_no_more(autojump_clock: Mock
         await trio.sleep(HOUR + 10)
         assert life.beats == []
         life.disk.full = False
-        life.heart.wake("cron:a")
+        await life.woken_by("cron:a")
         await trio.sleep(2 * MINUTE)
         assert len(life.beats) == 1
+
+
+async def test_what_woke_a_process_that_died_before_the_beat_wakes_the_next_one(
+    autojump_clock: MockClock, life: Life
+) -> None:
+    async with life.lived(go=False):
+        await life.world.accept("talk", MAIN)
+        await life.heart.wake("back from lunch")
+        await life.woken_by("cron:a")
+        await trio.sleep(10)
+        assert life.beats == []
+    after = Life(life.disk, life.workspace, boot_id="boot-2")
+    async with after.lived():
+        await trio.sleep(3)
+        (beat,) = after.beats
+        assert "Woken by: back from lunch, cron:a\n" in f"{beat.inbound.text}\n"
+        await trio.sleep(HOUR / 2)
+        assert len(after.beats) == 1
+
+
+async def test_a_wake_that_cannot_be_stored_is_refused(autojump_clock: MockClock, life: Life) -> None:
+    async with life.lived():
+        life.disk.full = True
+        with pytest.raises(StorageError):
+            await life.heart.wake("trigger")
+
+
+async def test_a_beat_that_cannot_be_stored_comes_when_it_can(autojump_clock: MockClock, life: Life) -> None:
+    async with life.lived():
+        await life.heart.wake("trigger")
+        life.disk.full = True
+        await trio.sleep(10)
+        life.disk.full = False
+        await trio.sleep(MINUTE)
+        assert ["Woken by: trigger" in beat.inbound.text for beat in life.beats] == [True]
 
 
 # ------------------------------------------------------------ there is no beat
@@ -317,7 +358,7 @@ async def test_a_storage_that_fails_holds_it_up_and_no_more(autojump_clock: Mock
 async def test_without_a_model_nobody_is_bothered(autojump_clock: MockClock, life: Life) -> None:
     life.has_model = False
     async with life.lived():
-        life.heart.wake("trigger", by_hand=True)
+        await life.heart.wake("trigger")
         await trio.sleep(3 * HOUR)
         assert life.beats == []
         assert await life.skipped() == NO_MODEL
@@ -327,7 +368,7 @@ async def test_a_file_without_tasks_asks_for_nothing(autojump_clock: MockClock, 
     life.workspace.mkdir()
     (life.workspace / "HEARTBEAT.md").write_text("# Tasks\n\n- \n")
     async with life.lived():
-        life.heart.wake("trigger", by_hand=True)
+        await life.heart.wake("trigger")
         await trio.sleep(1)
         assert life.beats == []
         assert await life.skipped() == NO_TASKS
@@ -340,7 +381,7 @@ async def test_a_file_without_tasks_asks_for_nothing(autojump_clock: MockClock, 
 async def test_a_file_that_cannot_be_read_is_told_as_the_reason(autojump_clock: MockClock, life: Life) -> None:
     (life.workspace / "HEARTBEAT.md").mkdir(parents=True)
     async with life.lived():
-        life.heart.wake("cron:a")
+        await life.woken_by("cron:a")
         await trio.sleep(1)
         assert await life.skipped() == "HEARTBEAT.md is no file."
 
@@ -348,11 +389,11 @@ async def test_a_file_that_cannot_be_read_is_told_as_the_reason(autojump_clock: 
 async def test_without_file_and_target_there_is_a_beat_by_hand_alone(autojump_clock: MockClock, life: Life) -> None:
     life.settings = HeartbeatSettings(interval_ms=int(HOUR * 1000), target="telegram", target_chat_id=" ")
     async with life.lived():
-        life.heart.wake("cron:a")
+        await life.woken_by("cron:a")
         await trio.sleep(3 * HOUR)
         assert life.beats == []
         assert await life.skipped() == NOBODY_HEARS
-        life.heart.wake("trigger", by_hand=True)
+        await life.heart.wake("trigger")
         await trio.sleep(1)
         assert len(life.beats) == 1
 
@@ -367,7 +408,7 @@ async def test_outside_of_the_active_hours_it_sleeps_and_beats_when_they_begin(
     )
     until_they_begin = HOUR * 3 - now().minute * MINUTE - now().second
     async with life.lived():
-        life.heart.wake("cron:a")
+        await life.woken_by("cron:a")
         await trio.sleep(1)
         assert await life.skipped() == ASLEEP
         await trio.sleep(until_they_begin - 2)
@@ -381,11 +422,11 @@ async def test_outside_of_the_active_hours_it_sleeps_and_beats_when_they_begin(
 async def test_a_change_of_the_settings_takes_effect_at_once(autojump_clock: MockClock, life: Life) -> None:
     life.settings = HeartbeatSettings(enabled=False)
     async with life.lived():
-        life.heart.wake("cron:a")
+        await life.woken_by("cron:a")
         await trio.sleep(48 * HOUR)
         assert await life.skipped() == DISABLED
         assert (await life.heart.pulse()).next_at is None
         life.settings = TELLING
-        life.heart.replan()
+        life.heart.look()
         await trio.sleep(1)
         assert len(life.beats) == 1

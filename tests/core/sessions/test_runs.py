@@ -18,14 +18,14 @@ def done(run_id: str = "r1", state: RunState = RunState.DONE) -> RunResult:
 
 
 def opened(*events: AgentEvent) -> Runs:
-    runs = Runs()
-    runs.open("r1", "a:b:c:d:e")
+    runs = Runs(clock=lambda: 7.5)
+    runs.open("r1", "a:b:c:d:e", is_new=True)
     for event in events:
         runs.publish("r1", event)
     return runs
 
 
-async def read(runs: Runs, after: int = 0) -> list[tuple[int, AgentEvent]]:
+async def read(runs: Runs, after: int | None = None) -> list[tuple[int, AgentEvent]]:
     """All of a closed run."""
     async with runs.follow("r1", after) as stream:
         return [pair async for pair in stream]
@@ -194,10 +194,10 @@ async def test_a_follower_who_comes_before_the_first_event_of_a_run_that_goes_on
         await trio.testing.wait_all_tasks_blocked()
         assert got == []
         runs.publish("r1", Token("Hello"))
-    assert got == [[(3, Token("Hello"))]]
+    assert got == [[(7_500_001, Token("Hello"))]]
 
 
-async def test_a_run_that_has_ended_can_begin_anew_and_numbers_on() -> None:
+async def test_a_run_that_has_ended_can_begin_anew_with_higher_numbers() -> None:
     runs = opened(THINKING)
     runs.close("r1", done())
     runs.open("r1", "a:b:c:d:e")
@@ -206,10 +206,10 @@ async def test_a_run_that_has_ended_can_begin_anew_and_numbers_on() -> None:
     assert runs.is_open("r1")
     runs.publish("r1", Token("Hello"))
     runs.close("r1", done())
-    assert await read(runs) == [(2, Token("Hello"))]
+    assert await read(runs) == [(7_500_001, Token("Hello"))]
 
 
-async def test_an_interrupted_run_that_goes_on_begins_anew_and_numbers_on() -> None:
+async def test_an_interrupted_run_that_goes_on_begins_anew_with_higher_numbers() -> None:
     runs = opened(THINKING, Token("Hel"))
     async with runs.follow("r1") as old:
         runs.close("r1", done(state=RunState.RUNNING))
@@ -218,8 +218,19 @@ async def test_an_interrupted_run_that_goes_on_begins_anew_and_numbers_on() -> N
         assert text([pair async for pair in old]) == "Hel"
     runs.publish("r1", Token("Hello"))
     runs.close("r1", done())
-    assert await read(runs, after=2) == await read(runs) == [(3, Token("Hello"))]
+    assert await read(runs, after=2) == await read(runs) == [(7_500_001, Token("Hello"))]
     assert await runs.wait("r1") == done()
+
+
+async def test_a_number_of_the_process_before_is_none_of_the_run_that_goes_on_however_far_that_has_come() -> None:
+    runs = Runs(clock=lambda: 7.5)
+    runs.open("r1", "a:b:c:d:e")
+    for word in ("You ", "said ", "Hello"):
+        runs.publish("r1", Token(word))
+    async with runs.follow("r1", 2) as anew, runs.follow("r1", 7_500_002) as on, runs.follow("r1", 7_500_000) as first:
+        assert (anew.is_from_start, on.is_from_start, first.is_from_start) == (True, False, False)
+        assert text(await anew.receive()) == text(await first.receive()) == "You said Hello"
+        assert await on.receive() == [(7_500_003, Token("Hello"))]
 
 
 async def test_wait_returns_with_the_result_when_the_run_is_closed() -> None:

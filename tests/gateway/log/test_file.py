@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import resource
 import signal
 import stat
@@ -164,6 +165,17 @@ def test_a_place_that_is_no_directory_costs_lines_until_it_is(file: LogFile, log
     log_dir.touch()
     assert isinstance(file.write(NOON, {"n": 1}), FileExistsError)
     log_dir.unlink()
+    assert file.write(NOON, {"n": 2}) is None
+    assert read(log_dir / name_of(NOON)) == [{"n": 2, "lost": 1}]
+
+
+def test_a_pipe_by_its_name_costs_lines_and_is_not_waited_for(file: LogFile, log_dir: Path) -> None:
+    log_dir.mkdir(parents=True)
+    os.mkfifo(log_dir / name_of(NOON))
+    error = file.write(NOON, {"n": 1})
+    assert error is not None
+    assert error.errno == errno.ENXIO
+    (log_dir / name_of(NOON)).unlink()
     assert file.write(NOON, {"n": 2}) is None
     assert read(log_dir / name_of(NOON)) == [{"n": 2, "lost": 1}]
 

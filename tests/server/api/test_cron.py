@@ -61,7 +61,13 @@ async def test_a_job_is_made_and_listed(talking: QuartTrio, where: str) -> None:
         "model": None,
         "timeoutSeconds": None,
     }
-    assert job["delivery"] == {"mode": "announce", "channel": "pigeons", "to": "5", "bestEffort": False}
+    assert job["delivery"] == {
+        "mode": "announce",
+        "channel": "pigeons",
+        "to": "5",
+        "bestEffort": False,
+        "accountId": None,
+    }
     assert (job["maxRetries"], job["timeout"], job["sessionTarget"]) == (3, 60000, "main")
     assert {"created_at", "updated_at", "next_run"} <= job.keys()
     assert (await call(talking, "GET", "")).json == {"jobs": [job]}
@@ -70,7 +76,8 @@ async def test_a_job_is_made_and_listed(talking: QuartTrio, where: str) -> None:
 
 async def test_the_examples_of_the_reference_are_taken(talking: QuartTrio) -> None:
     for name, body in cron_examples.NEW_JOBS.items():
-        assert (await call(talking, "POST", "", unstructure(body))).status == 201, name
+        here = json.loads(json.dumps(unstructure(body)).replace("telegram", "pigeons"))
+        assert (await call(talking, "POST", "", here)).status == 201, name
 
 
 @pytest.mark.parametrize(
@@ -101,6 +108,14 @@ async def test_a_schedule_that_is_no_expression_comes_back_as_it_may_be_sent_aga
         ({"timezone": "Mars/Olympus"}, "$.timezone: must be a time zone"),
         ({"sessionTarget": "isolated"}, '$.payload.kind: must be "agentTurn"'),
         ({"delivery": {"mode": "direct", "channel": "pigeons"}}, "$.delivery.to: is missing"),
+        (
+            {"delivery": {"mode": "direct", "channel": "pigeon", "to": "5"}},
+            "$.delivery.channel: names no enabled channel; there are: pigeons",
+        ),
+        (
+            {"delivery": {"mode": "direct", "channel": "pigeons", "to": "5", "accountId": "gone"}},
+            "$.delivery.accountId: names no enabled account of pigeons; there are: default",
+        ),
         ({"retries": 3}, '$.retries: unknown key; did you mean "maxRetries"?'),
     ],
 )

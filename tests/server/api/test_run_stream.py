@@ -43,7 +43,7 @@ def result(state: RunState = RunState.DONE) -> RunResult:
 
 
 async def test_events_are_numbered_behind_accepted(services: Services) -> None:
-    services.runs.open("r1", KEY)
+    services.runs.open("r1", KEY, is_new=True)
     services.runs.publish("r1", Progress("thinking", "Thinking"))
     services.runs.publish("r1", Token("Hi"))
     stream = await attach(services, "r1")
@@ -60,7 +60,7 @@ async def test_events_are_numbered_behind_accepted(services: Services) -> None:
 async def test_a_stream_begins_behind_what_the_client_has(
     services: Services, last_id: str, expected: list[str]
 ) -> None:
-    services.runs.open("r1", KEY)
+    services.runs.open("r1", KEY, is_new=True)
     for text in ("a", "b"):
         services.runs.publish("r1", Token(text))
     stream = await attach(services, "r1", last_id=last_id)
@@ -68,24 +68,41 @@ async def test_a_stream_begins_behind_what_the_client_has(
     assert ids(await frames(stream)) == [*expected, "4"]
 
 
-async def test_a_client_that_counted_with_another_process_begins_anew(services: Services) -> None:
+@pytest.mark.parametrize("last_id", ["1", "2", "70", "9999999999999999"])
+async def test_a_client_that_counted_with_another_process_begins_anew(services: Services, last_id: str) -> None:
     services.runs.open("r1", KEY)
-    services.runs.publish("r1", Token("a"))
-    stream = await attach(services, "r1", last_id="70")
+    for text in ("a", "b"):
+        services.runs.publish("r1", Token(text))
+    stream = await attach(services, "r1", last_id=last_id)
     services.runs.close("r1", result())
     received = await frames(stream)
-    assert [frame.event for frame in received] == ["status", "token", "result"]
+    assert [frame.event for frame in received] == ["status", "token", "token", "result"]
+    numbers = [int(number or 0) for number in ids(received)]
+    assert numbers == list(range(numbers[0], numbers[0] + 4))
+    assert numbers[0] > 70
+
+
+async def test_a_client_goes_on_in_a_run_that_went_on_after_a_restart(services: Services) -> None:
+    services.runs.open("r1", KEY)
+    for text in ("a", "b"):
+        services.runs.publish("r1", Token(text))
+    async with (await attach(services, "r1")).open() as source:
+        seen = ids([*await source.receive(), *await source.receive()])
+    streams = [await attach(services, "r1", last_id=last_id) for last_id in seen]
+    services.runs.close("r1", result())
+    following = [ids(await frames(stream)) for stream in streams]
+    assert [numbers[:-1] for numbers in following] == [seen[1:], seen[2:], []]
 
 
 async def test_a_run_that_goes_on_elsewhere_has_no_result_yet(services: Services) -> None:
-    services.runs.open("r1", KEY)
+    services.runs.open("r1", KEY, is_new=True)
     stream = await attach(services, "r1")
     services.runs.close("r1", result(RunState.RUNNING))
     assert [frame.event for frame in await frames(stream)] == ["status"]
 
 
 async def test_the_session_is_told_as_the_caller_named_it(services: Services) -> None:
-    services.runs.open("r1", KEY)
+    services.runs.open("r1", KEY, is_new=True)
     named, unnamed = await attach(services, "r1", session="notes"), await attach(services, "r1")
     services.runs.close("r1", result())
     told = [json.loads((await frames(stream))[-1].encoded.split(b"data: ")[1]) for stream in (named, unnamed)]

@@ -72,7 +72,7 @@ async def test_what_is_no_session_has_no_methods_of_one(talking: QuartTrio, path
 async def test_chats_that_somebody_wrote_from_are_listed(talking: QuartTrio, path: MessagePath) -> None:
     await write(path, "1")
     await write(path, "2", chat="-5")
-    chats = (await send(talking, "GET", "/api/sessions/chat-ids?channel=pigeons")).json["chatIds"]
+    chats = (await send(talking, "GET", "/api/sessions/chat-ids?channel=Pigeons")).json["chatIds"]
     assert [(chat["chatId"], chat["peerKind"], chat["accountId"]) for chat in chats] == [
         ("-5", "group", "default"),
         ("1", "dm", "default"),
@@ -95,6 +95,13 @@ async def test_a_prune_tells_first_and_then_forgets(talking: QuartTrio, path: Me
         assert [event.data for event in await events.receive()] == [{"key": b}]
     assert pruned.json == {"dryRun": False, "count": 1, "keys": [b]}
     assert (await send(talking, "GET", "/api/sessions")).json["total"] == 2
+
+
+async def test_a_prune_names_channel_and_agent_as_a_new_session_does(talking: QuartTrio) -> None:
+    await send(talking, "POST", "/api/sessions", {"channel": "My kiosk", "agentId": "Main", "chat_id": "a"})
+    answer = await send(talking, "POST", "/api/sessions/prune", {"channel": "My kiosk", "agentId": "MAIN"})
+    assert answer.json["count"] == 1
+    assert (await send(talking, "POST", "/api/sessions/prune", {"agentId": "cook"})).json["count"] == 0
 
 
 @pytest.mark.parametrize("key", ["channel", "agentId"])

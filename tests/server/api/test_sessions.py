@@ -169,8 +169,11 @@ async def test_the_list_can_be_narrowed(talking: QuartTrio) -> None:
         await create(talking, **body)
     for query, total in (
         ("channel=kiosk", 1),
+        ("channel=Kiosk", 1),
+        ("channel=", 2),
         ("channel=fax", 0),
         ("agentId=main", 2),
+        ("agentId=Main", 2),
         ("agentId=cook", 0),
         ("search=DIRECT:B", 1),
         ("search=%25", 0),

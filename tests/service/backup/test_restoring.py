@@ -157,6 +157,25 @@ def test_the_workspace_that_the_backup_names_is_the_one_that_is_replaced(tmp_pat
     assert "agents.defaults.workspace" in apart.warnings[0]
 
 
+def test_a_workspace_outside_is_told_where_this_machine_does_not_name_it(there: World, tmp_path: Path) -> None:
+    config = json.dumps({"agents": {"defaults": {"workspace": "~/mine"}}})
+    verified = evolve(verify(there.backup(), "it"), config=config.encode())
+    outside = tmp_path / "mine"
+
+    def named(**environ: str) -> Path | None:
+        return plan_restore(verified, there.paths, {**there.environ, **environ}, apart=False).named_by_backup
+
+    assert named() == outside
+    for text in ("no JSON", '{"agents": {"defaults": {"workspace": "~/other"}}}'):
+        there.paths.config_path.write_text(text)
+        assert named() == outside
+    there.paths.config_path.unlink()
+    assert named() == outside
+    there.paths.config_path.write_text(config)
+    assert named() is None
+    assert plan_restore(verified, there.paths, there.environ, apart=True).named_by_backup is None
+
+
 def test_what_waited_is_held_unless_it_is_to_be_sent_again(there: World) -> None:
     backup = there.backup()
     assert put_back(there, backup).held.outbox == 1

@@ -11,7 +11,7 @@ import pytest
 
 from xopc.contracts.errors import Failure, XopcError
 from xopc.service.installations.build import Candidate, build, is_newer, last_lines, resolve
-from xopc.service.installations.versions import Installations
+from xopc.service.installations.versions import Environment, Installations
 
 pytestmark = pytest.mark.timeout(180)  # pip sets up environments, on a machine that may be busy
 
@@ -56,6 +56,15 @@ def test_a_wheel_is_known_by_its_content(shelf: Path, tmp_path: Path) -> None:
     assert (found.version, found.origin) == ("3.0", f"sha256={sha256(wheel.read_bytes()).hexdigest()}")
     wheel.rename(shelf / wheel.name)
     assert resolve("3.0", None).origin == found.origin, "wherever it comes from"
+
+
+def test_for_a_version_that_is_kept_pip_is_not_asked(tmp_path: Path) -> None:
+    kept = [Environment(tmp_path / "1.2", "1.2", "sha256=a"), Environment(tmp_path / "1.2-2", "1.2", "")]
+    found = resolve("1.2", None, kept)
+    assert (found.version, found.origin) == ("1.2", "sha256=a")
+    for version in ("1.3", None):
+        with pytest.raises(XopcError, match="pip finds no xopc"):
+            resolve(version, None, kept)
 
 
 def test_what_pip_does_not_find_is_told_in_its_words() -> None:

@@ -424,3 +424,13 @@ def test_what_is_loaded_runs_with_its_environment_and_ends_in_good_order(home: P
         agent.stop()
         assert (home / "ended").read_text() == "in good order"
         assert agent.runtime().status is RuntimeStatus.STOPPED
+
+
+def test_a_launchd_that_hangs_is_not_waited_for_as_long_as_one_that_ends_a_gateway(
+    installed: Launchd, tools: FakeManagers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools.fail("launchctl", "print", seconds=20)
+    monkeypatch.setattr(launchd, "LOOK_SECONDS", 0.1)
+    assert not installed.is_available()
+    assert not installed.is_loaded()
+    assert installed.runtime().state.endswith("did not end within 0.1 s")

@@ -178,7 +178,7 @@ def test_row_084_a_restart_ends_it_and_runs_it(running: Schtasks, tools: FakeMan
 def test_a_restart_waits_until_the_old_one_has_ended(
     running: Schtasks, tools: FakeManagers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schtasks, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(schtasks, "PAUSE_SECONDS", 0.01)
     row = '"H","\\xopc-gateway","N/A","?","?","?","267009"'
     tools.fail("schtasks", "/Query", "/V", code=0, output=row, times=2)
     running.restart()
@@ -252,3 +252,13 @@ def test_the_result_is_a_number_in_every_language(
 
 def test_a_table_that_is_none_tells_nothing() -> None:
     assert parse_runtime("").status is RuntimeStatus.UNKNOWN
+
+
+def test_a_scheduler_that_hangs_is_not_waited_for_as_long_as_one_that_ends_a_gateway(
+    task: Schtasks, tools: FakeManagers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools.fail("schtasks", "/Query", seconds=20)
+    monkeypatch.setattr(schtasks, "LOOK_SECONDS", 0.1)
+    assert not task.is_available()
+    assert task.runtime().state.endswith("did not end within 0.1 s")
+    assert task.read() is None

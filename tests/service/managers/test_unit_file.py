@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from xopc.service.managers.unit_file import read_unit
@@ -52,3 +53,15 @@ def test_a_backslash_at_the_very_end_joins_nothing(tmp_path: Path) -> None:
 
 def test_where_there_is_no_unit_there_is_none(tmp_path: Path) -> None:
     assert read_unit(tmp_path / "a.service") is None
+    os.mkfifo(tmp_path / "a.service")
+    assert read_unit(tmp_path / "a.service") is None
+
+
+def test_a_drop_in_that_cannot_be_read_costs_no_other(tmp_path: Path) -> None:
+    (tmp_path / "a.service").write_text("[Service]\nType=notify\n")
+    (tmp_path / "a.service.d").mkdir()
+    os.mkfifo(tmp_path / "a.service.d" / "a.conf")
+    (tmp_path / "a.service.d" / "b.conf").write_text("[Service]\nRestart=no\n")
+    unit = read_unit(tmp_path / "a.service")
+    assert unit is not None
+    assert (unit.last("Type"), unit.last("Restart")) == ("notify", "no")

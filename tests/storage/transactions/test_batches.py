@@ -6,10 +6,10 @@ from contextlib import closing
 
 import pytest
 import trio
-from tests.storage.test_sqlite_path_plans import plans
 from trio.testing import MockClock
 
 from tests.fakes.path_storage import InlineEngine, InlinePath, memory_disk, stored_now
+from tests.storage.test_sqlite_path_plans import plans
 from tests.storage.values import DAY_SECONDS, KEY, acceptance, done, outbound
 from xopc.contracts.messages import OutboxState
 from xopc.storage.path.outbox import Attempt

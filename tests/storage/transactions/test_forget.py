@@ -6,14 +6,15 @@ from pathlib import Path
 from attrs import evolve
 
 from tests.storage.values import acceptance, done, said, tool_result
-from xopc.contracts.messages import Address, Inbound, Outbound, PeerKind
+from xopc.contracts.messages import Address, Inbound, Outbound, OutboxState, PeerKind
 from xopc.contracts.transcript import Message, Role
 from xopc.storage.path.base import Acceptance
 from xopc.storage.path.forget import REDACTED, Person, Traces
+from xopc.storage.path.outbox import Attempt
 from xopc.storage.sqlite import open_storage
 from xopc.storage.transactions.forget import forget, select_traces
-from xopc.storage.transactions.inbox import accept
-from xopc.storage.transactions.outbox import enqueue
+from xopc.storage.transactions.inbox import accept, prune_inbox
+from xopc.storage.transactions.outbox import enqueue, settle
 from xopc.storage.transactions.outbox_select import select_row
 from xopc.storage.transactions.runs import claim, finish, select_result, step
 from xopc.storage.transactions.sessions import create_session, select_session
@@ -144,11 +145,46 @@ def test_a_session_that_was_made_for_a_person_who_never_wrote_goes_too(connectio
 
 def test_what_waits_to_be_sent_to_a_person_goes_whoever_sends_it(connection: sqlite3.Connection) -> None:
     write(connection, "a", PRIVATE, "1")
-    enqueue(connection, "msg_x", Outbound(Address("telegram", "default", "1"), SECRET), None, 5)
-    enqueue(connection, "msg_y", Outbound(Address("telegram", "work", "1"), "of another bot"), None, 5)
-    assert forget(connection, [ANN], []).outbox == 2
-    assert select_row(connection, "msg_x") is None
-    assert select_row(connection, "msg_y") is not None
+    for row_id, channel, account, chat in (
+        ("msg_x", "telegram", "default", "1"),
+        ("msg_y", "telegram", "work", "1"),
+        ("msg_z", "feishu", "default", "1"),
+        ("msg_o", "telegram", "default", "11"),
+    ):
+        enqueue(connection, row_id, Outbound(Address(channel, account, chat), SECRET), None, 5)
+    assert forget(connection, [ANN], []).outbox == 3
+    assert [row_id for row_id in ("msg_x", "msg_y", "msg_z", "msg_o") if select_row(connection, row_id)] == [
+        "msg_z",
+        "msg_o",
+    ]
+
+
+def test_what_was_sent_to_a_person_who_never_wrote_goes_too(connection: sqlite3.Connection) -> None:
+    enqueue(connection, "msg_x", Outbound(Address("telegram", "default", "1"), SECRET), "key", 5)
+    assert forget(connection, [ANN], []).outbox == 1
+    assert SECRET not in everything(connection)
+
+
+def test_a_dead_answer_in_a_group_goes_however_old_it_is(connection: sqlite3.Connection) -> None:
+    for run_id, sender in (("a", "1"), ("b", "2")):
+        write(connection, run_id, GROUP, sender, "-100", kind=PeerKind.GROUP)
+    for row_id in ("msg_a", "msg_b"):
+        settle(connection, row_id, Attempt(OutboxState.DEAD, "chat not found"), 6)
+    prune_inbox(connection, 30 * 3600)
+    assert select_result(connection, "a") is None
+    assert forget(connection, [ANN], []).outbox == 1
+    assert select_row(connection, "msg_a") is None
+    assert select_row(connection, "msg_b") is not None
+
+
+def test_a_message_that_cannot_be_read_keeps_nobody_from_being_forgotten(connection: sqlite3.Connection) -> None:
+    write(connection, "a", PRIVATE, "1", answered=False)
+    write(connection, "g", GROUP, "1", "-100", kind=PeerKind.GROUP, answered=False)
+    write(connection, "h", GROUP, "1", "-100", kind=PeerKind.GROUP, answered=False)
+    connection.execute("UPDATE inbox SET inbound = '{\"of\": \"an older version\"}' WHERE run_id IN ('a', 'g')")
+    traces = forget(connection, [ANN], [])
+    assert (traces.sessions, traces.shared, traces.inbox) == ((PRIVATE,), (GROUP,), 2)
+    assert select_session(connection, PRIVATE) is None
 
 
 async def test_what_was_forgotten_is_in_no_file_of_the_database(path: Path) -> None:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
 import pytest
 from attrs import evolve
 
 from tests.storage.values import DAY_SECONDS, KEY, acceptance, done, outbound
 from xopc.contracts.transcript import RunState
-from xopc.storage.path.heartbeat import Beat
+from xopc.storage.path.heartbeat import MAX_WAKES, Beat, Wake
 from xopc.storage.transactions import heartbeat, inbox, runs, sessions, transcripts
 from xopc.storage.transactions.inbox import KEPT_SECONDS, prune_inbox
 
 
-def begin(connection: sqlite3.Connection, run_id: str, now: float = 1, session: str = "heartbeat:main") -> bool:
+def begin(
+    connection: sqlite3.Connection,
+    run_id: str,
+    now: float = 1,
+    session: str = "heartbeat:main",
+    wakes: Sequence[Wake] = (),
+) -> bool:
     item = evolve(acceptance(run_id, session), deliver=True)
-    return heartbeat.begin_beat(connection, item, "interval", "opening", now)
+    return heartbeat.begin_beat(connection, item, "interval", wakes, "opening", now)
 
 
 def test_before_the_first_beat_there_is_none(connection: sqlite3.Connection) -> None:
@@ -43,6 +50,32 @@ def test_the_next_one_begins_when_the_last_has_its_end_and_no_sooner(connection:
     last = heartbeat.select_last_beat(connection)
     assert last is not None
     assert (last.run_id, last.begun_at) == ("run-2", 4)
+
+
+def wakes(connection: sqlite3.Connection) -> list[tuple[str, bool]]:
+    return [(wake.reason, wake.by_hand) for wake in heartbeat.select_wakes(connection)]
+
+
+def test_what_woke_it_is_remembered_until_a_beat_comes_of_it(connection: sqlite3.Connection) -> None:
+    for reason in ("cron:a", "cron:b", "cron:a"):
+        heartbeat.wake(connection, Wake(reason, by_hand=False))
+    seen = heartbeat.select_wakes(connection)
+    assert wakes(connection) == [("cron:a", False), ("cron:b", False)]
+    heartbeat.wake(connection, Wake("trigger", by_hand=True))
+    assert begin(connection, "run-1", wakes=seen)
+    assert wakes(connection) == [("trigger", True)]
+    assert not begin(connection, "run-2", wakes=heartbeat.select_wakes(connection))
+    assert wakes(connection) == [("trigger", True)], "there was no beat"
+    heartbeat.forget_wakes(connection, heartbeat.select_wakes(connection))
+    assert wakes(connection) == []
+
+
+def test_of_too_many_wakes_the_first_stay_and_that_somebody_is_among_them(connection: sqlite3.Connection) -> None:
+    for number in range(MAX_WAKES + 5):
+        heartbeat.wake(connection, Wake(f"cron:{number}", by_hand=False))
+    heartbeat.wake(connection, Wake("trigger", by_hand=True))
+    assert [reason for reason, _ in wakes(connection)] == [f"cron:{number}" for number in range(MAX_WAKES)]
+    assert any(by_hand for _, by_hand in wakes(connection))
 
 
 def test_a_message_to_the_chat_that_hears_of_a_beat_does_not_wait_for_it(connection: sqlite3.Connection) -> None:

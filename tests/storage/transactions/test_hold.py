@@ -9,18 +9,23 @@ from pathlib import Path
 import pytest
 
 from tests.storage.values import CHAT, acceptance
+from xopc.contracts.cron import Job, JobRun, Payload, PayloadKind, RunStatus, Schedule, ScheduleKind
 from xopc.contracts.errors import XopcError
 from xopc.contracts.messages import ErrorClass, InboxState, Outbound, OutboxState
 from xopc.contracts.transcript import RunState
 from xopc.storage.connect import connect_reader, connect_writer
 from xopc.storage.migrate import MIGRATIONS, migrate, prepare, schema_version
+from xopc.storage.path.base import TurnEnd
+from xopc.storage.path.cron import JobClaim
+from xopc.storage.path.heartbeat import Wake
 from xopc.storage.path.outbox import Attempt
+from xopc.storage.transactions import cron, heartbeat
 from xopc.storage.transactions.hold import Held, hold_what_was_under_way
 from xopc.storage.transactions.inbox import accept
 from xopc.storage.transactions.outbox import begin_attempt, enqueue, retry_dead, settle
 from xopc.storage.transactions.outbox_select import select_row
 from xopc.storage.transactions.parked import retry_parked, select_inbox
-from xopc.storage.transactions.runs import claim, select_result
+from xopc.storage.transactions.runs import claim, finish, select_result
 
 TAKEN = "2026-01-02 03:04 UTC"
 NOW = 1000.0
@@ -73,6 +78,30 @@ def test_what_a_caller_waited_for_is_over(database: Path) -> None:
         result = select_result(connection, "bound")
         assert result is not None
         assert result.state is RunState.INTERRUPTED
+
+
+def test_a_job_that_was_running_is_cancelled_and_neither_tried_again_nor_parked(path: Path) -> None:
+    prepare(path)
+    with closing(connect_writer(path)) as connection:
+        for name in ("works", "waits"):
+            job = Job(name, Schedule(ScheduleKind.AT, at=1), Payload(PayloadKind.AGENT_TURN, "Hello"), 0, 0)
+            cron.insert_job(connection, job, None)
+            run = JobRun(f"run of {name}", name, RunStatus.RUNNING, 2)
+            claimed = JobClaim(run, name, acceptance(f"turn of {name}", f"cron:{name}"))
+            assert cron.claim(connection, claimed, "", "opening", 2.0)
+        finish(connection, "turn of waits", TurnEnd(RunState.FAILED, None, error="The model is gone."), [], 3.0)
+        cron.put_off(connection, "run of waits", 3.0, "The model is gone.")
+        heartbeat.wake(connection, Wake("trigger", by_hand=True))
+    assert hold_what_was_under_way(path, TAKEN, NOW) == Held(0, 0)
+    with closing(connect_reader(path)) as connection:
+        assert cron.select_open(connection) == []
+        for run in cron.select_runs(connection, None, 10):
+            assert (run.status, run.ended_at, run.retry_at) == (RunStatus.CANCELLED, NOW, None)
+            assert TAKEN in (run.error or "")
+        result = select_result(connection, "turn of works")
+        assert result is not None
+        assert result.state is RunState.INTERRUPTED
+        assert heartbeat.select_wakes(connection) == []
 
 
 def test_done_again_there_is_nothing_to_do(database: Path) -> None:

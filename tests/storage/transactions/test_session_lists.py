@@ -72,6 +72,16 @@ def test_a_page_of_sessions_comes_with_the_number_of_all(connection: sqlite3.Con
     assert select_sessions(connection, SessionQuery(channel="webchat", limit=1), 0)[1] == 5
 
 
+def test_the_number_of_all_is_right_however_the_list_is_narrowed(connection: sqlite3.Connection) -> None:
+    create(connection, A, B, C, KEY, "coder:telegram:default:dm:1")
+    for key, keeping in ((A, Keeping.PINNED), (KEY, Keeping.ARCHIVED)):
+        keep(connection, key, keeping)
+    for keepings in ({Keeping.PINNED}, {Keeping.ACTIVE, Keeping.ARCHIVED}, set[Keeping](), set(Keeping)):
+        for channel in (None, "webchat", "telegram", "fax"):
+            for agent_id in (None, "main", "coder", "cook"):
+                keys(connection, SessionQuery(channel, agent_id, keepings=frozenset(keepings)))
+
+
 def test_no_sessions_are_an_empty_page(connection: sqlite3.Connection) -> None:
     assert select_sessions(connection, SessionQuery(), 0) == ([], 0)
 

@@ -18,6 +18,7 @@ from xopc.channels.telegram.format import render
 from xopc.channels.telegram.outbound import send_part
 from xopc.channels.telegram.polling import Health, connect, poll
 from xopc.channels.telegram.updates import CHANNEL
+from xopc.config.regular import read_regular
 from xopc.contracts.messages import Address, Delivery, Outbound, Retry, Sent
 from xopc.contracts.settings.channels import TelegramSettings
 from xopc.core.outbox.pacing import Limit
@@ -145,5 +146,4 @@ async def read_token(bot: Bot) -> str:
 
 
 def _read(path: str) -> bytes:
-    with Path(path).expanduser().open("rb") as file:
-        return file.read(MAX_TOKEN_BYTES)
+    return read_regular(Path(path).expanduser(), MAX_TOKEN_BYTES)

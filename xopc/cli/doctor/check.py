@@ -7,13 +7,13 @@ from functools import cached_property
 
 from attrs import field, frozen
 
+from xopc.cli.gateway.asking import ask_gateway
 from xopc.cli.gateway.issues import Issue, find_issues
 from xopc.cli.gateway.target import Target
 from xopc.cli.output import sentence
-from xopc.client.http import Client
 from xopc.config.audit import Severity
 from xopc.service.audit.survey import Service, Survey, survey
-from xopc.service.health import Answer, ask
+from xopc.service.health import Answer
 from xopc.service.ports import PortUse, inspect
 
 ANSWER_SECONDS = 5
@@ -61,12 +61,7 @@ class Sight:
     @cached_property
     def answer(self) -> Answer | None:
         """What the gateway says; None where its port is not known."""
-        target = self.target
-        if target.url is None:
-            return None
-        # A stranger at the port must not see the secret, only whoever holds the lock.
-        is_known = target.owner is not None and target.owner.port is not None
-        return ask(target.client(ANSWER_SECONDS) if is_known else Client(target.url, None, ANSWER_SECONDS))
+        return ask_gateway(self.target, ANSWER_SECONDS)
 
     @cached_property
     def use(self) -> PortUse | None:

@@ -72,7 +72,7 @@ def look_at_port(sight: Sight) -> Result:
     if use is None:
         return Result("the port is not known, because the configuration does not validate", skipped=True)
     faults = of_issues("port", f"port {use.port}", (issue for issue in sight.issues if issue.code in _OF_PORT))
-    if target.owner is not None:
+    if target.owner is not None and (sight.answer is None or not sight.answer.is_another):
         return Result(f"Port {use.port} is the gateway's", faults)
     match use.status:
         case PortStatus.FREE:

@@ -16,6 +16,7 @@ from attrs import evolve, frozen
 from xopc.cli.doctor.check import Fault, Sight
 from xopc.cli.output import sentence
 from xopc.config.audit import CheckId, Severity
+from xopc.config.regular import read_regular
 from xopc.contracts.errors import XopcError
 from xopc.service.audit import audited
 from xopc.service.installations.program import stable_program
@@ -119,7 +120,7 @@ def remove_pid_file(sight: Sight, fault: Fault) -> str:
     from xopc.cli.gateway.issues import LEGACY_PID_FILE
 
     path = sight.target.paths.state_dir / LEGACY_PID_FILE
-    if path.is_symlink() or not path.read_text("utf-8", "replace").strip().isdecimal():
+    if path.is_symlink() or not read_regular(path).strip().isdigit():
         raise CannotMendError(f"{path} does not hold a pid")
     path.unlink()
     return f"{path} was removed."

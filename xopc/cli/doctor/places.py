@@ -12,6 +12,7 @@ from pathlib import Path
 from xopc.cli.doctor.check import Check, Fault, Result, Sight
 from xopc.config.audit import Severity
 from xopc.config.paths import Paths
+from xopc.config.regular import IrregularFileError, read_regular
 from xopc_supervisor.contract import RestartIntent
 
 WHAT_FOR = {"state": "its state", "logs": "its logs", "locks": "its lock", "database": "its database"}
@@ -80,9 +81,11 @@ def _no_directory(path: Path, what_for: str) -> Fault:
 def of_intent(path: Path) -> Iterator[Fault]:
     """A restart intent that nobody will take."""
     try:
-        text = path.read_text("utf-8", "replace")
+        text = read_regular(path, RestartIntent.MAX_BYTES).decode("utf-8", "replace")
     except (FileNotFoundError, NotADirectoryError):
         return
+    except IrregularFileError:
+        text = ""
     intent = RestartIntent.from_json(text)
     if intent is not None and intent.is_fresh(round(time.time() * 1000)):
         return  # somebody restarts it right now

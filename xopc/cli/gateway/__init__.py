@@ -13,6 +13,7 @@ app = App(
 app.default(run)
 app.command("xopc.cli.gateway.status:status", name="status")
 app.command("xopc.cli.gateway.health:health", name="health")
+app.command("xopc.cli.gateway.probe:probe", name="probe")
 app.command("xopc.cli.gateway.stop:stop", name="stop")
 app.command("xopc.cli.gateway.restart:restart", name="restart")
 app.command("xopc.cli.gateway.service:app", name="service")

@@ -9,11 +9,14 @@ from xopc.cli.gateway.logs import for_people
 from xopc.cli.gateway.target import Target
 from xopc.service.health import HANDING_OVER, HEALTH_PATH
 from xopc.service.log_tail import last_lines
-from xopc.service.probe import PREPARATION_SECONDS, UNDER_WAY, Mark, Outcome, Sight, Snapshot
+from xopc.service.probe import Outcome, Snapshot
+from xopc.service.sight import UNDER_WAY, Mark, Sight
 
 LOG_LINES = 200
 """How many of the last lines are looked through for trouble."""
 TROUBLES_TOLD = 3
+PREPARATION_SECONDS = 120
+"""How long a supervisor that is `HANDING_OVER` waits for the new process."""
 _REASON = re.compile(r" could not take over \((.+)\); |: (.+)$")
 """What the sentences of supervisor and gateway about one failure have in common."""
 

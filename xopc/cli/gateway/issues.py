@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 
@@ -12,7 +13,7 @@ from xopc.cli.gateway.target import Target
 from xopc.cli.output import duration, seconds_since
 from xopc.client.http import JsonObject
 from xopc.service.health import Answer
-from xopc_supervisor.contract import LockInfo
+from xopc_supervisor.contract import LockInfo, is_suspended
 
 if TYPE_CHECKING:
     from xopc.service.audit.finding import Finding
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 LEGACY_PID_FILE = "gateway.pid"
 LOCALHOST = "localhost"
 """Code of the issue that `localhost` may lead to another program."""
+NO_ANSWER = "no-answer"
+"""Code of the issue that it does not answer, and nothing tells why."""
 OTHER = "other-configuration"
 """Code of the issue that who answers is another gateway than that of this configuration."""
 _ELSEWHERE = "The configuration's token is not shown to another URL"
@@ -90,11 +93,23 @@ def find_issues(
         issues += _of_answer(answer, _why_unasked(target))
     if target.owner is not None and not _TOLD_BY_BOTH.intersection(issue.code for issue in issues):
         issues += _of_supervisor(target.owner, answer)
+    if target.owner is not None:
+        issues += _of_suspended(target.owner)
     pid_file = target.paths.state_dir / LEGACY_PID_FILE
     if pid_file.exists():
         what = f"{pid_file} is left from an old version, and does no harm."
         issues.append(Issue("legacy-pid-file", what, f"Remove it: rm {pid_file}"))
     return (*issues, *map(of_finding, findings))
+
+
+def told(issues: Iterable[Issue]) -> list[str]:
+    """The lines that a terminal gets, below one that is empty; none without issues."""
+    lines: list[str] = []
+    for issue in issues:
+        # The sentences of the contract have one blank behind the sign.
+        said = f"⚠️ {issue.headline}" if issue.headline else f"⚠️  {issue.message}"
+        lines += [said, *(f"   {row}" for row in issue.detail.splitlines()), f"💡 {issue.hint}"]
+    return ["", *lines] if lines else []
 
 
 def of_finding(finding: Finding) -> Issue:
@@ -106,7 +121,7 @@ def _of_gateway_elsewhere(answer: Answer) -> list[Issue]:
     if answer.reachable:
         return _of_answer(answer, _ELSEWHERE)
     return [
-        Issue("no-answer", _ended(f"Nobody answers as a gateway: {answer.error}"), "Look at the URL.", "", "required")
+        Issue(NO_ANSWER, _ended(f"Nobody answers as a gateway: {answer.error}"), "Look at the URL.", "", "required")
     ]
 
 
@@ -116,9 +131,21 @@ def _of_lock(target: Target, answer: Answer | None, use: PortUse | None) -> list
         return _without_owner(target, answer, use)
     if answer is None or answer.reachable:
         return _of_neighbour(target, owner, use)
-    code, what = _NOT_ANSWERING.get(owner.state or "starting", ("no-answer", "does not answer"))
-    detail = owner.problem or (answer.error if code == "no-answer" else "")
-    return [Issue(code, f"The gateway (pid {owner.pid}) {what}.", LOGS, _ended(detail), "required")]
+    code, what = _NOT_ANSWERING.get(owner.state or "starting", (NO_ANSWER, "does not answer"))
+    detail = owner.problem or (answer.error if code == NO_ANSWER else "")
+    silent = Issue(code, f"The gateway (pid {owner.pid}) {what}.", LOGS, _ended(detail), "required")
+    return [silent, *([_of_another(target, use)] if answer.is_another else [])]
+
+
+def _of_suspended(owner: LockInfo) -> list[Issue]:
+    """Somebody stopped one of its processes for the time being, as Ctrl-Z does."""
+    supervisor = f"The supervisor (pid {owner.pid}) is suspended: it starts nothing again until it goes on."
+    child = f"The gateway's process (pid {owner.child_pid}) is suspended, and answers nobody until it goes on."
+    return [
+        Issue("suspended", what, f"Let it go on: kill -CONT {pid}", level="required")
+        for pid, what in ((owner.child_pid, child), (owner.pid, supervisor))
+        if pid is not None and is_suspended(pid)
+    ]
 
 
 def _of_supervisor(owner: LockInfo, answer: Answer | None) -> list[Issue]:
@@ -150,6 +177,10 @@ def _of_neighbour(target: Target, owner: LockInfo, use: PortUse | None) -> list[
 
 def _without_owner(target: Target, answer: Answer | None, use: PortUse | None) -> list[Issue]:
     """No supervisor has the lock."""
+    if target.lock.is_irregular:
+        path = target.lock.path
+        cure = f"Move it away: mv {shlex.quote(str(path))} {shlex.quote(f'{path}.before')}"
+        return [Issue("lock-no-file", f"{path} is no file, and so no gateway can start.", cure, level="required")]
     orphans = target.orphans(use)
     if orphans:
         what = f"The supervisor of this gateway has ended, and left a process (pid {', '.join(map(str, orphans))})."
@@ -182,8 +213,20 @@ def _without_lock(target: Target, use: PortUse | None) -> Issue:
         if launch is not None and launch.lock_path == str(target.paths.lock_path):
             what = f"The gateway (pid {pid}) lost its lock: somebody removed {launch.lock_path}."
             return Issue("lock-removed", what, "Start it anew: xopc gateway stop, then xopc gateway", level="required")
+    return _of_another(target, use)
+
+
+def _of_another(target: Target, use: PortUse | None) -> Issue:
+    """The gateway of another configuration answers at the port of this one."""
+    from xopc.cli.gateway.naming import command_for
+    from xopc.service.identity import launch_of
+
     what = f"The gateway that answers at port {target.port} has another configuration."
-    return Issue(OTHER, what, "Name its file with --config.", detail=_who_listens(use))
+    launches = filter(None, map(launch_of, use.gateways if use else ()))
+    looks = dict.fromkeys(command_for(launch, "gateway status", target.environ) for launch in launches)
+    look = " and ".join(looks) or "name its file with --config"
+    cure = f"To look at that one: {look}. For this one, stop that, or set another gateway.port."
+    return Issue(OTHER, what, cure, _who_listens(use), "required")
 
 
 def _who_listens(use: PortUse | None) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from attrs import frozen
 
-from xopc.cli.gateway.issues import Issue
+from xopc.cli.gateway.issues import OTHER, Issue
 from xopc.cli.gateway.target import Target
 from xopc.client.http import JsonObject
 from xopc.config.profile import profile_of
@@ -51,6 +51,11 @@ class Report:
     def last_restart(self) -> JsonObject | None:
         found: object = self.answer.details.get("lastRestart") if self.answer else None
         return cast("JsonObject", found) if isinstance(found, dict) else None
+
+    @property
+    def is_another(self) -> bool:
+        """Whether who answers is the gateway of another configuration."""
+        return any(issue.code == OTHER for issue in self.issues)
 
     @property
     def service_config(self) -> Path | None:

@@ -10,7 +10,8 @@ from xopc.cli.gateway.restarting import Request, mark_of, mode_of, tell, watch
 from xopc.cli.gateway.target import Target
 from xopc.cli.output import fail
 from xopc.service.managers.base import ServiceManagerError
-from xopc.service.probe import Mark, Outcome
+from xopc.service.probe import Outcome
+from xopc.service.sight import Mark
 
 LOGS = "xopc gateway logs"
 

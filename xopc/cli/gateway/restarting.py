@@ -16,7 +16,8 @@ from xopc_supervisor.contract import EXIT_OK, IN_PROCESS, RESPAWN, LockInfo, Res
 
 if TYPE_CHECKING:
     from xopc.service.managers.base import Runtime
-    from xopc.service.probe import Mark, Snapshot
+    from xopc.service.probe import Snapshot
+    from xopc.service.sight import Mark
 
 MARK_SECONDS = 1.0
 """How long the gateway may take to say which generation it is at; one that hangs is to be restarted all the same."""
@@ -44,7 +45,7 @@ def intent_for(owner: LockInfo, request: Request) -> RestartIntent:
 def mark_of(target: Target, owner: LockInfo, expected_version: str | None) -> Mark:
     """What runs now, to tell what comes after it."""
     from xopc.service.health import health_of
-    from xopc.service.probe import Mark, Obstacle, obstacle_of
+    from xopc.service.sight import Mark, Obstacle, obstacle_of
 
     client = Client(
         target.url or "", target.credential, MARK_SECONDS, certificates=target.certificates, local_key=target.local_key
@@ -67,7 +68,8 @@ def watch(
 ) -> Snapshot:
     """Wait for the restart, with a dot for each look in vain. `runtime` asks the manager of a service how it is."""
     from xopc.service.lockfile import read_lock
-    from xopc.service.probe import Place, await_restart
+    from xopc.service.probe import await_restart
+    from xopc.service.sight import Place
 
     dots = 0
 
@@ -91,7 +93,7 @@ def watch(
 
 def mode_of(mark: Mark, snapshot: Snapshot) -> str | None:
     """Whether another process runs than before; None where that is not known."""
-    from xopc.service.probe import Step
+    from xopc.service.sight import Step
 
     boot_id = (snapshot.last.health or {}).get("bootId")
     if mark.boot_id is None or boot_id is None or snapshot.last.failed is Step.PROCESS:

@@ -97,7 +97,7 @@ def _look(installed: Installations, origin: Origin, wanted: Wanted, *, check: bo
     """Tell what an update would do."""
     current = installed.current()
     version = current.version if current else origin.version
-    found = resolve(wanted.version, wanted.wheel)
+    found = resolve(wanted.version, wanted.wheel, installed.all())
     is_available = _is_wanted(found, current, version, wanted)
     place = installed.free_place(found.version)
     if wanted.as_json:
@@ -122,7 +122,7 @@ def _go_on(change: Change, origin: Origin, wanted: Wanted) -> int:
         change.tell(f"What was in use is gone or not whole: xopc {origin.version} is in use again.")
         current = installed.current()
     version = current.version if current is not None else origin.version
-    found = resolve(wanted.version, wanted.wheel)
+    found = resolve(wanted.version, wanted.wheel, installed.all())
     is_wanted = _is_wanted(found, current, version, wanted)
     if not origin.is_kept and (is_wanted or current is not None):
         _adopt(change, origin)

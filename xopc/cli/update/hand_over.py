@@ -23,7 +23,8 @@ from xopc.service.installations.versions import Environment, Installations
 from xopc.service.intent import pending_intent
 from xopc.service.lockfile import read_lock
 from xopc.service.poll import attempts
-from xopc.service.probe import Mark, Obstacle, Outcome, Place, await_restart, obstacle_of
+from xopc.service.probe import Outcome, await_restart
+from xopc.service.sight import Mark, Obstacle, Place, obstacle_of
 from xopc_supervisor.contract import RESPAWN, Installation, LockInfo, RestartIntent, is_alive
 
 MARK_SECONDS = 1.0

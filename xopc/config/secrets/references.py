@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from xopc.contracts.convert import join
 from xopc.contracts.settings.secrets import SecretCommand
@@ -53,6 +53,10 @@ class Secrets:
     """Where those that stand in files are looked for."""
     commands: Mapping[str, SecretCommand] = field(factory=dict[str, SecretCommand], eq=False)
     """The programs that were asked, by their names."""
+
+    def without_lost(self) -> Secrets:
+        """What is known, where those that could not be had are to be looked up once more."""
+        return evolve(self, lost={})
 
 
 NO_SECRETS = Secrets()

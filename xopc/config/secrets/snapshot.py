@@ -37,8 +37,8 @@ def gather(
 ) -> Secrets:
     """The secrets that the values of a file in `directory` refer to; with `section` those of that part alone.
 
-    Files are read anew. A program is not asked again for what is `known` of the same command. Those that are asked are
-    so at once, each for its own time: call it in a thread.
+    Files are read anew. A program is not asked again for what is `known` of the same command, be it found or lost.
+    Those that are asked are so at once, each for its own time: call it in a thread.
     """
     wanted = dict.fromkeys(
         reference
@@ -49,21 +49,21 @@ def gather(
     files = {reference: file for reference in wanted if (file := _file_of(reference, directory, environ)) is not None}
     asked = {reference.name for reference in wanted if reference.source is Source.COMMAND}
     commands = {name: command for name, command in settings.commands.items() if name in asked}
-    remembered = {
-        reference: known.found[reference]
+    same = [
+        reference
         for reference in wanted
-        if reference.source is Source.COMMAND
-        and reference in known.found
-        and known.commands.get(reference.name) == commands.get(reference.name)
-    }
+        if reference.source is Source.COMMAND and known.commands.get(reference.name) == commands.get(reference.name)
+    ]
+    remembered = {reference: known.found[reference] for reference in same if reference in known.found}
+    missed = {reference: known.lost[reference] for reference in same if reference in known.lost}
     read = partial(_read, files=files, settings=settings, environ=environ)
-    outcomes = _all_at_once(read, [reference for reference in wanted if reference not in remembered])
+    outcomes = _all_at_once(read, [name for name in wanted if name not in remembered and name not in missed])
     for reference, outcome in outcomes.items():
         if isinstance(outcome, LostError):
             lost[reference] = str(outcome)
         else:
             found[reference] = outcome
-    return Secrets({**remembered, **found}, lost, frozenset(files.values()), commands)
+    return Secrets({**remembered, **found}, {**missed, **lost}, frozenset(files.values()), commands)
 
 
 def files_named(values: JsonObject, directory: Path, environ: Mapping[str, str]) -> frozenset[Path]:

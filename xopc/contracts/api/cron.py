@@ -61,6 +61,8 @@ class DeliveryBody:
     """The chat."""
     best_effort: bool = False
     """The chat is not told of a failure."""
+    account_id: str | None = field(default=None, validator=NAME)
+    """An account of the channel. Default: `default`, or else its first."""
 
 
 @frozen
@@ -170,6 +172,8 @@ class CronDelivery:
     channel: str | None
     to: str | None
     best_effort: bool
+    account_id: str | None = None
+    """Null: the channel's `default`, or else its first."""
 
 
 @frozen

@@ -32,8 +32,8 @@ from xopc.storage.path.outbox import lane_of
 
 Placed: TypeAlias = Callable[[Job, str], Place]
 """Where an attempt of a job goes, whose message has this dedupe key."""
-Wake: TypeAlias = Callable[[str], None]
-"""Something has happened that the agent may want to look at, for this reason."""
+Wake: TypeAlias = Callable[[], None]
+"""Something was stored that the agent may want to look at."""
 
 _log: FilteringBoundLogger = structlog.get_logger("xopc.cron")
 
@@ -116,7 +116,7 @@ class Attempts:
         """Tell everybody how a run stands."""
         self._hub.publish("cron.run", {"jobId": run.job_id, "status": run.status.value})
         if run.status is RunStatus.SUCCESS:
-            self._wake(f"cron:{run.job_id}")
+            self._wake()
 
     def send_to(self, address: Address) -> None:
         """A message to this address was stored."""

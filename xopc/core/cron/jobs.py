@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -39,8 +39,8 @@ class Circumstances:
     """Seconds since the epoch."""
     timezone: str
     """Of jobs that name none."""
-    channels: Collection[str] = ()
-    """Those that are enabled."""
+    channels: Mapping[str, Sequence[str]]
+    """Those that are enabled, with their enabled accounts."""
 
 
 def made(body: CreateJob, given: Circumstances) -> Job:
@@ -64,7 +64,8 @@ def made(body: CreateJob, given: Circumstances) -> Job:
         max_retries=body.max_retries,
         timeout_ms=body.timeout,
     )
-    return _checked(_addressed(job, given.channels))
+    at = "$.channel" if body.delivery is None else "$.delivery.channel"
+    return _checked(_deliverable(_addressed(job, given.channels), given.channels, at))
 
 
 def changed(job: Job, body: ChangeJob, given: Circumstances) -> Job:
@@ -79,7 +80,8 @@ def changed(job: Job, body: ChangeJob, given: Circumstances) -> Job:
         schedule = _schedule(body.schedule, timezone, given)
     elif timezone != job.timezone:
         _zone(timezone, given)
-    return _checked(
+    delivery = job.delivery if body.delivery is None else _delivery(body.delivery)
+    edited = _checked(
         evolve(
             job,
             schedule=schedule,
@@ -89,12 +91,14 @@ def changed(job: Job, body: ChangeJob, given: Circumstances) -> Job:
             name=job.name if body.name is None else body.name or None,
             enabled=job.enabled if body.enabled is None else body.enabled,
             session_target=body.session_target or job.session_target,
-            delivery=job.delivery if body.delivery is None else _delivery(body.delivery),
+            delivery=delivery,
             model=job.model if body.model is None else body.model or None,
             max_retries=job.max_retries if body.max_retries is None else body.max_retries,
             timeout_ms=body.timeout or job.timeout_ms,
         )
     )
+    # A channel that was switched off since keeps nobody from changing something else.
+    return edited if delivery == job.delivery else _deliverable(edited, given.channels, "$.delivery.channel")
 
 
 # ---------------------------------------------------------------- schedules
@@ -189,7 +193,7 @@ def _delivery_of(body: CreateJob) -> JobDelivery | None:
 
 
 def _delivery(body: DeliveryBody) -> JobDelivery:
-    return JobDelivery(body.mode, body.channel or None, body.to or None, body.best_effort)
+    return JobDelivery(body.mode, body.channel or None, body.to or None, body.best_effort, body.account_id or None)
 
 
 def _addressed(job: Job, channels: Collection[str]) -> Job:
@@ -200,6 +204,20 @@ def _addressed(job: Job, channels: Collection[str]) -> Job:
     return evolve(
         job, payload=evolve(job.payload, text=match[3].strip()), delivery=JobDelivery(channel=match[1], to=match[2])
     )
+
+
+def _deliverable(job: Job, channels: Mapping[str, Sequence[str]], path: str) -> Job:
+    """A job whose answer goes to a channel and an account that there are, or nowhere."""
+    delivery = job.delivery
+    if delivery is None or delivery.mode is DeliveryMode.NONE or delivery.channel in (None, DEFAULT_CHANNEL):
+        return job
+    if delivery.channel not in channels:
+        raise InvalidValueError(Problem(path, f"names no enabled channel; there are: {', '.join(sorted(channels))}"))
+    accounts = channels[delivery.channel]
+    if delivery.account is not None and delivery.account not in accounts:
+        problem = f"names no enabled account of {delivery.channel}; there are: {', '.join(accounts)}"
+        raise InvalidValueError(Problem("$.delivery.accountId", problem))
+    return job
 
 
 def _checked(job: Job) -> Job:

@@ -53,15 +53,16 @@ def answer_address(job: Job, accounts: Accounts) -> Address | None:
     if delivery.channel == DEFAULT_CHANNEL:
         return None  # the command line is where people ask, and nothing can be sent there
     names = accounts(delivery.channel)
-    account = DEFAULT_ACCOUNT if DEFAULT_ACCOUNT in names or not names else names[0]
-    return Address(delivery.channel, account, delivery.to)
+    default = DEFAULT_ACCOUNT if DEFAULT_ACCOUNT in names or not names else names[0]
+    return Address(delivery.channel, delivery.account or default, delivery.to)
 
 
 def _unsent(job: Job) -> Address:
     """The chat whose session a job belongs to that sends nothing."""
     delivery = job.delivery
     channel = (delivery and delivery.channel) or DEFAULT_CHANNEL
-    return Address(channel, DEFAULT_ACCOUNT, (delivery and delivery.to) or DEFAULT_CHAT)
+    account = (delivery and delivery.account) or DEFAULT_ACCOUNT
+    return Address(channel, account, (delivery and delivery.to) or DEFAULT_CHAT)
 
 
 def _inbound(job: Job, address: Address, kind: PeerKind, dedupe_key: str) -> Inbound:

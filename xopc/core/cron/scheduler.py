@@ -39,7 +39,7 @@ DAY_SECONDS = 24 * 3600.0
 _log: FilteringBoundLogger = structlog.get_logger("xopc.cron")
 
 
-def _nobody(_: str) -> None:
+def _nobody() -> None:
     """Hears of a run that went well, and does nothing."""
 
 
@@ -59,7 +59,7 @@ class Scheduler:
         wake: Wake = _nobody,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`clock` gives the seconds since the epoch; `wake` hears the reason when a run went well."""
+        """`clock` gives the seconds since the epoch; `wake` hears of a run that went well."""
         self._storage = storage
         self._placed = placed
         self._settings = settings

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
@@ -28,7 +28,7 @@ from xopc.core.leaps import WallClock
 from xopc.core.outbox.retry import STORAGE_MOST_SECONDS, delay_seconds
 from xopc.core.sessions.sessions import Sessions
 from xopc.storage.base import StorageError
-from xopc.storage.path.heartbeat import Beat, HeartbeatStorage
+from xopc.storage.path.heartbeat import Beat, HeartbeatStorage, Wake
 
 MERGE_SECONDS = 0.25
 """For others that wake it for the same: they get one beat."""
@@ -38,8 +38,6 @@ SETTLE_SECONDS = 60.0
 """After a start, before a beat that was due while nothing ran."""
 LOOK_SECONDS = 30.0
 """Between two looks at the clock outside of the active hours."""
-MAX_REASONS = 20
-"""Of one beat: so many are told, of those that woke it."""
 
 NOBODY = Address(SENDER, "default", "main")
 """Where a beat comes from whose answer goes nowhere."""
@@ -113,8 +111,6 @@ class Heartbeat:
         self._clock = WallClock(clock)
         self._now = now
         self._read = read
-        self._wakes: dict[str, bool] = {}
-        """What woke it since the last beat; whether that was somebody."""
         self._changed = trio.Event()
         self._started = trio.current_time()
         self._looked_at: float | None = None
@@ -140,15 +136,17 @@ class Heartbeat:
                 await trio.sleep(delay_seconds(failures, 0, STORAGE_MOST_SECONDS))
         await trio.sleep_forever()
 
-    def wake(self, reason: str, *, by_hand: bool = False) -> None:
-        """Beat as soon as nobody is talking; several reasons within 250 ms are one. `by_hand`: somebody wants to see
-        it, also where nobody would be told."""
-        if reason in self._wakes or len(self._wakes) < MAX_REASONS:
-            self._wakes[reason] = by_hand or self._wakes.get(reason, False)
-        self._changed.set()
+    async def wake(self, reason: str) -> None:
+        """Somebody wants to see a beat: there is one as soon as nobody is talking, whichever process comes to it.
 
-    def replan(self) -> None:
-        """The settings have changed."""
+        Raises:
+            StorageError: there is none for this reason.
+        """
+        await self._storage.wake_heart(Wake(reason, by_hand=True))
+        self.look()
+
+    def look(self) -> None:
+        """The settings have changed, or something was stored that wakes it. What comes within 250 ms is one beat."""
         self._changed.set()
 
     @property
@@ -176,8 +174,10 @@ class Heartbeat:
     # ------------------------------------------------------------------ when
 
     async def _until_due(self) -> None:
-        while not self._wakes:
+        while True:
             self._changed = trio.Event()
+            if await self._storage.wakes():
+                break
             seconds = await self._seconds_left()
             if seconds <= 0:
                 return
@@ -231,13 +231,15 @@ class Heartbeat:
         """Begin a beat, unless there should be none."""
         if self._sessions.is_draining:
             return
-        wakes, self._wakes = self._wakes, {}
-        reason = ", ".join(wakes) or INTERVAL
+        wakes = await self._storage.wakes()
+        reason = ", ".join(wake.reason for wake in wakes) or INTERVAL
         settings = self.settings
         self._looked_at = trio.current_time()
         try:
             text = await self._text(settings, wakes)
         except (_NoBeatError, TasksFileError) as error:
+            if wakes:
+                await self._storage.forget_wakes(wakes)
             self._skipped = Skipped(self._clock.now(), reason, str(error))
             _log.info("There was no heartbeat.", reason=reason, why=str(error))
             return
@@ -245,12 +247,12 @@ class Heartbeat:
         run_id = str(uuid4())
         key = str(heartbeat_key(round(self._clock.now() * 1000) if settings.isolated_session else None))
         inbound = Inbound(target or NOBODY, PeerKind.DIRECT, SENDER, text, f"{SENDER}:{run_id}")
-        if await self._storage.begin_beat(run_id, key, inbound, reason, deliver=target is not None):
+        if await self._storage.begin_beat(run_id, key, inbound, reason, wakes, deliver=target is not None):
             self._skipped = None
             _log.info("A heartbeat begins.", reason=reason, session=key, run=run_id)
             self._sessions.admit(key, run_id)
 
-    async def _text(self, settings: HeartbeatSettings, wakes: dict[str, bool]) -> str:
+    async def _text(self, settings: HeartbeatSettings, wakes: Sequence[Wake]) -> str:
         """What to tell the agent.
 
         Raises:
@@ -265,9 +267,9 @@ class Heartbeat:
         tasks = await self._read(self.workspace)
         if tasks is not None and not has_tasks(tasks):
             raise _NoBeatError(NO_TASKS)
-        if tasks is None and not any(wakes.values()) and _address(settings, self._body.account) is None:
+        if tasks is None and not any(wake.by_hand for wake in wakes) and _address(settings, self._body.account) is None:
             raise _NoBeatError(NOBODY_HEARS)
-        return told_to_agent(settings.prompt, tasks, tuple(wakes))
+        return told_to_agent(settings.prompt, tasks, [wake.reason for wake in wakes])
 
 
 class _NoBeatError(Exception):

@@ -2,10 +2,15 @@
 
 A buffer keeps adjacent tokens together. A follower who keeps up gets them one by one; one who is far behind gets
 them as one, so he cannot fall behind for ever, and never slows the run or the others.
+
+A run that goes on after a restart has a buffer anew, which says again what was under way. Its numbers are higher than
+any before, so a follower who comes back with one of those is known, and hears all of it: what he has of the old text
+must not be continued by the new one.
 """
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -34,28 +39,34 @@ EVENT_CHARS = 200
 class Runs:
     """The buffers of all runs. Not for several threads."""
 
-    def __init__(self, on_end: Callable[[RunResult, float], None] = lambda _result, _seconds: None) -> None:
-        """`on_end` is told how each run ended, and how long that took since its buffer was opened."""
+    def __init__(
+        self,
+        on_end: Callable[[RunResult, float], None] = lambda _result, _seconds: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`on_end` is told how each run ended, and how long that took since its buffer was opened; `clock` gives
+        seconds since the epoch."""
         self._on_end = on_end
+        self._clock = clock
         self._buffers: dict[str, _Buffer] = {}
         self._ended: deque[_Buffer] = deque()
         self._ended_chars = 0
 
-    def open(self, run_id: str, session_key: str) -> None:
+    def open(self, run_id: str, session_key: str, *, is_new: bool = False) -> None:
         """Begin the buffer of a run. Harmless where it is open, or holds the end of the run.
 
-        A run that was interrupted and goes on begins anew, but its events are numbered on.
+        Of a new run the events are numbered from 1; of one that goes on, in this process or another, from higher than
+        before.
         """
         self._forget_old()
         known = self._buffers.get(run_id)
         if known is not None and (known.result is None or known.result.state is not RunState.RUNNING):
             return
-        self._buffers[run_id] = _Buffer(run_id, session_key, last=known.last if known else 0)
+        self._begin(run_id, session_key, 0 if is_new and known is None else self._later())
 
     def begin_again(self, run_id: str, session_key: str) -> None:
-        """Begin the buffer of a run anew that had ended; its events are numbered on."""
-        known = self._buffers.get(run_id)
-        self._buffers[run_id] = _Buffer(run_id, session_key, last=known.last if known else 0)
+        """Begin the buffer of a run anew that had ended."""
+        self._begin(run_id, session_key, self._later())
 
     def publish(self, run_id: str, event: AgentEvent) -> None:
         """Add an event to an open buffer; nothing where it is closed."""
@@ -97,15 +108,21 @@ class Runs:
         return buffer.result
 
     @asynccontextmanager
-    async def follow(self, run_id: str, after: int = 0) -> AsyncGenerator[RunStream]:
-        """The events of a run with numbers above `after`, until it is closed. From the first where there is no such
-        number yet: it was another process that counted so far.
+    async def follow(self, run_id: str, after: int | None = None) -> AsyncGenerator[RunStream]:
+        """The events of a run with numbers above `after`, until it is closed. From the first where that is no number
+        of this buffer: it was counted before a restart.
 
         Raises:
             XopcError: NOT_FOUND: it has no buffer.
         """
-        buffer = self._buffer(run_id)
-        yield RunStream(buffer, after if 0 <= after <= buffer.last else 0)
+        yield RunStream(self._buffer(run_id), after)
+
+    def _begin(self, run_id: str, session_key: str, base: int) -> None:
+        self._buffers[run_id] = _Buffer(run_id, session_key, base, last=base)
+
+    def _later(self) -> int:
+        """Where to count from, so that it is more than any process has counted to: no run has so many events."""
+        return int(self._clock() * 1_000_000)
 
     def _buffer(self, run_id: str) -> _Buffer:
         buffer = self._buffers.get(run_id)
@@ -132,9 +149,12 @@ class RunStream:
     Made by `Runs.follow`.
     """
 
-    def __init__(self, buffer: _Buffer, after: int) -> None:
+    def __init__(self, buffer: _Buffer, after: int | None) -> None:
         self._buffer = buffer
-        self._after = after
+        self.is_from_start = after is None or not buffer.base <= after <= buffer.last
+        """Whether it gives all that there is."""
+        self.position = buffer.base if after is None or self.is_from_start else after
+        """The number of the last event that the follower has; at the start, one less than that of the first."""
         self._batch: deque[tuple[int, AgentEvent]] = deque()
 
     @property
@@ -149,9 +169,9 @@ class RunStream:
         """
         await trio.lowlevel.checkpoint()
         # Not by the number of the newest: of a buffer that was begun anew, its events may be still to come.
-        while not (events := self._buffer.since(self._after)) and self._buffer.result is None:
+        while not (events := self._buffer.since(self.position)) and self._buffer.result is None:
             await self._buffer.changed.park()
-        self._after = self._buffer.last
+        self.position = self._buffer.last
         return events
 
     def __aiter__(self) -> RunStream:
@@ -211,7 +231,9 @@ class _Stretch:
 class _Buffer:
     run_id: str
     session_key: str
-    last: int = 0
+    base: int
+    """What it counts from: its first event has a higher number."""
+    last: int
     """The number of the newest event."""
     chars: int = 0
     result: RunResult | None = None

@@ -106,7 +106,7 @@ class Sessions:
         """A message was stored: its run can be followed from now on, and its session goes to work."""
         self._pending.add(session_key, run_id, bound=bound)
         if not self.is_draining:
-            self._runs.open(run_id, session_key)
+            self._runs.open(run_id, session_key, is_new=True)
         self.wake(session_key)
 
     def wake(self, session_key: str) -> None:

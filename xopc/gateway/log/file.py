@@ -80,7 +80,8 @@ class LogFile:
 
     def _open(self, today: date) -> None:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._fd = os.open(self._path(today), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        # A pipe that nobody reads is refused then, and not waited for.
+        self._fd = os.open(self._path(today), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o600)
         stat = os.fstat(self._fd)
         self._identity = (stat.st_dev, stat.st_ino)
         self._date = today

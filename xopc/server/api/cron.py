@@ -128,7 +128,7 @@ async def _triggered(services: Services, job_id: str) -> CronTriggered:
 
 
 def _circumstances(services: Services) -> Circumstances:
-    enabled = [name for name, channel in services.channels.items() if channel.accounts()]
+    enabled = {name: accounts for name, channel in services.channels.items() if (accounts := channel.accounts())}
     return Circumstances(time.time(), services.settings.cron.default_timezone, enabled)
 
 

@@ -95,7 +95,7 @@ def _shown_payload(payload: Payload) -> CronPayload:
 
 
 def _shown_delivery(delivery: JobDelivery) -> CronDelivery:
-    return CronDelivery(delivery.mode, delivery.channel, delivery.to, delivery.best_effort)
+    return CronDelivery(delivery.mode, delivery.channel, delivery.to, delivery.best_effort, delivery.account)
 
 
 def _shown_state(state: JobState) -> CronJobState:

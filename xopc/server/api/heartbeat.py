@@ -50,7 +50,7 @@ async def _trigger(call: Call[HeartbeatTrigger]) -> HeartbeatScheduled:
         raise XopcError(Failure.CONFLICT, f"There is no heartbeat: {DISABLED}.")
     # The reason becomes part of a line in the log.
     printable = "".join(character if character.isprintable() else " " for character in call.body.reason or "")
-    call.services.heartbeat.wake(printable.strip() or BY_HAND, by_hand=True)
+    await call.services.heartbeat.wake(printable.strip() or BY_HAND)
     return HeartbeatScheduled(True)
 
 

@@ -19,7 +19,7 @@ from xopc.server.sse import EventStream
 
 _ACCEPTED = 1
 """The number of the frame before all events: the message is stored."""
-_NUMBER = re.compile(r"[0-9]{1,9}")
+_NUMBER = re.compile(r"[0-9]{1,16}")
 
 
 async def attach(
@@ -39,61 +39,60 @@ async def attach(
             if result.state is RunState.RUNNING:
                 raise XopcError(Failure.UNAVAILABLE, GOES_ON)
             return EventStream(lambda: nullcontext(_Ended(result, session)))
-    seen = int(last_id) if last_id and _NUMBER.fullmatch(last_id) else 0
+    after = int(last_id) - _ACCEPTED if last_id and _NUMBER.fullmatch(last_id) else None
 
     @asynccontextmanager
     async def opened() -> AsyncGenerator[_RunFrames]:
-        async with runs.follow(run_id, max(0, seen - _ACCEPTED)) as stream:
-            yield _RunFrames(run_id, stream, session, seen)
+        async with runs.follow(run_id, after) as stream:
+            yield _RunFrames(run_id, stream, session)
 
     return EventStream(opened)
 
 
 class _RunFrames:
-    """The frames of a run's events: their numbers are one higher, because `accepted` comes before them all."""
+    """The frames of a run's events: their numbers are one higher, because `accepted` comes before them all. It tells
+    the client that what follows is said from its beginning."""
 
-    def __init__(self, run_id: str, stream: RunStream, session: str | None, seen: int) -> None:
-        self._accepted = _accepted(run_id)
+    def __init__(self, run_id: str, stream: RunStream, session: str | None) -> None:
         self._stream = stream
         self._session = session
-        self._last = seen
-        """The number of the last frame that the client has."""
+        self._hello = [_accepted(run_id, self._last)] if stream.is_from_start else []
         self._has_ended = False
 
+    @property
+    def _last(self) -> int:
+        """The number of the last frame that the client has."""
+        return self._stream.position + _ACCEPTED
+
     async def receive(self) -> Sequence[Frame]:
+        if self._hello:
+            hello, self._hello = self._hello, []
+            return hello
         if self._has_ended:
             return ()
-        if self._last < _ACCEPTED:
-            self._last = _ACCEPTED
-            return [self._accepted]
-        events = await self._stream.receive()
-        if not events:
-            self._has_ended = True
-            result = self._stream.result
-            if result is None or result.state is RunState.RUNNING:
-                return ()  # it goes on elsewhere, and its result is to come
-            return [_result_frame(result, self._session, self._last + 1)]
-        frames = [Frame(event.type, payload(event), str(number + _ACCEPTED)) for number, event in events]
-        if events[0][0] + _ACCEPTED <= self._last:  # the client counted with another process: it begins anew
-            frames.insert(0, self._accepted)
-        self._last = events[-1][0] + _ACCEPTED
-        return frames
+        if events := await self._stream.receive():
+            return [Frame(event.type, payload(event), str(number + _ACCEPTED)) for number, event in events]
+        self._has_ended = True
+        result = self._stream.result
+        if result is None or result.state is RunState.RUNNING:
+            return ()  # it goes on elsewhere, and its result is to come
+        return [_result_frame(result, self._session, self._last + 1)]
 
 
 class _Ended:
     """A run whose events are forgotten."""
 
     def __init__(self, result: RunResult, session: str | None) -> None:
-        self._frames = [_accepted(result.run_id), _result_frame(result, session, _ACCEPTED + 1)]
+        self._frames = [_accepted(result.run_id, _ACCEPTED), _result_frame(result, session, _ACCEPTED + 1)]
 
     async def receive(self) -> Sequence[Frame]:
         frames, self._frames = self._frames, []
         return frames
 
 
-def _accepted(run_id: str) -> Frame:
+def _accepted(run_id: str, number: int) -> Frame:
     accepted = RunAccepted(run_id)
-    return Frame(accepted.type, payload(accepted), str(_ACCEPTED))
+    return Frame(accepted.type, payload(accepted), str(number))
 
 
 def _result_frame(result: RunResult, session: str | None, number: int) -> Frame:

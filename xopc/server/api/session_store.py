@@ -19,6 +19,7 @@ from xopc.contracts.api.session_actions import (
 from xopc.contracts.api.sessions import MAX_PAGE
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure, XopcError
+from xopc.contracts.keys import segment
 from xopc.core.identity import Identity, identify
 from xopc.server.api import session_examples
 from xopc.server.api.session_bodies import shown_statistics
@@ -39,7 +40,7 @@ async def _statistics(call: Call[None]) -> SessionStatistics:
 
 async def _chat_ids(call: Call[None]) -> ChatIds:
     query = read_query(call.query, ChatQuery)
-    chats = await call.services.storage.chats(query.channel, query.limit)
+    chats = await call.services.storage.chats(query.channel and segment(query.channel, ""), query.limit)
     return ChatIds(
         tuple(
             ChatId(chat.channel, chat.chat, chat.account, chat.peer_kind, chat.chat, iso_utc(chat.last_at))
@@ -53,8 +54,8 @@ async def _prune(call: Call[PruneSessions]) -> SessionsPruned:
     query = PruneQuery(
         unused_since=None if body.unused_for_ms is None else time.time() - body.unused_for_ms / 1000,
         keep_newest=body.keep_newest,
-        channel=body.channel,
-        agent_id=body.agent_id,
+        channel=body.channel and segment(body.channel, ""),
+        agent_id=body.agent_id and segment(body.agent_id, ""),
     )
     keys = await (services.storage.prunable_sessions(query) if body.dry_run else services.upkeep.prune(query))
     return SessionsPruned(body.dry_run, len(keys), tuple(keys[:MAX_PAGE]))

@@ -20,7 +20,7 @@ from xopc.contracts.api.sessions import (
 )
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure, XopcError
-from xopc.contracts.keys import SessionKey, parse_key, segment
+from xopc.contracts.keys import MAIN_AGENT, SessionKey, parse_key, segment
 from xopc.contracts.openapi.operations import Link
 from xopc.server.api import examples, session_examples
 from xopc.server.api.session_bodies import shown_detail, shown_session
@@ -54,8 +54,8 @@ async def _list(call: Call[None]) -> SessionPage:
     keepings, is_idle = _wanted(query.status)
     page, total = await call.services.storage.sessions(
         SessionQuery(
-            channel=query.channel,
-            agent_id=query.agent_id,
+            channel=query.channel and segment(query.channel, WEBCHAT),
+            agent_id=query.agent_id and segment(query.agent_id, MAIN_AGENT),
             search=query.search,
             keepings=keepings,
             is_idle=is_idle,

@@ -104,7 +104,7 @@ def find_program(installed: Installed) -> Path | None:
     import shutil  # noqa: PLC0415 - most machines have no service, and `status` would pay for it
 
     found = shutil.which(installed.arguments[0], path=installed.environment.get("PATH", os.defpath))
-    return Path(found) if found else None
+    return Path(found) if found and Path(found).is_file() else None
 
 
 def is_temporary(program: Path) -> bool:

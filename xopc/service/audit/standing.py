@@ -44,7 +44,7 @@ def _of_running(standing: Standing, start: str) -> Iterator[Finding]:
         yield Finding("service-restarting", what, f"Mend what the log says ({_LOG})", runtime.state)
     elif runtime.state.startswith(_ON_ITS_WAY):
         yield Finding("service-changing", "The service is starting, or stopping.", _LOGS, runtime.state, AGGRESSIVE)
-    elif _is_untold(runtime):
+    elif is_untold(runtime):
         what = "The service manager does not tell whether the service runs."
         yield Finding("service-unknown", what, "See: xopc gateway service status", runtime.state, AGGRESSIVE)
     elif runtime.status is RuntimeStatus.RUNNING and owner is None:
@@ -68,7 +68,7 @@ def _how(runtime: Runtime) -> str:
 
 
 def _of_login(standing: Standing, start: str) -> Iterator[Finding]:
-    if not standing.is_loaded and not _is_untold(standing.runtime):
+    if not standing.is_loaded and not is_untold(standing.runtime):
         what = "The service is installed, and does not start at the next login or boot."
         level = "recommended" if standing.owner_pid is not None else AGGRESSIVE
         yield Finding("service-disabled", what, f"Run: {start}", "It was disabled, or never loaded.", level)
@@ -77,6 +77,6 @@ def _of_login(standing: Standing, start: str) -> Iterator[Finding]:
         yield Finding("no-linger", what, f"Run: loginctl enable-linger {standing.user}", "systemd's lingering is off.")
 
 
-def _is_untold(runtime: Runtime) -> bool:
+def is_untold(runtime: Runtime) -> bool:
     """Whether the manager did not answer, and so said nothing of the last end either."""
     return runtime.status is RuntimeStatus.UNKNOWN and runtime.last_exit_status is None

@@ -16,7 +16,7 @@ from xopc.contracts.errors import XopcError
 from xopc.service.audit.audited import REINSTALL, audit_service, find_program
 from xopc.service.audit.finding import Finding
 from xopc.service.audit.rules import paths_of
-from xopc.service.audit.standing import Standing, findings_of
+from xopc.service.audit.standing import Standing, findings_of, is_untold
 from xopc.service.managers.base import (
     VERSION_VARIABLE,
     Installed,
@@ -128,8 +128,9 @@ def survey(environ: Mapping[str, str], paths: Paths, owner_pid: int | None) -> S
     if service is None or service.installed is None:
         return service if service is not None and service.manager.is_available() else None
     manager = service.manager
-    runtime, is_loaded = manager.runtime(), manager.is_loaded()
-    lingers = _lingers(environ) if manager.marker == "systemd" and not service.is_system else None
+    runtime, is_loaded, loaded_text = seen(manager)
+    is_asked = manager.marker == "systemd" and not service.is_system and not is_untold(runtime)
+    lingers = _lingers(environ) if is_asked else None
     standing = Standing(is_loaded, runtime, owner_pid, lingers, getpass.getuser())
     audited = audit_service(
         manager,
@@ -142,10 +143,18 @@ def survey(environ: Mapping[str, str], paths: Paths, owner_pid: int | None) -> S
     return evolve(
         service,
         is_loaded=is_loaded,
-        loaded_text=manager.loaded_text(),
+        loaded_text=loaded_text,
         runtime=runtime,
         findings=(*(audited.findings if audited else ()), *findings_of(standing, service.start)),
     )
+
+
+def seen(manager: ServiceManager) -> tuple[Runtime, bool, str]:
+    """How its service runs, whether it is loaded, and that for people. One that does not answer is asked no further."""
+    runtime = manager.runtime()
+    if is_untold(runtime):
+        return runtime, False, f"{manager.marker} (does not tell)"
+    return runtime, manager.is_loaded(), manager.loaded_text()
 
 
 def find_service(environ: Mapping[str, str], paths: Paths) -> Service | None:

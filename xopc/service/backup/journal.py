@@ -22,6 +22,7 @@ from typing import Any
 from attrs import frozen
 
 from xopc.config.paths import RESTORE_NAME, Paths
+from xopc.config.regular import read_regular
 from xopc.config.write import write_private
 from xopc.contracts.convert import restore, unstructure
 from xopc.contracts.errors import Failure, InvalidValueError, XopcError
@@ -76,7 +77,7 @@ def carry_out(state_dir: Path) -> Journal | None:
     """
     path = journal_path(state_dir)
     try:
-        text = path.read_bytes()
+        text = read_regular(path)
     except FileNotFoundError:
         return None
     journal = _read(path, text)

@@ -30,7 +30,7 @@ from xopc.service.backup.journal import (
     journal_path,
     remove_leftovers,
 )
-from xopc.service.backup.manifest import DATABASE, PARTS, Manifest
+from xopc.service.backup.manifest import DATABASE, PARTS, WORKSPACE, Manifest
 from xopc.service.backup.reading import Verified, unpack
 from xopc.storage.copy import check_database
 from xopc.storage.faults import Obstacle, StorageUnavailableError
@@ -50,6 +50,8 @@ class Plan:
     places: Mapping[str, Path]
     """Where each part of the backup goes."""
     warnings: tuple[str, ...] = ()
+    named_by_backup: Path | None = None
+    """The workspace, where it goes outside of the state directory, to a place that nothing on this machine names."""
 
 
 @frozen
@@ -85,7 +87,10 @@ def plan_restore(verified: Verified, paths: Paths, environ: Mapping[str, str], *
         others = [other for part, other in found.items() if part != name]
         if (held := _held_by(path, others, paths, environ)) is not None:
             raise _not_exchanged(f"{path} is {held}" if path == held else f"{path} holds {held}")
-    return Plan(verified.manifest, found, tuple(warnings))
+    foreign = None if apart else _named_by_backup_alone(found.get(WORKSPACE), paths, environ)
+    if foreign is not None:
+        warnings.append(f"Its workspace goes to {foreign}, outside of the state directory, as it says itself.")
+    return Plan(verified.manifest, found, tuple(warnings), foreign)
 
 
 def restore_backup(file: IO[bytes], name: str, plan: Plan, paths: Paths, *, hold: bool) -> Restored:
@@ -149,6 +154,18 @@ def _workspace_in(config: bytes | None, environ: Mapping[str, str]) -> str | Non
     except NotJsonError:
         return None
     return settings.agents.defaults.workspace
+
+
+def _named_by_backup_alone(workspace: Path | None, paths: Paths, environ: Mapping[str, str]) -> Path | None:
+    """A workspace that is neither below the state directory nor the one that is used here."""
+    if workspace is None or workspace.is_relative_to(paths.state_dir.resolve()):
+        return None
+    try:
+        named = _workspace_in(paths.config_path.read_bytes(), environ)
+    except OSError:
+        named = None
+    own = with_workspace(paths, named, environ, Findings()).workspace.resolve()
+    return None if workspace == own else workspace
 
 
 def _make_ready(database: Path | None, manifest: Manifest, *, hold: bool) -> Held:

@@ -11,7 +11,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from importlib.util import find_spec
@@ -48,12 +48,16 @@ class Candidate:
     """What pip is told: `xopc==1.2.0`, or the path of a wheel."""
 
 
-def resolve(version: str | None, wheel: Path | None) -> Candidate:
-    """What pip would install: the wheel, the version, or the newest one.
+def resolve(version: str | None, wheel: Path | None, kept: Sequence[Environment] = ()) -> Candidate:
+    """What pip would install: the wheel, the version, or the newest one. It is not asked for a version that is `kept`,
+    which is to be had without a network.
 
     Raises:
         XopcError: `NOT_FOUND`: pip finds nothing; the text is pip's.
     """
+    for each in kept:
+        if each.version == version:
+            return Candidate(each.version, each.origin, f"{NAME}=={each.version}")
     requirement = str(wheel.absolute()) if wheel else NAME if version is None else f"{NAME}=={version}"
     with _python_with_pip() as python:
         ran = _run(

@@ -16,12 +16,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import psutil
 from attrs import frozen
 
+from xopc.config.regular import read_regular
 from xopc.contracts.errors import Failure, XopcError
 from xopc.service.installations.program import NAME
 from xopc_supervisor.contract import Installation
@@ -158,8 +159,10 @@ class Installations:
     def is_locked(self) -> bool:
         """Whether an update runs."""
         try:
-            with (self.root / "update.lock").open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            path = self.root / "update.lock"
+            with path.open("rb") if path.is_file() else nullcontext() as file:  # a pipe would be waited for
+                if file is not None:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
         except OSError:
@@ -169,7 +172,7 @@ class Installations:
     def pending(self) -> Pending | None:
         """The update that was cut off, if one was."""
         try:
-            values = json.loads(self.journal.read_text(encoding="utf-8"))
+            values = json.loads(read_regular(self.journal))
             return Pending(Path(values["source"]), Path(values["target"]))
         except (OSError, ValueError, TypeError, KeyError):
             return None

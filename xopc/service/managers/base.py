@@ -74,7 +74,8 @@ class ServiceManagerError(Exception):
 
 
 class ServiceManager(Protocol):
-    """One service of one manager. Its methods run the manager's own tools and wait for them, 30 s at most.
+    """One service of one manager. Its methods run the manager's own tools and wait for them: 30 s at most, and 5 s
+    where they only look.
 
     Every one raises `ServiceManagerError` where the manager refuses or does not answer, and OSError where files
     cannot be written; `is_available`, `is_loaded`, `runtime` and `read` take both for an answer of their own.

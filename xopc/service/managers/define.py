@@ -10,6 +10,7 @@ from pathlib import Path
 import xopc
 from xopc.config.paths import Paths, configured_path
 from xopc.config.profile import DEFAULT, profile_of
+from xopc.config.regular import read_regular
 from xopc.config.resolve import Resolved
 from xopc.contracts.auth import AuthMode
 from xopc.service.audit.rules import PASSWORD_VARIABLE, TOKEN_VARIABLE
@@ -178,6 +179,6 @@ def _matches(text: str, patterns: Iterable[re.Pattern[str]]) -> set[str]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text("utf-8", "replace")
+        return read_regular(path).decode("utf-8", "replace")
     except OSError:
         return ""

@@ -18,6 +18,7 @@ from xml.parsers.expat import ExpatError
 
 from attrs import frozen
 
+from xopc.config.regular import read_regular
 from xopc.config.write import write_private
 from xopc.service.managers.base import Definition, Installed, Runtime, RuntimeStatus, ServiceManagerError, label_of
 from xopc.service.managers.launch_print import PrintedJob, parse_print
@@ -25,7 +26,7 @@ from xopc.service.managers.one_line import check_texts
 from xopc.service.managers.secrets_file import write_secrets
 from xopc.service.managers.secrets_of import remove_secrets, secrets_of
 from xopc.service.managers.template import read_template
-from xopc.service.managers.tools import Ran, run_tool
+from xopc.service.managers.tools import LOOK_SECONDS, Ran, run_tool
 from xopc.service.poll import attempts
 
 MARKER = "launchd"
@@ -74,7 +75,7 @@ class Launchd:
 
     def is_available(self) -> bool:
         with suppress(ServiceManagerError):
-            return self._launchctl("print", self.domain).code == 0
+            return self._look(self.domain).code == 0
         return False
 
     def is_loaded(self) -> bool:
@@ -94,7 +95,7 @@ class Launchd:
 
     def read(self) -> Installed | None:
         try:
-            content = self.source_path.read_bytes()
+            content = read_regular(self.source_path)
             found: object = plistlib.loads(content)
         except (OSError, ValueError, ExpatError):
             return None
@@ -115,7 +116,7 @@ class Launchd:
 
     def install(self, definition: Definition, *, keep_off: bool = False) -> list[str]:
         content = render(definition)
-        before = self.source_path.read_bytes() if self.source_path.exists() else None
+        before = read_regular(self.source_path) if self.source_path.exists() else None
         definition.log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_secrets(definition.secrets_path, definition.secrets)
         try:
@@ -174,13 +175,16 @@ class Launchd:
     def _launchctl(self, *words: str) -> Ran:
         return run_tool("launchctl", *words, environ=self.environ)
 
+    def _look(self, what: str) -> Ran:
+        return run_tool("launchctl", "print", what, environ=self.environ, seconds=LOOK_SECONDS)
+
     def _printed(self) -> PrintedJob | None:
         """The job; None where launchd has none of that name.
 
         Raises:
             ServiceManagerError: it does not answer.
         """
-        printed = self._launchctl("print", self.target)
+        printed = self._look(self.target)
         if printed.code == UNKNOWN_JOB:
             return None
         return parse_print(printed.check().output)

@@ -17,6 +17,7 @@ from pathlib import Path
 from attrs import frozen
 
 from xopc.config.paths import resolve_paths
+from xopc.config.regular import read_regular
 from xopc.config.write import write_private
 from xopc.service.managers.base import Definition, Installed, Runtime, RuntimeStatus, ServiceManagerError, label_of
 from xopc.service.managers.secrets_file import write_secrets
@@ -30,14 +31,14 @@ from xopc.service.managers.task_files import (
     render_task,
     stopped_name,
 )
-from xopc.service.managers.tools import Ran, run_tool
+from xopc.service.managers.tools import LOOK_SECONDS, Ran, run_tool
 from xopc.service.poll import attempts
 
 MARKER = "schtasks"
 ENCODING = "oem" if sys.platform == "win32" else "utf-8"
 """Of what a program writes to a console, whatever its XML says of itself."""
 END_SECONDS = 10.0
-LOOK_SECONDS = 0.5
+PAUSE_SECONDS = 0.5
 RESULT_COLUMN = 6
 """Of `/Query /V /FO CSV`: "Last Result"."""
 RUNNING, NEVER_RUN, TERMINATED = 0x41301, 0x41303, 0x41306
@@ -76,7 +77,7 @@ class Schtasks:
 
     def is_available(self) -> bool:
         with suppress(ServiceManagerError):
-            return self._schtasks("/Query", "/?").code == 0
+            return self._query("/?").code == 0
         return False
 
     def is_loaded(self) -> bool:
@@ -90,7 +91,7 @@ class Schtasks:
 
     def runtime(self) -> Runtime:
         try:
-            shown = self._schtasks("/Query", "/TN", self.label, "/V", "/FO", "CSV", "/NH")
+            shown = self._query("/TN", self.label, "/V", "/FO", "CSV", "/NH")
         except ServiceManagerError as error:
             return Runtime(RuntimeStatus.UNKNOWN, state=str(error))
         if shown.code != 0:
@@ -102,7 +103,7 @@ class Schtasks:
         if task is None:
             return None
         try:
-            text = (task.batch or self.batch_path).read_bytes().decode()
+            text = read_regular(task.batch or self.batch_path).decode()
         except (OSError, ValueError):
             text = ""
         batch = parse_batch(text)
@@ -124,7 +125,7 @@ class Schtasks:
                 definition, self.batch_path, self.user, is_enabled=task is None or task.is_enabled
             ),
         }
-        before = {path: path.read_bytes() if path.exists() else None for path in files}
+        before = {path: read_regular(path) if path.exists() else None for path in files}
         definition.log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_secrets(definition.secrets_path, definition.secrets)
         try:
@@ -165,7 +166,7 @@ class Schtasks:
     def restart(self) -> None:
         self._end()
         # While one runs, another start is left out without a word.
-        for _ in attempts(END_SECONDS, first=LOOK_SECONDS, longest=LOOK_SECONDS):
+        for _ in attempts(END_SECONDS, first=PAUSE_SECONDS, longest=PAUSE_SECONDS):
             if self.runtime().status is not RuntimeStatus.RUNNING:
                 break
         self.start()
@@ -186,9 +187,12 @@ class Schtasks:
     def _schtasks(self, *words: str) -> Ran:
         return run_tool("schtasks", *words, environ=self.environ, encoding=ENCODING)
 
+    def _query(self, *words: str) -> Ran:
+        return run_tool("schtasks", "/Query", *words, environ=self.environ, encoding=ENCODING, seconds=LOOK_SECONDS)
+
     def _task(self) -> Task | None:
         with suppress(ServiceManagerError):
-            shown = self._schtasks("/Query", "/TN", self.label, "/XML")
+            shown = self._query("/TN", self.label, "/XML")
             return parse_task(shown.output) if shown.code == 0 else None
         return None
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import errno
-import stat
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 
+from xopc.config.regular import read_regular
 from xopc.config.write import write_private
 from xopc.contracts.errors import ConfigError, Problem
 from xopc.service.managers.base import SECRETS_FILE_VARIABLE, ServiceManagerError
@@ -37,10 +37,7 @@ def read_secrets(path: Path) -> dict[str, str]:
     """
     from dotenv import dotenv_values  # noqa: PLC0415 - `status` alone would pay for it
 
-    if not stat.S_ISREG(path.stat().st_mode):  # a pipe would wait for ever, and a device have no end
-        raise OSError(errno.EINVAL, "it is no regular file", str(path))
-    with path.open(encoding="utf-8") as file:
-        found = dotenv_values(stream=file, interpolate=False)
+    found = dotenv_values(stream=StringIO(read_regular(path).decode(), newline=None), interpolate=False)
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from xopc.config.regular import read_regular
 from xopc.config.write import write_private
 from xopc.service.managers.base import Definition, Installed, Runtime, RuntimeStatus, ServiceManagerError, label_of
 from xopc.service.managers.escape import (
@@ -29,7 +30,7 @@ from xopc.service.managers.escape import (
 from xopc.service.managers.secrets_file import write_secrets
 from xopc.service.managers.secrets_of import remove_secrets, secrets_of
 from xopc.service.managers.template import read_template
-from xopc.service.managers.tools import Ran, run_tool
+from xopc.service.managers.tools import LOOK_SECONDS, Ran, run_tool
 from xopc.service.managers.unit_file import read_unit
 
 MARKER = "systemd"
@@ -37,8 +38,6 @@ TEMPLATE = "xopc-gateway.service"
 SYSTEM_UNITS = Path("/etc/systemd/system")
 LINGERING = Path("/var/lib/systemd/linger")
 START_SECONDS = 30.0
-LOOK_SECONDS = 10.0
-"""For what changes nothing: a manager that hangs is not waited for as one that stops a gateway is."""
 _UNIT_MODE = 0o644
 _STATES = {
     "active": RuntimeStatus.RUNNING,
@@ -126,7 +125,7 @@ class Systemd:
     def install(self, definition: Definition, *, keep_off: bool = False) -> list[str]:
         is_on = not keep_off or not self.source_path.exists() or self.is_loaded()
         text = render(definition, self.account)
-        before = self.source_path.read_bytes() if self.source_path.exists() else None
+        before = read_regular(self.source_path) if self.source_path.exists() else None
         write_secrets(definition.secrets_path, definition.secrets)
         if self.account is not None:
             _give_to(self.account, definition.secrets_path)

@@ -12,6 +12,8 @@ from xopc.service.managers.base import ServiceManagerError
 
 TOOL_SECONDS = 30.0
 """A manager that stops a gateway waits for its drain."""
+LOOK_SECONDS = 5.0
+"""For what changes nothing: a manager that hangs is not waited for as one that stops a gateway is."""
 
 
 @frozen

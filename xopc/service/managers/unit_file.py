@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from attrs import field, frozen
+
+from xopc.config.regular import read_regular
 
 _COMMENT = re.compile(r"\s*[#;]")
 
@@ -28,12 +31,13 @@ class UnitFile:
 def read_unit(path: Path) -> UnitFile | None:
     """The unit at `path` with `<path>.d/*.conf` on top; None where there is none that can be read."""
     try:
-        text = path.read_text("utf-8", "replace")
-        drop_ins = [
-            one.read_text("utf-8", "replace") for one in sorted(path.with_name(f"{path.name}.d").glob("*.conf"))
-        ]
+        text = read_regular(path).decode("utf-8", "replace")
     except OSError:
         return None
+    drop_ins: list[str] = []
+    for one in sorted(path.with_name(f"{path.name}.d").glob("*.conf")):
+        with suppress(OSError):
+            drop_ins.append(read_regular(one).decode("utf-8", "replace"))
     values: dict[str, tuple[str, ...]] = {}
     for part in (text, *drop_ins):
         for key, value in _settings(part):

@@ -174,3 +174,8 @@ def account_of(lane: str) -> tuple[str, str]:
     """The channel and the account of a lane."""
     channel, account, _ = lane.split(_SEPARATOR, 2)
     return channel, account
+
+
+def chat_of(lane: str) -> str:
+    """The chat of a lane."""
+    return lane.split(_SEPARATOR, 2)[2]

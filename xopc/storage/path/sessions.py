@@ -82,6 +82,11 @@ class SessionQuery:
         return bool(self.channel or self.agent_id or self.search or self.tags) or self.narrows_keeping
 
     @property
+    def is_summed(self) -> bool:
+        """Whether all that leaves sessions out is what `SessionSum` tells apart."""
+        return not (self.search or self.tags) and self.is_idle is None
+
+    @property
     def narrows_keeping(self) -> bool:
         return self.is_idle is not None or len(self.keepings) < len(Keeping)
 

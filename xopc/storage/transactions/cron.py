@@ -11,7 +11,8 @@ from xopc.contracts.cron import Job, JobRun, JobState, RunStatus, ScheduleKind, 
 from xopc.contracts.errors import Failure, XopcError
 from xopc.storage.path.base import Acceptance
 from xopc.storage.path.cron import MAX_JOBS, MAX_RUNS, OVERLAP, CronTotals, JobClaim, JobRunEnd
-from xopc.storage.transactions import inbox, outbox
+from xopc.storage.path.heartbeat import Wake
+from xopc.storage.transactions import heartbeat, inbox, outbox
 from xopc.storage.transactions.batches import BATCH, delete_some
 from xopc.storage.transactions.columns import from_json, storable, to_json
 
@@ -271,11 +272,13 @@ def _insert_run(connection: sqlite3.Connection, run: JobRun) -> None:
 
 
 def _count(connection: sqlite3.Connection, run: JobRun) -> None:
-    """The job fares as a run of it, which has ended, says."""
+    """The job fares as a run of it, which has ended, says. One that went well wakes the heartbeat."""
     counter = _COUNTERS[run.status]
     if run.status is RunStatus.SKIPPED:
         connection.execute(f"UPDATE cron_jobs SET {counter} = {counter} + 1 WHERE id = ?", (run.job_id,))  # noqa: S608  a column
         return
+    if run.status is RunStatus.SUCCESS:
+        heartbeat.wake(connection, Wake(f"cron:{run.job_id}", by_hand=False))
     duration_ms = max(round(((run.ended_at or run.started_at) - run.started_at) * 1000), 0)
     is_timed = run.status in (RunStatus.SUCCESS, RunStatus.FAILED)
     errors = {RunStatus.SUCCESS: "0", RunStatus.FAILED: "consecutive_errors + 1"}.get(run.status, "consecutive_errors")

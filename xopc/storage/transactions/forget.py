@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 
 from attrs import field, frozen
 
+from xopc.contracts.errors import InvalidValueError
 from xopc.contracts.messages import Inbound, Outbound, PeerKind
 from xopc.contracts.transcript import Message
 from xopc.storage.path.forget import REDACTED, Person, Traces
-from xopc.storage.path.outbox import lane_of
+from xopc.storage.path.outbox import account_of, chat_of, lane_of
 from xopc.storage.transactions.columns import from_json, to_json
 from xopc.storage.transactions.people import person_of
 from xopc.storage.transactions.transcripts import forget_parsed
@@ -31,10 +33,11 @@ class _Found:
     shared: frozenset[int] = frozenset()
     runs: frozenset[str] = frozenset()
     """Of the person, in shared sessions."""
-    chats: frozenset[tuple[str, str, str, bool]] = frozenset()
-    """Channel, account, chat, and whether it is the person's alone."""
-    inbox: dict[str, Inbound] = field(factory=dict[str, Inbound])
-    """What the person wrote within a day, by its run."""
+    people: tuple[Person, ...] = ()
+    lanes: dict[str, bool] = field(factory=dict[str, bool])
+    """To the chats where the person has written, and whether such a chat is the person's alone."""
+    inbox: dict[str, Inbound | None] = field(factory=dict[str, Inbound | None])
+    """What the person wrote within a day, by its run; None of what cannot be read."""
 
 
 def select_traces(connection: sqlite3.Connection, people: Sequence[Person], names: Sequence[str]) -> Traces:
@@ -81,7 +84,11 @@ def _find(connection: sqlite3.Connection, people: Sequence[Person], names: Seque
         owned=frozenset(owned),
         shared=frozenset(shared),
         runs=frozenset(_runs_of(connection, shared, people)),
-        chats=frozenset((channel, account, chat, kind in _PRIVATE) for _, channel, account, chat, kind in places),
+        people=tuple(people),
+        lanes={
+            lane_of(channel, account, chat): kind in _PRIVATE
+            for _, channel, account, chat, kind in sorted(places, key=lambda place: place[-1] in _PRIVATE)
+        },
         inbox=dict(_inbox_of(connection, owned, shared, people)),
     )
 
@@ -124,13 +131,15 @@ def _runs_of(connection: sqlite3.Connection, shared: Iterable[int], people: Sequ
 
 def _inbox_of(
     connection: sqlite3.Connection, owned: Iterable[int], shared: Iterable[int], people: Sequence[Person]
-) -> Iterator[tuple[str, Inbound]]:
+) -> Iterator[tuple[str, Inbound | None]]:
     for sessions, is_all in ((owned, True), (shared, False)):
         for session in sessions:
             rows = connection.execute("SELECT run_id, inbound FROM inbox WHERE session_id = ?", (session,)).fetchall()
             for run_id, text in rows:
-                inbound = from_json(text, Inbound)
-                if is_all or _is_one_of(inbound.address.channel, person_of(inbound), people):
+                inbound = None
+                with suppress(InvalidValueError, ValueError):  # of a message that was given up because of just this
+                    inbound = from_json(text, Inbound)
+                if is_all or (inbound and _is_one_of(inbound.address.channel, person_of(inbound), people)):
                     yield run_id, inbound
 
 
@@ -186,16 +195,22 @@ def _dedupe_keys(connection: sqlite3.Connection, found: _Found) -> list[str]:
 
 def _outbox_rows(connection: sqlite3.Connection, found: _Found) -> list[int]:
     """The rows of what goes to the person, and of answers to the person in chats of others."""
-    asked = {inbound.message_id for inbound in found.inbox.values() if inbound.message_id is not None}
-    private = {lane_of(channel, account, chat): alone for channel, account, chat, alone in sorted(found.chats)}
-    if not private:
-        return []
-    rows = connection.execute("SELECT seq, lane, outbound FROM outbox")
+    runs = {*found.runs, *found.inbox}
+    asked = {inbound.message_id for inbound in found.inbox.values() if inbound and inbound.message_id is not None}
+    rows = connection.execute("SELECT seq, lane, run_id, outbound FROM outbox")
     return [
         seq
-        for seq, lane, outbound in rows
-        if lane in private and (private[lane] or from_json(outbound, Outbound).reply_to in asked)
+        for seq, lane, run_id, outbound in rows
+        if run_id in runs
+        or _is_lane_of(lane, found)
+        or (lane in found.lanes and from_json(outbound, Outbound).reply_to in asked)
     ]
+
+
+def _is_lane_of(lane: str, found: _Found) -> bool:
+    """Whether a lane leads to the person alone. A private chat has the id of whoever is there, whoever wrote there."""
+    channel, _ = account_of(lane)
+    return found.lanes.get(lane, False) or _is_one_of(channel, chat_of(lane).lower(), found.people)
 
 
 def _ids(rows: Iterable[tuple[int]]) -> list[int]:

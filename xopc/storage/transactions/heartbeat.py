@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
 from xopc.contracts.keys import heartbeat_key
 from xopc.contracts.transcript import RunResult, RunState
 from xopc.storage.path.base import Acceptance
-from xopc.storage.path.heartbeat import Beat
+from xopc.storage.path.heartbeat import MAX_WAKES, Beat, Wake
 from xopc.storage.transactions.batches import BATCH, delete_some
-from xopc.storage.transactions.columns import from_json
+from xopc.storage.transactions.columns import from_json, storable
 from xopc.storage.transactions.inbox import accept
 
 ISOLATED_SECONDS = 7 * 24 * 3600
@@ -26,12 +27,42 @@ _LAST = (
 )
 
 
-def begin_beat(connection: sqlite3.Connection, acceptance: Acceptance, reason: str, opening: str, now: float) -> bool:
+def wake(connection: sqlite3.Connection, wake: Wake) -> None:
+    """Remember what woke it. Of too many reasons the first stay, and that somebody is among them."""
+    connection.execute(
+        "INSERT INTO heartbeat_wakes (reason, by_hand) SELECT ?1, ?2"
+        " WHERE (SELECT count(*) FROM heartbeat_wakes) < ?3 ON CONFLICT (reason) DO NOTHING",
+        (storable(wake.reason), wake.by_hand, MAX_WAKES),
+    )
+    if wake.by_hand:
+        connection.execute("UPDATE heartbeat_wakes SET by_hand = 1 WHERE seq = (SELECT max(seq) FROM heartbeat_wakes)")
+
+
+def select_wakes(connection: sqlite3.Connection) -> list[Wake]:
+    """What woke it since the last beat."""
+    rows = connection.execute("SELECT reason, by_hand FROM heartbeat_wakes ORDER BY seq")
+    return [Wake(reason, bool(by_hand)) for reason, by_hand in rows]
+
+
+def forget_wakes(connection: sqlite3.Connection, wakes: Sequence[Wake]) -> None:
+    """Others that came meanwhile stay."""
+    connection.executemany("DELETE FROM heartbeat_wakes WHERE reason = ?", [(wake.reason,) for wake in wakes])
+
+
+def begin_beat(  # noqa: PLR0917  the values of one commit
+    connection: sqlite3.Connection,
+    acceptance: Acceptance,
+    reason: str,
+    wakes: Sequence[Wake],
+    opening: str,
+    now: float,
+) -> bool:
     """Accept the message of a beat, unless the last one has no end. It has no place in the order of the chat that hears
     of it: whoever writes there is answered meanwhile."""
     last = select_last_beat(connection)
     if last is not None and last.state is RunState.RUNNING:
         return False
+    forget_wakes(connection, wakes)
     accept(connection, [acceptance], None, opening, now)
     connection.execute("UPDATE inbox SET place = NULL WHERE run_id = ?", (acceptance.run_id,))
     connection.execute(

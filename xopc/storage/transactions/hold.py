@@ -2,7 +2,8 @@
 
 A backup is older than the moment that it is put back at. What waited to be sent or answered when it was made has been
 sent or answered since, for all that anybody knows. So it stands among the dead letters and the parked messages then:
-nothing is lost, and nothing happens twice unless somebody wants it to.
+nothing is lost, and nothing happens twice unless somebody wants it to. Runs of jobs are cancelled, and stand in their
+histories: the job itself goes on at its next time.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from pathlib import Path
 
 from attrs import frozen
 
+from xopc.contracts.cron import RunStatus
 from xopc.contracts.messages import ErrorClass, OutboxState
 from xopc.contracts.transcript import RunState
 from xopc.storage.connect import connect_writer, explained
 from xopc.storage.migrate import prepare
 from xopc.storage.path.base import TurnEnd
-from xopc.storage.transactions.runs import end_run
+from xopc.storage.path.cron import JobRunEnd
+from xopc.storage.transactions import cron, heartbeat
+from xopc.storage.transactions.runs import end_run, finish
 
 
 @frozen
@@ -41,10 +45,21 @@ def hold_what_was_under_way(path: Path, taken: str, now: float) -> Held:
     prepare(path)
     with explained(path), closing(connect_writer(path)) as connection:
         connection.execute("BEGIN IMMEDIATE")
+        _end_jobs(connection, taken, now)
         held = Held(_hold_outbox(connection, taken, now), _hold_inbox(connection, taken, now))
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return held
+
+
+def _end_jobs(connection: sqlite3.Connection, taken: str, now: float) -> None:
+    """Before the inbox is held: what the run of a job asked the agent is over with it, and nobody need decide."""
+    why = f"It had not ended when the backup of {taken} was made, and may have since. Run it again, or leave it."
+    for run in cron.select_open(connection):
+        cron.settle(connection, JobRunEnd(run.id, RunStatus.CANCELLED, why), "", now)
+        if run.turn_id is not None:
+            finish(connection, run.turn_id, TurnEnd(RunState.INTERRUPTED, None, error=why), [], now)
+    heartbeat.forget_wakes(connection, heartbeat.select_wakes(connection))
 
 
 def _hold_outbox(connection: sqlite3.Connection, taken: str, now: float) -> int:

@@ -1,7 +1,7 @@
 """Queries over many sessions: pages, sums, chats, and what a prune would forget.
 
-A page of all sessions walks the index of its order, and its total is read from sums that triggers keep. What narrows
-the list may have to look at each session, and runs apart from the event loop.
+A page walks the index of its order, and how many there are is read from sums that triggers keep, if those know it. What
+narrows the list may have to look at each session, and runs apart from the event loop.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from xopc.storage.transactions.sessions import SELECT, delete_session, info
 
 QUICK_OFFSET = 1000
 """As far into a list as the event loop goes."""
+
+FEW = 500
+"""Sessions that a query finds, and that are sorted then, instead of walking an index until there are enough."""
 
 _ORDERS = {
     "updatedAt": "updated_at",
@@ -57,12 +60,15 @@ def select_sessions(connection: sqlite3.Connection, query: SessionQuery, now: fl
     conditions, values = _conditions(query, now)
     direction = "DESC" if query.descending else "ASC"
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    order = f" ORDER BY {column} {direction}, id {direction} LIMIT ? OFFSET ?"
+    counted = "coalesce(sum(sessions), 0) FROM session_sums" if query.is_summed else "count(*) FROM sessions"
+    (total,) = connection.execute(f"SELECT {counted}{where}", values).fetchone()
+    if total <= query.offset:  # which a walk would find out at its end
+        return [], total
+    # Few of very many: to read them all as they lie costs half of reading them in the order of an index.
+    by = f"+{column}" if query.narrows and total <= FEW else column
+    order = f" ORDER BY {by} {direction}, id {direction} LIMIT ? OFFSET ?"
     rows = connection.execute(SELECT + where + order, (*values, query.limit, query.offset))
-    items = list(map(info, rows))
-    count = f"SELECT count(*) FROM sessions{where}" if where else "SELECT coalesce(sum(sessions), 0) FROM session_sums"  # noqa: S608  conditions from below
-    (total,) = connection.execute(count, values).fetchone()
-    return items, total
+    return list(map(info, rows)), total
 
 
 def select_sums(connection: sqlite3.Connection, now: float) -> tuple[list[SessionSum], int]:

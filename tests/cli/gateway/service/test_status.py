@@ -98,5 +98,9 @@ def test_an_installed_service_is_told_of_though_its_manager_does_not_answer(
     assert install() == 0
     managers.fail("systemctl", text="Failed to connect to bus: No medium found")
     capsys.readouterr()
+    managers.forget_calls()
     assert status() == 0
-    assert "Runtime: unknown, Failed to connect to bus: No medium found\n" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "   Service: xopc-gateway, systemd (does not tell)\n" in text
+    assert "Runtime: unknown, Failed to connect to bus: No medium found\n" in text
+    assert len(managers.calls) == 1, "who hangs is waited for once"

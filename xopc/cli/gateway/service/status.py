@@ -21,17 +21,18 @@ HIDDEN = "***"
 def status(*, system: SystemOption = False, as_json: JsonOption = False, config: ConfigOption = None) -> int:
     """Tell how the service is: whether it is installed and runs, where, and which version wrote it."""
     from xopc.service.audit.audited import audit_service
+    from xopc.service.audit.survey import seen
 
     target, manager = find_place(config, system=system)
     if manager is None or (manager.read() is None and not manager.is_available()):
         return _tell_unavailable(manager, why_unavailable(manager, target.environ, system=system), as_json=as_json)
-    installed, runtime = manager.read(), manager.runtime()
+    installed, look = manager.read(), seen(manager)
     found = audit_service(manager, target.environ, target.paths, installed=installed)
     findings = found.findings if found is not None else ()
     if as_json:
-        print_json({**_to_json(manager, installed, runtime), "issues": [finding.to_json() for finding in findings]})
+        print_json({**_to_json(manager, installed, look), "issues": [finding.to_json() for finding in findings]})
         return EXIT_OK
-    print("\n".join(_to_text(manager, installed, runtime)))
+    print("\n".join(_to_text(manager, installed, look)))
     if findings:
         print()
     for finding in findings:
@@ -39,13 +40,14 @@ def status(*, system: SystemOption = False, as_json: JsonOption = False, config:
     return EXIT_OK
 
 
-def _to_json(manager: ServiceManager, installed: Installed | None, runtime: Runtime) -> JsonObject:
+def _to_json(manager: ServiceManager, installed: Installed | None, look: tuple[Runtime, bool, str]) -> JsonObject:
+    runtime, is_loaded, loaded_text = look
     return {
         "available": True,
         "platform": manager.platform,
         "label": manager.label,
-        "loaded": manager.is_loaded(),
-        "loadedText": manager.loaded_text(),
+        "loaded": is_loaded,
+        "loadedText": loaded_text,
         "runtime": {
             "status": runtime.status.value,
             "pid": runtime.pid,
@@ -71,9 +73,10 @@ def _command(installed: Installed) -> JsonObject:
     }
 
 
-def _to_text(manager: ServiceManager, installed: Installed | None, runtime: Runtime) -> list[str]:
+def _to_text(manager: ServiceManager, installed: Installed | None, look: tuple[Runtime, bool, str]) -> list[str]:
+    runtime, _, loaded_text = look
     lines = ["📊 Gateway Service Status", "", f"   Platform: {manager.platform}"]
-    lines.append(f"   Service: {manager.label}, {manager.loaded_text()}")
+    lines.append(f"   Service: {manager.label}, {loaded_text}")
     if installed is None:
         return [*lines, "", as_typed(f"💡 Install it: {in_scope(manager, 'xopc gateway service install')}")]
     running = f"{runtime.status.value} (pid {runtime.pid})" if runtime.pid else runtime.status.value
