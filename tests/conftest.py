@@ -11,11 +11,18 @@ import hypothesis
 import pytest
 
 import xopc
+from tests.leaks import Search
 from xopc.service.audit import audited
 
 # A shared machine may pause a test for longer than any deadline of a single example.
 hypothesis.settings.register_profile("xopc", deadline=None)
 hypothesis.settings.load_profile("xopc")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Every test ends with a search for secrets that got out."""
+    config.pluginmanager.register(Search())
+
 
 _PREFIXES = ("XOPC_", "LISTEN_")
 _NAMES = (

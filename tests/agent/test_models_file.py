@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +111,9 @@ def test_what_is_no_json_is_not_used(file: Path, text: bytes, problem: str) -> N
     assert warnings[0].startswith(f"{file} is not used: {problem}")
 
 
-def test_a_directory_is_not_used(file: Path) -> None:
-    file.mkdir()
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_what_is_no_file_is_not_used_and_not_waited_for(file: Path, make: Callable[[Path], None]) -> None:
+    make(file)
     assert read_models_file(file)[1] == (f"{file} is not used: it is no regular file: move it away",)
 
 

@@ -145,6 +145,13 @@ def test_each_link_leads_to_a_file(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+def test_the_index_leads_to_each_page() -> None:
+    index = ROOT / "docs" / "README.md"
+    led_to = {(index.parent / link).resolve() for link in LINK.findall(index.read_text("utf-8"))}
+    pages = {path.resolve() for path in files() if path.suffix == ".md" and index.parent in path.parents}
+    assert sorted(map(str, pages - led_to)) == [str(index)]
+
+
 def _codes_in(folder: str, functions: set[str]) -> Iterator[str]:
     """The first arguments of the calls of these functions in a folder, where they are literal."""
     for source in sources():

@@ -20,7 +20,7 @@ def shown(*words: str, width: int) -> list[str]:
 
 def test_texts_stand_beside_their_names() -> None:
     rows = [("--port INT", "The port of the gateway."), ("--yes", "Do not ask."), ("FILE", "")]
-    assert list(columns(rows, 30)) == [
+    assert list(columns(rows, 34)) == [
         "  --port INT  The port of the",
         "              gateway.",
         "  --yes       Do not ask.",
@@ -37,13 +37,24 @@ def test_a_long_name_has_a_line_of_its_own() -> None:
     ]
 
 
+def test_on_a_narrow_terminal_texts_stand_below_their_names() -> None:
+    rows = [("--gateway-port INT", "The port of the gateway."), ("--yes", "Do not ask.")]
+    assert list(columns(rows, 30)) == [
+        "  --gateway-port INT",
+        "    The port of the gateway.",
+        "  --yes",
+        "    Do not ask.",
+    ]
+
+
 def test_paragraphs_are_filled_anew_and_commands_stay_whole() -> None:
     assert filled("one\ntwo three\n\nxopc gateway --no-probe", 18) == "one two three\n\nxopc gateway\n--no-probe"
 
 
+@pytest.mark.parametrize("width", [40, 80])
 @pytest.mark.parametrize("words", [(), ("onboard",), ("restore",), ("gateway", "stop"), ("update",)])
-def test_no_line_is_longer_than_the_terminal(words: tuple[str, ...]) -> None:
-    assert max(map(len, shown(*words, width=80))) <= 80
+def test_no_line_is_longer_than_the_terminal(words: tuple[str, ...], width: int) -> None:
+    assert max(map(len, shown(*words, width=width))) <= width
 
 
 def test_what_a_command_is_for_stands_with_its_own_in_one_column() -> None:

@@ -81,7 +81,7 @@ def test_each_command_has_its_help(command: str) -> None:
         (
             ["gateway", "bogus"],
             'xopc gateway: Unknown command "bogus".\n'
-            "Commands: health, logs, restart, service, status, stop, token, tree, unlock.\n"
+            "Commands: health, logs, probe, restart, service, status, stop, token, tree, unlock.\n"
             "See: xopc gateway --help\n",
         ),
         (["gateway", "statsu"], 'Unknown command "statsu". Did you mean status?\n'),
@@ -89,20 +89,22 @@ def test_each_command_has_its_help(command: str) -> None:
         (["gateway", "stop", "now"], 'xopc gateway stop: "now" is one argument too many.\n'),
         (["gateway", "status", "--jsn"], "Unknown option: --jsn. Did you mean --json?"),
         (["gateway", "status", "--no-json"], "Unknown option: --no-json."),
-        (["gateway", "--port", "x"], "--port"),
+        (["gateway", "--port", "x"], 'Invalid value "x" for --port. It must be a whole number.\n'),
         (["gateway", "--port", "65536"], "--port"),
         (["gateway", "--port", "-1"], "--port"),
-        (["gateway", "--port"], "--port"),
+        (["gateway", "--port"], "xopc gateway: --port takes a value.\n"),
         (["gateway", "restart", "--wait", "5x"], "'5x' is not a duration: write 30s, 500ms or 1m"),
         (["gateway", "logs", "--lines", "0"], "--lines"),
         (["gateway", "logs", "--lines", "100001"], "--lines"),
         (["gateway", "logs", "--lines", "many"], "--lines"),
         (["gateway", "status", "--url", "localhost"], "--url"),
         (["gateway", "status", "--timeout", "0"], "--timeout"),
-        (["agent"], "MESSAGE"),
+        (["agent"], "xopc agent: MESSAGE is missing.\n"),
         (["agent", "hello", "there"], '"there" is one argument too many.'),
         (["agent", "--jsn"], "there is no option --jsn"),
-        (["message", "send", "hello"], "--channel"),
+        (["message", "send", "hello"], "xopc message send: --channel is missing.\n"),
+        (["message", "send", "hello", "--chanel", "x"], "Did you mean --channel instead of --chanel?\n"),
+        (["sessions", "prune", "--unused-days", "x"], 'Invalid value "x" for --unused-days. It must be a number.\n'),
         (["sessions", "list", "--limit", "501"], "--limit"),
         (["sessions", "show"], "KEY"),
         (["outbox", "list", "--state", "lost"], "--state"),
@@ -214,6 +216,15 @@ def test_bash_completes_commands_and_options(home: Path) -> None:
     assert done.stdout.split() == ["status", "--wait"]
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_was_closed_makes_no_command_fail(home: Path, closed: str) -> None:
+    for command, code in (("doctor --fix", 2), ("logs", 0)):
+        shell = ["sh", "-c", f"{XOPC} {command} {closed}"]
+        done = subprocess.run(shell, cwd=home, capture_output=True, timeout=30, check=False)
+        assert (done.returncode, b"Traceback" in done.stderr) == (code, False)
+
+
+@pytest.mark.shows_secrets("the last command shows it")
 def test_no_output_holds_the_token_but_that_of_the_token_command(home: Path) -> None:
     configure(home, port=1)
     for command in (["status"], ["status", "--json"], ["stop"], ["restart"], ["logs"]):

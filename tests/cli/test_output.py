@@ -5,7 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import os
+import pty
+import struct
+import termios
 from datetime import UTC, datetime, timedelta
+from fcntl import ioctl
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +19,7 @@ from xopc.cli.output import (
     ago,
     duration,
     fail,
+    fitted,
     hints_about_sudo,
     in_commands,
     one_line,
@@ -180,3 +186,20 @@ def test_a_refusal_is_told_with_what_to_do(capsys: pytest.CaptureFixture[str]) -
 def test_columns_stand_below_each_other_where_signs_are_wide(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(("NAME", "AT"), [("日本語", "1"), ("cafe\u0301s", "2"), ("plain", "3")])
     assert capsys.readouterr().out.splitlines() == ["NAME    AT", "日本語  1", "cafe\u0301s   2", "plain   3"]
+
+
+def test_on_a_terminal_an_error_is_broken_between_words() -> None:
+    ours, terminal = pty.openpty()
+    ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 20, 0, 0))
+    with os.fdopen(terminal, "w") as stream, os.fdopen(ours, "rb"):
+        assert fitted("❌ The port 18790 is in use\n💡 Stop it", stream) == (
+            "❌ The port 18790 is\n   in use\n💡 Stop it"
+        )
+
+
+def test_elsewhere_it_stays_as_it_is(tmp_path: Path) -> None:
+    text = "❌ " + "a long line " * 20
+    with (tmp_path / "output").open("w") as stream:
+        assert fitted(text, stream) == text
+    assert fitted(text, stream) == text
+    assert fitted(text, None) == text

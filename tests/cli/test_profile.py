@@ -46,7 +46,7 @@ def test_the_option_outranks_the_environment_and_none_leaves_it(monkeypatch: pyt
         ("--profile a --profile b", "--profile names a, and --profile names b: give one of them"),
         ("gateway --profile", "--profile takes the name of a profile"),
         ("--profile= gateway", "--profile takes the name of a profile"),
-        ("--profile ../up gateway", "--profile is not the name of a profile: use up to 64 letters"),
+        ("--profile ../up gateway", "--profile: '../up' is not the name of a profile: use up to 64 letters"),
     ],
 )
 def test_what_makes_no_sense_is_a_mistake_in_usage(typed: str, what: str) -> None:

@@ -17,7 +17,7 @@ from xopc.cli.gateway.service.install import install
 from xopc.cli.gateway.target import find_target
 from xopc.cli.restore import restore
 from xopc.contracts.errors import XopcError
-from xopc.service.backup.journal import Exchange, Journal, commit
+from xopc.service.backup.journal import Exchange, Journal, commit, journal_path
 from xopc.service.backup.manifest import MANIFEST
 from xopc.storage.migrate import LATEST_SCHEMA
 from xopc_supervisor.contract import LockInfo, start_time
@@ -147,6 +147,34 @@ def test_it_may_come_through_a_pipe(there: World, file: str, monkeypatch: pytest
     monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(Path(file).read_bytes())))
     assert restore("-", yes=True) == 0
     assert there.says() == {"a"}
+
+
+def test_it_may_come_through_a_pipe_that_has_a_name(there: World, file: str) -> None:
+    reading, writing = os.pipe()  # as a shell does it: xopc restore <(age -d xopc.tar.gz.age)
+    with os.fdopen(writing, "wb") as pipe:
+        pipe.write(Path(file).read_bytes())
+    assert restore(f"/dev/fd/{reading}", yes=True) == 0
+    os.close(reading)
+    assert there.says() == {"a"}
+
+
+@pytest.mark.parametrize("to", [None, Path("beside")])
+def test_a_gateway_that_was_never_started_may_be_restored_where_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: Path | None
+) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name / ".xopc").mkdir(parents=True)
+    config = '{"agents": {}}'
+    (tmp_path / "first" / ".xopc" / "xopc.json").write_text(config)
+    first = World(tmp_path, {"HOME": str(tmp_path / "first"), "XOPC_HOME": str(tmp_path / "first")})
+    (tmp_path / "backup").write_bytes(first.backup().getvalue())
+    monkeypatch.setenv("HOME", str(tmp_path / "second"))
+    monkeypatch.setenv("XOPC_HOME", str(tmp_path / "second"))
+    place = to and tmp_path / to
+    assert restore(str(tmp_path / "backup"), to=place, yes=True) == 0
+    state = place or tmp_path / "second" / ".xopc"
+    assert (state / "xopc.json").read_text() == config
+    assert not journal_path(state).exists()
 
 
 def test_what_waited_is_sent_again_where_that_is_wanted(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from xopc.cli.output import columns
-from xopc.cli.wrap import Wrap
+from xopc.cli.wrap import Wrap, columns
 
 
 def wrapped(text: str, width: int, *, piece: int = 1) -> list[str]:
@@ -40,6 +39,11 @@ def test_line_breaks_of_the_answer_stay() -> None:
 
 def test_what_goes_on_below_an_item_stands_below_its_text() -> None:
     assert wrapped("- one two three\n  1. four five six", 13) == ["- one two", "  three", "  1. four", "     five six"]
+
+
+def test_what_goes_on_below_a_sign_stands_beside_it() -> None:
+    assert wrapped("❌ one two three", 12) == ["❌ one two", "   three"]
+    assert wrapped("⚠️  one two three", 12) == ["⚠️  one two", "   three"]
 
 
 def test_an_indent_leaves_room_for_words() -> None:

@@ -128,6 +128,11 @@ def test_a_key_that_an_option_or_a_variable_outranks_changes_nothing(
     assert plan == Plan(outranked=(path,))
 
 
+@pytest.mark.parametrize("gateway", [{"bind": "loopback"}, {"auth": {"token": TOKEN, "mode": "token"}}])
+def test_a_default_that_is_written_out_is_outranked_by_nothing(at: Path, gateway: dict[str, Any]) -> None:
+    assert plan_of(at, {"gateway": gateway}) == Plan()
+
+
 def test_a_limiter_that_is_raised_to_the_same_changes_nothing(at: Path) -> None:
     one = resolved(at, {"gateway": {"auth": {"token": TOKEN, "rateLimit": {"windowMs": 10}}}})
     other = resolved(at, {"gateway": {"auth": {"token": TOKEN, "rateLimit": {"windowMs": 20}}}})

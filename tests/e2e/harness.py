@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.e2e.leaks import WITNESS
+from tests.leaks import WITNESS
 from xopc.cli.gateway.run import launch
 from xopc.config.resolve import Flags
 from xopc.config.setup import prepare

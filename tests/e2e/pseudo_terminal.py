@@ -17,6 +17,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.leaks import WITNESS
+
 COLUMNS = 80
 LINES = 40
 SECONDS = 30.0
@@ -50,6 +52,7 @@ class PseudoTerminal:
                 os.killpg(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
         os.close(self._terminal)
+        WITNESS.hear("what the terminal showed", self.text)
 
     def expect(self, words: str, seconds: float = SECONDS) -> None:
         """Wait until the words are shown behind what was expected before; however the lines are broken."""

@@ -100,6 +100,15 @@ def test_rows_090_091_092_097_the_lock_says_who_holds_it(gateway: Gateway) -> No
     assert not (gateway.state / "gateway.pid").exists()
 
 
+def test_streams_that_were_closed_give_their_numbers_to_no_lock_and_no_socket(start: Start) -> None:
+    gateway = start(ready=False, within=("sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-'))
+    until(lambda: (lock := gateway.lock()) and lock.state == "serving", "it serves")
+    for pid in (gateway.process.pid, gateway.child_pid):
+        opened = {path.name: os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()}
+        assert [opened[number] for number in "012"] == [os.devnull] * 3
+        assert str(gateway.lock_file()) in opened.values(), "each of them holds the lock"
+
+
 def test_row_093_two_configurations_run_side_by_side(gateway: Gateway, start: Start) -> None:
     other = gateway.home / "other.json"
     other.write_text(json.dumps({"gateway": {"auth": {"token": TOKEN}}}))

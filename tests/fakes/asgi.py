@@ -14,6 +14,8 @@ from attrs import frozen
 from quart_trio import QuartTrio
 from trio.testing import wait_all_tasks_blocked
 
+from tests.leaks import WITNESS
+
 
 @frozen
 class Answer:
@@ -83,11 +85,14 @@ async def ask(
     start, *rest = sent
     names = [name.decode() for name, _ in start["headers"]]
     assert len(names) == len(set(names)), "a header went out twice"
-    return Answer(
+    answer = Answer(
         status=start["status"],
         headers={name.decode(): value.decode() for name, value in start["headers"]},
         body=b"".join(message.get("body", b"") for message in rest),
     )
+    told = f"{answer.headers}\n{answer.body.decode(errors='replace')}"
+    WITNESS.hear(f"the answer to {method} {target.partition('?')[0]}", told)
+    return answer
 
 
 @frozen

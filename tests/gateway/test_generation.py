@@ -51,6 +51,16 @@ async def answered(generation: Generation, text: str) -> RunState:
     return (await generation.sessions.wait(accepted.run_id)).state
 
 
+async def test_it_tells_why_a_model_cannot_be_asked(home: Path, life: Life) -> None:
+    async with open_branch(Node("root")) as branch:
+        generation = await start_generation(branch, 1, configured(home), life)
+        assert generation.why_no_model("builtin/offline") is None
+        why = generation.why_no_model("nobody/fast")
+        await generation.end()
+        assert why is not None
+        assert why.startswith('There is no model "nobody/fast": no provider "nobody" is configured')
+
+
 async def test_its_parts_are_tasks_below_it(home: Path, life: Life) -> None:
     root = Node("root")
     async with open_branch(root) as branch:

@@ -227,6 +227,7 @@ async def test_a_failure_of_a_handler_goes_out_as_it_is() -> None:
     assert (answer.status, answer.error) == (409, ("CONFLICT", "It is running already."))
 
 
+@pytest.mark.shows_secrets("its log is not the configured one")
 async def test_an_error_that_nobody_foresaw_tells_the_client_nothing() -> None:
     async def handler(call: Call[RestartRequest]) -> Health:
         raise RuntimeError(f"/home/ann/{TOKEN}")

@@ -15,6 +15,9 @@ MAX_COLUMNS = 100
 """Longer lines are hard to read, however wide the terminal is."""
 MAX_NAME_COLUMNS = 24
 """A longer name has a line of its own."""
+MIN_TEXT_COLUMNS = 20
+"""Texts that would have less stand below their names, as on a telephone."""
+MIN_COLUMNS = 20
 _INDENT = "  "
 _GAP = 2
 
@@ -43,6 +46,8 @@ def columns(rows: list[tuple[str, str]], width: int) -> Iterator[str]:
     """The lines of a table of names and texts, of which none is longer than `width`, where words allow it."""
     short = [len(name) for name, _ in rows if len(name) <= MAX_NAME_COLUMNS]
     margin = len(_INDENT) + max(short, default=MAX_NAME_COLUMNS) + _GAP
+    if width - margin < MIN_TEXT_COLUMNS:
+        margin = 2 * len(_INDENT)
     for name, text in rows:
         head, indent = f"{_INDENT}{name}", " " * margin
         lines = _wrapped(text, width, indent)
@@ -93,7 +98,7 @@ def _text(renderable: object) -> str:
 
 
 def _width(console: Console) -> int:
-    return max(min(console.width, MAX_COLUMNS), 2 * MAX_NAME_COLUMNS)
+    return max(min(console.width, MAX_COLUMNS), MIN_COLUMNS)
 
 
 def _print(console: Console, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 from urllib.parse import quote
 
@@ -9,8 +10,8 @@ from cyclopts import App, Parameter
 
 from xopc.cli.answer import read_answer
 from xopc.cli.gateway.target import find_target
-from xopc.cli.options import ConfigOption, JsonOption, LimitOption
-from xopc.cli.output import ago, as_typed, one_line, print_json
+from xopc.cli.options import THERE_IS_MORE, ConfigOption, JsonOption, LimitOption
+from xopc.cli.output import ago, as_typed, fitted, one_line, print_json
 from xopc.contracts.messages import InboxState
 from xopc_supervisor.contract import EXIT_OK
 
@@ -48,9 +49,9 @@ def list_messages(
     if not page.items:
         print(f"No {state.value} messages")
     for message in page.items:
-        print("\n".join(_description(message)))
+        print(fitted("\n".join(_description(message)), sys.stdout))
     if page.has_more:
-        print("There are more. See them with --limit.")
+        print(THERE_IS_MORE)
     if page.items and state is InboxState.PARKED:
         print(as_typed("💡 Try one again: xopc inbox retry RUN"))
     return EXIT_OK

@@ -25,6 +25,7 @@ EXIT_INTERRUPTED = 130
 
 def main() -> int:
     """Run the command that the process was started with, and return its exit code."""
+    _open_streams()
     arguments = sys.argv[1:]
     _follow_an_update(sys.argv[0], arguments)
     _accept_any_terminal()
@@ -154,16 +155,23 @@ def _explain_usage(error: CycloptsError) -> int:
 
 
 def _refuse_usage(command: str, what: str) -> int:
+    from xopc.cli.output import fitted
     from xopc_supervisor.contract import EXIT_USAGE
 
-    print(f"{command}: {what}", file=sys.stderr)
-    print(f"See: {command} --help", file=sys.stderr)
+    print(fitted(f"{command}: {what}\nSee: {command} --help", sys.stderr), file=sys.stderr)
     return EXIT_USAGE
 
 
 def _usage_problem(error: CycloptsError, command: str) -> str:
-    from cyclopts import UnknownCommandError, UnusedCliTokensError
+    from cyclopts import CoercionError, MissingArgumentError, UnknownCommandError, UnusedCliTokensError
 
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        _, mean, guess = str(error).partition(" Did you mean ")
+        lacks = f"{error.keyword} takes a value." if error.keyword else f"{error.argument.name} is missing."
+        return f"{lacks}{mean}{guess}"
+    if isinstance(error, CoercionError) and error.target_type in {int, float} and error.token is not None:
+        kind = "whole number" if error.target_type is int else "number"
+        return f'Invalid value "{error.token.value}" for {error.token.keyword}. It must be a {kind}.'
     if not isinstance(error, UnknownCommandError | UnusedCliTokensError) or not error.unused_tokens:
         return str(error)
     word = error.unused_tokens[0]
@@ -177,6 +185,17 @@ def _usage_problem(error: CycloptsError, command: str) -> str:
     near = get_close_matches(word, names, n=1, cutoff=0.7)
     question = f" Did you mean {near[0]}?" if near else ""
     return f'Unknown command "{word}".{question}\nCommands: {", ".join(names)}.'
+
+
+def _open_streams() -> None:
+    """A standard stream that was closed by whoever started the process leads nowhere. Its number would be given to the
+    next file, and what is printed would go into the lock or to a socket."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", errors="replace"))
 
 
 def _accept_any_terminal() -> None:

@@ -8,8 +8,9 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from unicodedata import category, east_asian_width
+from typing import TextIO
 
+from xopc.cli.wrap import Wrap, columns
 from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK
 
 _TURNING = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
@@ -21,8 +22,6 @@ _CONTROLS: Mapping[int, str | None] = {
     ord("\r"): None,
 }
 
-_WITHOUT_WIDTH = {"Mn", "Me", "Cf"}
-"""Categories of signs that belong to the one before them, such as an accent of its own."""
 _COMMAND = re.compile(r"(?<![\w/.-])(?<!an )xopc (?=[a-z])(?!gateway is )")
 """Where a command begins, and not what only speaks of xopc."""
 _COMMANDS = {
@@ -32,6 +31,8 @@ _COMMANDS = {
     "GET /api/outbound?state=dead": "xopc outbox list",
 }
 """What lists the things that a request lists."""
+WIDTH = 80
+"""Columns of a terminal that does not tell."""
 WRONG_CREDENTIAL = (
     "Wrong credential: the running gateway goes by another one than this configuration says. "
     "Why, and what to do: xopc gateway status"
@@ -49,10 +50,20 @@ def fail(message: str, *, as_json: bool, hints: Iterable[str] = (), **more: obje
     if as_json:
         print_json({"ok": False, "error": message, "hints": hints, **more})
     else:
-        print(f"❌ {message}", file=sys.stderr)
-        for hint in hints:
-            print(f"💡 {hint}", file=sys.stderr)
+        lines = [f"❌ {message}", *(f"💡 {hint}" for hint in hints)]
+        print(fitted("\n".join(lines), sys.stderr), file=sys.stderr)
     return EXIT_FAILURE
+
+
+def fitted(text: str, stream: TextIO | None) -> str:
+    """A text as it goes to a stream: to a terminal with line breaks between words, elsewhere as it is."""
+    if stream is None:
+        return text
+    try:
+        width = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):  # it is no terminal, or closed
+        return text
+    return Wrap().add(f"{text}\n", width or WIDTH)[:-1]
 
 
 def as_typed(text: str) -> str:
@@ -107,11 +118,6 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for line in lines:
         cells = zip(line, widths, strict=True)
         print("  ".join(cell + " " * (width - columns(cell)) for cell, width in cells).rstrip())
-
-
-def columns(text: str) -> int:
-    """How many columns of a terminal a text takes: two for each wide sign, none for an accent of its own."""
-    return sum(0 if category(sign) in _WITHOUT_WIDTH else 1 + (east_asian_width(sign) in "WF") for sign in text)
 
 
 def without_controls(text: str) -> str:

@@ -39,7 +39,7 @@ def take_profile(arguments: Sequence[str]) -> tuple[list[str], str | None]:
             name = value if equals else next(words, "")
             if (what := wrong_name(name)) is not None:
                 raise ValueError(
-                    f"{PROFILE_OPTION} {what}" if name else f"{PROFILE_OPTION} takes the name of a profile"
+                    f"{PROFILE_OPTION}: {name!r} {what}" if name else f"{PROFILE_OPTION} takes the name of a profile"
                 )
             _note(named, name, f"{PROFILE_OPTION} names {name}")
         else:

@@ -91,22 +91,30 @@ def restore(
 
 
 def _open(name: str) -> IO[bytes]:
-    """A backup to be read; standard input is kept in a private file meanwhile.
+    """A backup to be read; what comes through a pipe is kept in a private file meanwhile.
 
     Raises:
         XopcError: there is no such file.
     """
     if name == "-":
-        spooled = tempfile.TemporaryFile()  # noqa: SIM115  the caller closes it
-        shutil.copyfileobj(sys.stdin.buffer, spooled)
-        return spooled
+        return _kept(sys.stdin.buffer)
     path = Path(name)
     if path.is_dir():
         raise XopcError(Failure.CONFLICT, f"{path} is a folder: name a backup in it.")
     try:
-        return path.open("rb")
+        file = path.open("rb")
     except FileNotFoundError:
         raise XopcError(Failure.NOT_FOUND, f"There is no file {path}. xopc backup tells where it writes.") from None
+    if file.seekable():
+        return file
+    with file:
+        return _kept(file)
+
+
+def _kept(pipe: IO[bytes]) -> IO[bytes]:
+    spooled = tempfile.TemporaryFile()  # noqa: SIM115  the caller closes it
+    shutil.copyfileobj(pipe, spooled)
+    return spooled
 
 
 def _refuse_full(folder: Path) -> None:

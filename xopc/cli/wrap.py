@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from unicodedata import category, east_asian_width
 
-from xopc.cli.output import columns
-
 FENCE = re.compile(r"`{3,}(?=[^`]*$)|~{3,}")
-MARK = re.compile(r"[-*+•]|[0-9]{1,3}[.)]")
-"""What an item of a list begins with."""
+MARK = re.compile(r"[^\w\s]{1,3}|[0-9]{1,3}[.)]")
+"""What an item of a list begins with, or a line that a sign stands before."""
 TAB = 8
 """Columns from one stop to the next."""
 _STICKS_TO_THE_LAST = {"Pe", "Pf", "Po", "Sk", "Mn", "Me", "Cf"}
 """Categories of signs that no line begins with: closing ones, and those that change the sign before them."""
+_WITHOUT_WIDTH = {"Mn", "Me", "Cf"}
+"""Categories of signs that belong to the one before them, such as an accent of its own."""
 _STICKS_TO_THE_NEXT = {"Ps", "Pi", "Cf"}
 
 
@@ -37,6 +37,8 @@ class Wrap:
         """Whether the word does, of which some stands there already."""
         self._begins = True
         """Whether the line has no word yet."""
+        self._is_behind_mark = False
+        """Whether it has nothing but the mark of an item."""
         self._fence = ""
         """What the code began with, and ends with; empty outside of it."""
 
@@ -73,7 +75,8 @@ class Wrap:
         if self._fence and line.startswith(self._fence) and not line.strip(self._fence[0]):
             self._fence = ""
         self._passes = "" if self._fence else None
-        self._column, self._indent, self._blank, self._begins, self._is_long = 0, 0, "", True, False
+        self._column, self._indent, self._blank = 0, 0, ""
+        self._begins, self._is_behind_mark, self._is_long = True, False, False
         return done + "\n"
 
     def _put(self, width: int) -> str:
@@ -83,7 +86,7 @@ class Wrap:
             return ""
         self._blank = self._word = ""
         after = _advance(self._column, blank)
-        if self._begins:
+        if self._begins or self._is_behind_mark:
             self._begin(after, word, width)
         wide = columns(word)
         if after + wide > width and self._column > self._indent:
@@ -93,14 +96,20 @@ class Wrap:
         return blank + word
 
     def _begin(self, column: int, word: str, width: int) -> None:
-        """The first word tells what kind of line it is."""
-        self._begins = False
-        if fence := FENCE.match(word):
+        """The first word tells what kind of line it is, and where its text begins: behind a mark, with the second."""
+        if self._begins and (fence := FENCE.match(word)):
             self._fence = fence[0]
-        if fence or word.startswith("|"):
             self._passes = ""
-        indent = column + len(word) + 1 if MARK.fullmatch(word) else column
-        self._indent = indent if indent <= width // 2 else 0
+        elif self._begins and word.startswith("|"):
+            self._passes = ""
+        self._is_behind_mark = self._begins and MARK.fullmatch(word) is not None
+        self._begins = False
+        self._indent = column if column <= width // 2 else 0
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal a text takes: two for each wide sign, none for an accent of its own."""
+    return sum(0 if category(sign) in _WITHOUT_WIDTH else 1 + (east_asian_width(sign) in "WF") for sign in text)
 
 
 def _advance(column: int, blank: str) -> int:

@@ -18,6 +18,7 @@ from xopc.contracts.errors import Failure, XopcError
 
 LOCAL_KEY_HEADER = "X-Xopc-Local-Key"
 MAX_BODY_BYTES = 8 * 1024 * 1024
+NOT_TRUSTED = "its certificate is not trusted here"
 
 JsonObject: TypeAlias = dict[str, Any]
 
@@ -176,7 +177,7 @@ def _told(url: str, seconds: float) -> Generator[None]:
     except TimeoutError as error:
         raise NoAnswerError(url, f"no answer within {seconds:g} s") from error
     except ssl.SSLCertVerificationError as error:
-        raise NoAnswerError(url, f"its certificate is not trusted here ({error.verify_message})") from error
+        raise NoAnswerError(url, f"{NOT_TRUSTED} ({error.verify_message})") from error
     except ssl.SSLError as error:
         reason = (error.reason or "no reason").replace("_", " ").lower()
         raise NoAnswerError(url, f"no HTTPS was spoken there ({reason})") from error

@@ -11,7 +11,9 @@ import attrs
 from attrs import frozen
 
 from xopc.config.resolve import Resolved
+from xopc.contracts.auth import AuthMode
 from xopc.contracts.convert import join, keys_of
+from xopc.contracts.settings.file import BindMode
 
 
 class Effect(Enum):
@@ -141,10 +143,10 @@ def make_plan(before: Resolved, after: Resolved, rules: Mapping[str, Effect] = R
             or (keys[:3] in _SECRETS and not has_other_secret)
             or (keys[:3] == _LIMITER and before.rate_limit == after.rate_limit)
         )
-        if is_idle:
-            outranked.append(change.path)
-        else:
+        if not is_idle:
             changes.append(change)
+        elif not _holds_anyway(keys, after):
+            outranked.append(change.path)
     return Plan(tuple(changes), tuple(outranked))
 
 
@@ -172,6 +174,18 @@ def changed_keys(before: object, after: object, keys: Keys = ()) -> Iterator[Key
 
 _SECRETS = (("gateway", "auth", "mode"), ("gateway", "auth", "token"), ("gateway", "auth", "password"))
 _LIMITER = ("gateway", "auth", "rateLimit")
+
+
+def _holds_anyway(keys: Keys, after: Resolved) -> bool:
+    """Whether the file says what is in force, such as a default that is written out: then nothing outranks it."""
+    gateway = after.settings.gateway
+    match keys:
+        case ("gateway", "bind"):
+            return (gateway.bind or BindMode.LOOPBACK) is after.binding.mode
+        case ("gateway", "auth", "mode"):
+            return (gateway.auth.mode or AuthMode.TOKEN) is after.auth.mode
+        case _:
+            return False
 
 
 def _path(keys: Keys) -> str:

@@ -19,6 +19,7 @@ import trio
 from attrs import field, frozen
 
 from xopc.agent.agent import Agent, Emit
+from xopc.agent.models import UnknownModelError
 from xopc.agent.shift import Shifts, open_shifts
 from xopc.channels.accounts import Accounts
 from xopc.channels.base import Channel, Context, default_account
@@ -151,6 +152,14 @@ class Generation:
     def route(self, inbound: Inbound) -> SessionKey:
         """The session that a message from a channel belongs to."""
         return route(inbound, self.routing)
+
+    def why_no_model(self, ref: str) -> str | None:
+        """Why no model answers to a reference, in a sentence; None where one does."""
+        try:
+            self.agents[-1].models.find(ref)
+        except UnknownModelError as error:
+            return str(error)
+        return None
 
     async def _begin(self) -> None:
         """Phase 1: everything but the channels that connect late."""
@@ -334,6 +343,7 @@ class Generation:
             main_session=lambda: str(main_session(self.routing)),
             route=self.route,
             account=lambda channel: default_account(self.channels.get(channel)),
+            accounts=self._accounts_of,
         )
 
     def _accounts_of(self, channel: str) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ _log: FilteringBoundLogger = structlog.get_logger("xopc.server")
 
 _BY_STATUS: Mapping[int | None, tuple[Failure, str]] = {
     400: (Failure.INVALID_REQUEST, "The request is malformed."),
-    404: (Failure.NOT_FOUND, "Nothing is served at this path. GET /openapi.json lists what is."),
+    404: (Failure.NOT_FOUND, "Nothing is served at this path. /docs shows what is, and /openapi.json tells programs."),
     405: (Failure.METHOD_NOT_ALLOWED, "This path does not take this method."),
     408: (Failure.BODY_TIMEOUT, f"The body did not arrive within {BODY_SECONDS} seconds."),
     413: (Failure.BODY_TOO_LARGE, f"The body is larger than {MAX_BODY_BYTES // 1024} KiB."),

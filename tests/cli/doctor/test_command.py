@@ -67,6 +67,16 @@ def test_warnings_are_no_failure(private: Path, capsys: pytest.CaptureFixture[st
     assert text.endswith("⚠️  2 to look at\n")
 
 
+def test_on_a_narrow_terminal_lines_are_broken_between_words(
+    private: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert doctor() == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if columns(line) > 40 and " " in line.strip().removeprefix("✅ ")] == []
+    assert "✅ The port speaks plain HTTP: there is" in lines
+
+
 def test_what_is_critical_is_a_failure(private: Path, capsys: pytest.CaptureFixture[str]) -> None:
     private.write_text(json.dumps({"gateway": {"port": free_port(), "bind": "lan", "auth": {"mode": "none"}}}))
     assert doctor() == 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.fakes.gateway import TOKEN, configure, stranger
 from xopc.cli.gateway.issues import Issue, find_issues
 from xopc.cli.gateway.target import Target, find_target
@@ -61,6 +63,30 @@ def test_a_broken_configuration_is_required_to_be_mended(home: Path) -> None:
     (issue,) = find_issues(find_target(None), None, elsewhere=False)
     assert (issue.code, issue.level) == ("config-invalid", "required")
     assert "$.gateway.port" in issue.detail
+
+
+def test_what_the_gateway_says_of_a_broken_configuration_is_not_said_twice(home: Path) -> None:
+    a_target(home)
+    configure(home, port="x")
+    target = find_target(None)
+    assert target.config_error is not None
+    told = f"The changed configuration is refused, and the gateway goes on as it was: {target.config_error.message}"
+    problem = {"code": "configuration", "message": told, "since": "2026-11-26T10:00:00.000Z"}
+    answer = Answer(1, HEALTHY, {"problems": [problem]})
+    found = by_code(find_issues(target, answer, elsewhere=False))
+    assert found["config-invalid"].detail == ""
+    assert "$.gateway.port" in found["configuration"].message
+
+
+@pytest.mark.parametrize(
+    ("why", "cure"),
+    [("its certificate is not trusted here (expired)", "SSL_CERT_FILE="), ("connection refused", "Look at the URL.")],
+)
+def test_a_certificate_that_is_not_trusted_is_told_with_how_to_trust_it(home: Path, why: str, cure: str) -> None:
+    answer = Answer(1, error=f"https://gateway.example.com/api/health: {why}")
+    (issue,) = find_issues(find_target(None), answer, elsewhere=True)
+    assert issue.code == "no-answer"
+    assert cure in issue.hint
 
 
 def test_a_credential_that_was_not_shown_is_not_called_refused(home: Path) -> None:

@@ -15,6 +15,8 @@ from xopc.cli.gateway.token import token
 from xopc.config.resolve import Flags, resolve
 from xopc.contracts.errors import ConfigError, XopcError
 
+pytestmark = pytest.mark.shows_secrets("the command is there to show one")
+
 
 def token_as_json(capsys: pytest.CaptureFixture[str], code: int = 0, **options: Any) -> Any:  # noqa: ANN401 - JSON
     assert token(as_json=True, **options) == code

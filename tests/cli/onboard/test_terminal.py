@@ -63,6 +63,15 @@ def test_answers_are_read_line_by_line(monkeypatch: pytest.MonkeyPatch, capsys: 
         Screen({}).read("Really: ")
 
 
+def test_a_question_is_broken_between_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    Screen({}).read("Write ~/.xopc/xopc.json and ~/.xopc/models.json [Y/n]: ")
+    assert capsys.readouterr().out == "Write ~/.xopc/xopc.json and\n~/.xopc/models.json [Y/n]: "
+
+
 def test_nothing_that_is_shown_moves_the_cursor(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -137,6 +137,7 @@ def test_files_that_others_may_read_are_told(home: Path, monkeypatch: pytest.Mon
     ]
 
 
+@pytest.mark.shows_secrets("the unit of the test holds it")
 def test_a_secret_in_the_service_s_definition_is_told(home: Path) -> None:
     write(home, {"gateway": {"auth": {"token": TOKEN}}, "providers": {"openai": KEY}})
     assert look_at_service(sight()) == Result("No service is installed")

@@ -35,6 +35,7 @@ def test_the_definitions_of_this_profile_are_found_with_what_adds_to_them(home: 
     assert [path.name for path in rescue] == ["xopc-gateway-rescue.service"]
 
 
+@pytest.mark.shows_secrets("the unit of the test holds it")
 @pytest.mark.parametrize(
     ("line", "is_fault"),
     [

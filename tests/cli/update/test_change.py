@@ -117,6 +117,27 @@ def test_before_a_newer_schema_the_database_is_copied_and_two_copies_stay(
     assert any(str(change.copy) in line for line in told)
 
 
+def test_a_copy_that_was_cut_off_is_none_and_gives_way_to_the_next(
+    change: Change, installed: Installations, source: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = change.target.paths
+    paths.state_dir.mkdir()
+    prepare(paths.database, MIGRATIONS[:1])
+    to = environment(installed, xopc.__version__, schema=2)
+
+    def killed(database: Path, target: Path) -> int:
+        target.write_bytes(b"half of it")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("xopc.cli.update.change.copy_database", killed)
+        with pytest.raises(KeyboardInterrupt):
+            change.make(source, to, "an update")
+    assert (copies(paths), change.told_copy()) == ([], "")
+    change.make(source, to, "an update")
+    assert list((paths.state_dir / "backups").iterdir()) == copies(paths) == [change.copy]
+
+
 def test_an_update_that_was_cut_off_before_the_switch_has_changed_nothing(
     change: Change, installed: Installations, source: Environment
 ) -> None:

@@ -141,12 +141,14 @@ def test_secrets_are_masked_in_message_field_and_traceback(configured: Configure
     assert text.count("012345…6789") == 3
 
 
+@pytest.mark.shows_secrets("as it says")
 def test_redaction_can_be_turned_off(configured: Configure, log_dir: Path) -> None:
     configured(redaction="false")
     structlog.get_logger("m").info("x", token=TOKEN)
     assert lines(log_dir)[0]["token"] == TOKEN
 
 
+@pytest.mark.shows_secrets("pytest's own log is not redacted")
 def test_libraries_go_through_the_same_pipe_from_warning_on(configured: Configure, log_dir: Path) -> None:
     configured()
     library = logging.getLogger("hypercorn.error")

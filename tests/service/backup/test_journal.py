@@ -80,6 +80,23 @@ def test_an_interrupted_one_is_finished_and_told_once(there: World) -> None:
     assert finish_interrupted(there.paths) is None
 
 
+def test_one_that_cannot_be_finished_is_told_with_what_is_in_the_way_and_goes_on_later(there: World) -> None:
+    state = there.paths.state_dir
+    (state / "new").mkdir()
+    (state / "new" / "file").write_text("new")
+    (state / "aside").write_text("in the way")
+    (state / "file").write_text("old")
+    commit(
+        state,
+        Journal("b", (), (Exchange(str(state / "file"), str(state / "aside" / "file"), str(state / "new" / "file")),)),
+    )
+    with pytest.raises(XopcError, match=r"cannot be brought to its end: .*/aside.*exist.*call any command"):
+        finish_interrupted(there.paths)
+    (state / "aside").unlink()
+    assert finish_interrupted(there.paths) is not None
+    assert [(state / name).read_text() for name in ("file", "aside/file")] == ["new", "old"]
+
+
 def test_a_journal_that_cannot_be_read_is_told_with_a_cure(there: World) -> None:
     journal_path(there.paths.state_dir).write_text("{")
     with pytest.raises(XopcError, match=r"restore-journal\.json cannot be read.*moving this file away"):

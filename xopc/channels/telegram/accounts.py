@@ -43,6 +43,11 @@ class Bot:
     warnings: tuple[str, ...]
     """What is odd about its settings, a sentence each."""
 
+    @property
+    def has_token(self) -> bool:
+        """Whether there is a bot, and not settings for one alone."""
+        return bool((self.token or "").strip() or self.token_file)
+
 
 def resolve_bots(settings: TelegramSettings) -> tuple[Bot, ...]:
     """All accounts, the disabled ones too: `default` first, where the channel's own keys or its entry make one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, cast
 
 from cyclopts import Parameter
@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from xopc.cli.config.place import Desk, KeyArgument, Keys, as_index, found, open_desk, read_keys
 from xopc.cli.message_text import FROM_STDIN, read_text
 from xopc.cli.options import ConfigOption, JsonOption
-from xopc.cli.output import as_typed, print_json, without_controls
+from xopc.cli.output import as_typed, fitted, print_json, without_controls
 from xopc.config.edit import Edited
 from xopc.config.load import read_document
 from xopc.config.paths import from_home
@@ -53,7 +53,7 @@ def set_(
                 raise first or error from None
             first = error
         else:
-            return _tell(desk, edited, _outcome(edited, path, "is {}"), as_json=as_json)
+            return tell(desk, edited, _outcome(edited, path, "is {}"), as_json=as_json)
     raise first or AssertionError
 
 
@@ -61,7 +61,31 @@ def unset(path: KeyArgument, /, *, as_json: JsonOption = False, config: ConfigOp
     """Take a value out of the configuration, so that the default is in effect."""
     desk = open_desk(config)
     edited = _change(desk, read_keys(path), None)
-    return _tell(desk, edited, _outcome(edited, path, "is not set any more, which means {}"), as_json=as_json)
+    return tell(desk, edited, _outcome(edited, path, "is not set any more, which means {}"), as_json=as_json)
+
+
+def tell(
+    desk: Desk, edited: Edited, outcome: str, *, as_json: bool, warnings: Iterable[str] = (), **more: object
+) -> int:
+    """Tell what was changed, and where; `more` is for programs. Returns the exit code."""
+    warnings = [*warnings]
+    if edited.after is not None and edited.before is not None and not read_document(edited.before).plain:
+        warnings.append(f"The comments of the file stand in {desk.path.name}.bak now.")
+    runs = desk.target.owner is not None
+    hint = None
+    if runs and edited.after is not None and desk.editor.resolved.settings.gateway.reload.mode is ReloadMode.OFF:
+        hint = as_typed("The running gateway takes it after: xopc gateway restart")
+    if as_json:
+        print_json(
+            {"ok": True, "changed": edited.after is not None, "path": str(desk.path), "warnings": warnings, **more}
+        )
+        return EXIT_OK
+    print(fitted(f"✅ {without_controls(outcome)} in {from_home(desk.path)}", sys.stdout))
+    for warning in warnings:
+        print(fitted(f"⚠️  {warning}", sys.stderr), file=sys.stderr)
+    if hint is not None:
+        print(fitted(as_typed(f"💡 {hint}"), sys.stdout))
+    return EXIT_OK
 
 
 def _meanings(text: str) -> Iterator[object]:
@@ -118,25 +142,6 @@ def _merged(shown: object, patch: object) -> object:
         if merged[key] is None:
             del merged[key]
     return merged
-
-
-def _tell(desk: Desk, edited: Edited, outcome: str, *, as_json: bool) -> int:
-    warnings: list[str] = []
-    if edited.after is not None and edited.before is not None and not read_document(edited.before).plain:
-        warnings.append(f"The comments of the file stand in {desk.path.name}.bak now.")
-    runs = desk.target.owner is not None
-    hint = None
-    if runs and edited.after is not None and desk.editor.resolved.settings.gateway.reload.mode is ReloadMode.OFF:
-        hint = as_typed("The running gateway takes it after: xopc gateway restart")
-    if as_json:
-        print_json({"ok": True, "changed": edited.after is not None, "path": str(desk.path), "warnings": warnings})
-        return EXIT_OK
-    print(f"✅ {without_controls(outcome)} in {from_home(desk.path)}")
-    for warning in warnings:
-        print(f"⚠️  {warning}", file=sys.stderr)
-    if hint is not None:
-        print(as_typed(f"💡 {hint}"))
-    return EXIT_OK
 
 
 def _outcome(edited: Edited, path: str, said: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import textwrap
 from collections import Counter
@@ -41,6 +42,7 @@ CHECKS: tuple[Check, ...] = (
 )
 """In the order in which they are told."""
 WIDTH = 80
+"""Columns of a line, where the terminal has so many."""
 _MARKS = {Severity.CRITICAL: "❌", Severity.WARN: "⚠️ ", Severity.INFO: "ℹ️ "}
 _INDENT = "   "
 
@@ -173,8 +175,9 @@ def _fault(fault: Fault) -> Iterator[str]:
 def _wrapped(head: str, text: str) -> Iterable[str]:
     """Lines that fit, the first behind `head`. Words, such as paths, stay whole: they can be copied."""
     indent = " " * (len(_INDENT) * 2 if head.startswith(" ") and head.strip() else len(_INDENT))
+    width = min(WIDTH, shutil.get_terminal_size().columns) - 2
     lines = textwrap.wrap(
-        text, WIDTH - 2, initial_indent=head, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        text, width, initial_indent=head, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
     return lines or [head.rstrip()]
 

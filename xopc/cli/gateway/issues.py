@@ -11,7 +11,7 @@ from attrs import frozen
 import xopc
 from xopc.cli.gateway.target import Target
 from xopc.cli.output import duration, seconds_since
-from xopc.client.http import JsonObject
+from xopc.client.http import NOT_TRUSTED, JsonObject
 from xopc.service.health import Answer
 from xopc_supervisor.contract import LockInfo, is_suspended
 
@@ -26,6 +26,7 @@ NO_ANSWER = "no-answer"
 """Code of the issue that it does not answer, and nothing tells why."""
 OTHER = "other-configuration"
 """Code of the issue that who answers is another gateway than that of this configuration."""
+_TRUST = "Name a file that holds it, or whoever issued it: SSL_CERT_FILE=gateway.pem xopc …; or look at the URL's name."
 _ELSEWHERE = "The configuration's token is not shown to another URL"
 LOGS = "See: xopc gateway logs"
 TREE = "See what has failed, and why: xopc gateway tree"
@@ -120,9 +121,9 @@ def of_finding(finding: Finding) -> Issue:
 def _of_gateway_elsewhere(answer: Answer) -> list[Issue]:
     if answer.reachable:
         return _of_answer(answer, _ELSEWHERE)
-    return [
-        Issue(NO_ANSWER, _ended(f"Nobody answers as a gateway: {answer.error}"), "Look at the URL.", "", "required")
-    ]
+    what = _ended(f"Nobody answers as a gateway: {answer.error}")
+    cure = _TRUST if NOT_TRUSTED in answer.error else "Look at the URL."
+    return [Issue(NO_ANSWER, what, cure, "", "required")]
 
 
 def _of_lock(target: Target, answer: Answer | None, use: PortUse | None) -> list[Issue]:
@@ -236,7 +237,9 @@ def _who_listens(use: PortUse | None) -> str:
 def _of_configuration(target: Target, answer: Answer | None) -> list[Issue]:
     if target.config_error is not None:
         what, cure = "The configuration does not validate here.", "Mend it: the next start will refuse it."
-        return [Issue("config-invalid", what, cure, detail=target.config_error.message, level="required")]
+        error = target.config_error.message
+        is_told = answer is not None and any(error in problem.message for problem in _problems(answer))
+        return [Issue("config-invalid", what, cure, detail="" if is_told else error, level="required")]
     told: object = answer.details.get("warnings") if answer else None
     own = target.resolved.warnings if target.resolved else ()
     warnings = cast("list[object]", told) if isinstance(told, list) else own

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from xopc.cli.gateway.asking import ask_gateway
 from xopc.cli.gateway.issues import NO_ANSWER, find_issues, told
 from xopc.cli.gateway.target import find_target
 from xopc.cli.options import ConfigOption, CredentialOption, Duration, DurationOption, JsonOption, UrlOption
-from xopc.cli.output import as_typed, duration, print_json
+from xopc.cli.output import as_typed, duration, fitted, print_json
 from xopc.contracts.errors import Failure, XopcError
 from xopc.service.health import Answer
 from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK
@@ -74,7 +75,7 @@ def probe(
     if as_json:
         print_json(found.to_json())
     else:
-        print(as_typed("\n".join(found.to_text())))
+        print(fitted(as_typed("\n".join(found.to_text())), sys.stdout))
     return EXIT_OK if found.door.is_open else EXIT_FAILURE
 
 

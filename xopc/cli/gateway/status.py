@@ -15,7 +15,7 @@ from xopc.cli.gateway.report import SCHEMA, Report, last_error
 from xopc.cli.gateway.report_text import LOCAL_HOSTS, text_of
 from xopc.cli.gateway.target import Target, find_target
 from xopc.cli.options import ConfigOption, CredentialOption, Duration, DurationOption, JsonOption, UrlOption
-from xopc.cli.output import as_typed, print_json
+from xopc.cli.output import as_typed, fitted, print_json
 from xopc.client.http import split_base_url
 from xopc.service.health import Answer
 from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK, EXIT_USAGE
@@ -84,7 +84,7 @@ def status(
     if as_json:
         print_json(report.to_json())
     else:
-        print(as_typed("\n".join(text_of(report))))
+        print(fitted(as_typed("\n".join(text_of(report))), sys.stdout))
     return EXIT_OK if report.running and (reachable or not require_probe) else EXIT_FAILURE
 
 

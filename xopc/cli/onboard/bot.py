@@ -42,30 +42,91 @@ def choose_bot(guide: Guide, present: Present, wishes: Wishes, token: Secret | N
     if wishes.skip_telegram:
         guide.say("It stays as it is.")
         return None
-    root = _root(present, wishes)
+    root = root_of(wishes.telegram_api_root, present.settings.channels.telegram.api_root)
     there = _token_there(present)
     if token is None:
         if _wants_another(guide, there):
-            token = _from_environment(guide, present, wishes) or _first_token(guide, there)
+            token = _from_environment(guide, present, wishes) or first_token(guide, has_one=there is not None)
         elif there is None or not (wishes.telegram_owner or wishes.telegram_api_root):
             if wishes.telegram_owner or wishes.telegram_api_root:
                 guide.warn("There is no bot yet that the options of Telegram could be for: give its token.")
             return None
-    named = _named(guide, root, token, there)
-    if named is None:
+    bot = named(guide, root, token, there)
+    if bot is None:
         return None
-    name, token = named
-    bot = _Bot(root, name, token.text if token else there or "")
-    return BotAnswer(name, token, _owners(guide, present, wishes, bot), wishes.telegram_api_root)
+    telegram = present.settings.channels.telegram
+    owners = owners_of(guide, telegram.dm_policy, telegram.allow_from, wishes.telegram_owner, bot)
+    return BotAnswer(bot.name, bot.secret, owners, wishes.telegram_api_root)
 
 
 @frozen
-class _Bot:
+class Named:
     """A bot that said its name."""
 
     root: str
     name: str
     token: str = field(repr=False)
+    secret: Secret | None
+    """The token, where it is not the one that is set."""
+
+
+def named(guide: Guide, root: str, token: Secret | None, there: str | None) -> Named | None:
+    """The bot that Telegram knows by this token, or by another one that is asked for; None to go on without it."""
+    while True:
+        text = token.text if token else there or ""
+        name = name_of_bot(root, text)
+        if not isinstance(name, Refused):
+            guide.say(f"✅ Telegram knows it: @{name}.")
+            return Named(root, name, text, token)
+        guide.trouble(name.what, name.cure)
+        proposed = Next.TOKEN if name.is_of_token else Next.AGAIN
+        match guide.choose("What now", [(one, one.value) for one in Next], proposed):
+            case Next.AGAIN:
+                pass
+            case Next.TOKEN:
+                token = _ask_token(guide, has_one=there is not None)
+            case Next.NONE:
+                return None
+
+
+def first_token(guide: Guide, *, has_one: bool = False) -> Secret | None:
+    """The token that is pasted; None for the one that is set."""
+    guide.say("1. In Telegram, write /newbot to @BotFather, and answer what it asks.")
+    guide.say("2. It gives you a token: paste it here. It is not shown.")
+    return _ask_token(guide, has_one=has_one)
+
+
+def owners_of(
+    guide: Guide, policy: DmPolicy | None, known: tuple[str, ...] | None, wished: str | None, bot: Named
+) -> tuple[str, ...]:
+    """Who may write to it, beside those that are `known`; `wished` is what an option says."""
+    if wished is not None:
+        try:
+            return (_user_id(wished),)
+        except ValueError as error:
+            raise XopcError(Failure.INVALID_REQUEST, f"--telegram-owner: {error}") from None
+    if known or policy is DmPolicy.OPEN:
+        return ()
+    if not guide.is_attended:
+        guide.warn(f"Nobody may write to @{bot.name} yet: give your user id with --telegram-owner.")
+        return ()
+    guide.say("Only you shall be able to write to it, so it has to know your user id, a number.")
+    while True:
+        owner = guide.ask("Your user id, or Enter to find it out", _id_or_nothing, option="--telegram-owner")
+        owner = owner or _found(guide, bot)
+        if owner:
+            return (owner,)
+
+
+def root_of(wished: str | None, configured: str | None) -> str:
+    """Where Telegram is: what an option says, else the configuration.
+
+    Raises:
+        XopcError: the option is no URL.
+    """
+    if wished is not None and not re.fullmatch(r"https?://[^\s?#/]+(/[^\s?#]*)?", wished):
+        raise XopcError(Failure.INVALID_REQUEST, f"--telegram-api-root: is no URL, such as {API_ROOT}")
+    return wished or configured or API_ROOT
 
 
 def _wants_another(guide: Guide, there: str | None) -> bool:
@@ -82,41 +143,9 @@ def _from_environment(guide: Guide, present: Present, wishes: Wishes) -> Secret 
     return Secret(text, VARIABLE if wishes.secret_input_mode is SecretMode.REF else None)
 
 
-def _root(present: Present, wishes: Wishes) -> str:
-    root = wishes.telegram_api_root
-    if root is not None and not re.fullmatch(r"https?://[^\s?#/]+(/[^\s?#]*)?", root):
-        what = f"--telegram-api-root: is no URL, such as {API_ROOT}"
-        raise XopcError(Failure.INVALID_REQUEST, what)
-    return root or present.settings.channels.telegram.api_root or API_ROOT
-
-
 def _token_there(present: Present) -> str | None:
     bots = resolve_bots(present.settings.channels.telegram)
     return next((bot.token for bot in bots if bot.account == "default" and bot.token and bot.token.strip()), None)
-
-
-def _named(guide: Guide, root: str, token: Secret | None, there: str | None) -> tuple[str, Secret | None] | None:
-    """The bot's name, and its token where that is new; None to go on without it."""
-    while True:
-        name = name_of_bot(root, token.text if token else there or "")
-        if not isinstance(name, Refused):
-            guide.say(f"✅ Telegram knows it: @{name}.")
-            return name, token
-        guide.trouble(name.what, name.cure)
-        proposed = Next.TOKEN if name.is_of_token else Next.AGAIN
-        match guide.choose("What now", [(one, one.value) for one in Next], proposed):
-            case Next.AGAIN:
-                pass
-            case Next.TOKEN:
-                token = _ask_token(guide, has_one=there is not None)
-            case Next.NONE:
-                return None
-
-
-def _first_token(guide: Guide, there: str | None) -> Secret | None:
-    guide.say("1. In Telegram, write /newbot to @BotFather, and answer what it asks.")
-    guide.say("2. It gives you a token: paste it here. It is not shown.")
-    return _ask_token(guide, has_one=there is not None)
 
 
 def _ask_token(guide: Guide, *, has_one: bool) -> Secret | None:
@@ -132,28 +161,7 @@ def _ask_token(guide: Guide, *, has_one: bool) -> Secret | None:
     return Secret(text) if text else None
 
 
-def _owners(guide: Guide, present: Present, wishes: Wishes, bot: _Bot) -> tuple[str, ...]:
-    """Who may write to it, beside those that are listed already."""
-    telegram = present.settings.channels.telegram
-    if wishes.telegram_owner is not None:
-        try:
-            return (_user_id(wishes.telegram_owner),)
-        except ValueError as error:
-            raise XopcError(Failure.INVALID_REQUEST, f"--telegram-owner: {error}") from None
-    if telegram.allow_from or telegram.dm_policy is DmPolicy.OPEN:
-        return ()
-    if not guide.is_attended:
-        guide.warn(f"Nobody may write to @{bot.name} yet: give your user id with --telegram-owner.")
-        return ()
-    guide.say("Only you shall be able to write to it, so it has to know your user id, a number.")
-    while True:
-        owner = guide.ask("Your user id, or Enter to find it out", _id_or_nothing, option="--telegram-owner")
-        owner = owner or _found(guide, bot)
-        if owner:
-            return (owner,)
-
-
-def _found(guide: Guide, bot: _Bot) -> str | None:
+def _found(guide: Guide, bot: Named) -> str | None:
     guide.say(f"Write any message to @{bot.name} in Telegram now. Waiting for it, a minute at most …")
     writer = find_writer(bot.root, bot.token)
     if writer is None:

@@ -44,23 +44,25 @@ class Screen:
         self._in_colour = sys.stdout.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
     def write(self, text: str, *, bold: bool = False) -> None:
-        width = min(WIDEST, shutil.get_terminal_size().columns)
-        # Servers and strangers have chosen some of the words.
-        lines = [
-            broken
-            for line in as_typed(without_controls(text)).split("\n")
-            for broken in (broken_lines(line, width) or [""])
-        ]
-        shown = "\n".join(lines)
+        shown = _broken(as_typed(text))
         print(f"\033[1m{shown}\033[22m" if bold and self._in_colour else shown, flush=True)
 
     def read(self, prompt: str) -> str:
-        return input(without_controls(prompt))
+        return input(_broken(prompt))
 
     def read_hidden(self, prompt: str) -> str:
         from getpass import getpass
 
-        return getpass(prompt)
+        return getpass(_broken(prompt))
+
+
+def _broken(text: str) -> str:
+    """A text that fits into the terminal, with the blanks at its end. Servers and strangers chose some of its words."""
+    width = min(WIDEST, shutil.get_terminal_size().columns)
+    text = without_controls(text)
+    end = text[len(text.rstrip(" ")) :]
+    lines = [broken for line in text.split("\n") for broken in (broken_lines(line, width) or [""])]
+    return "\n".join(lines) + end
 
 
 def broken_lines(line: str, width: int) -> list[str]:

@@ -23,6 +23,8 @@ BACK_SECONDS = 60.0
 """For the version before to serve again."""
 BACKUPS = "backups"
 COPY_INFIX = "-before-"
+DRAFT = ".unfinished-"
+"""How the name of a copy begins until all of it is there."""
 
 
 @define
@@ -162,8 +164,12 @@ class Change:
         folder = paths.state_dir / BACKUPS
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        self.copy = folder / f"{paths.database.stem}{COPY_INFIX}{version}-{stamp}.db"
-        copy_database(paths.database, self.copy)
+        copy = folder / f"{paths.database.stem}{COPY_INFIX}{version}-{stamp}.db"
+        for cut_off in folder.glob(f"{DRAFT}{paths.database.stem}{COPY_INFIX}*"):
+            cut_off.unlink(missing_ok=True)
+        draft = copy.with_name(f"{DRAFT}{copy.name}")
+        copy_database(paths.database, draft)
+        self.copy = draft.rename(copy)
         self.tell(f"It brings a newer schema: the database as it is now is kept as {self.copy}.")
         for old in copies(paths)[KEPT_COPIES:]:
             old.unlink(missing_ok=True)

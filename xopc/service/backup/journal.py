@@ -72,10 +72,18 @@ def carry_out(state_dir: Path) -> Journal | None:
     """Do what the journal says, and remove it; None where there is none. The caller holds the gateway still.
 
     Raises:
-        XopcError: the journal cannot be read.
-        OSError: something cannot be moved; the journal stays, and it may be tried again.
+        XopcError: the journal cannot be read; or something cannot be moved: it stays then, and it may be tried again.
     """
     path = journal_path(state_dir)
+    try:
+        return _carry_out(state_dir, path)
+    except OSError as error:
+        what = f"{error.filename or state_dir}: {error.strerror or error}"
+        cure = f"Mend that, and call any command: it goes on where this one stopped, as {path} says"
+        raise XopcError(Failure.UNAVAILABLE, f"A restore cannot be brought to its end: {what}. {cure}.") from error
+
+
+def _carry_out(state_dir: Path, path: Path) -> Journal | None:
     try:
         text = read_regular(path)
     except FileNotFoundError:
@@ -84,7 +92,8 @@ def carry_out(state_dir: Path) -> Journal | None:
     for exchange in journal.exchanges:
         _exchange(exchange)
     for folder in {Path(exchange.target).parent for exchange in journal.exchanges}:
-        _sync(folder)
+        if folder.is_dir():  # a part that neither the backup nor this machine has needs none
+            _sync(folder)
     path.unlink()
     _sync(state_dir)
     for folder in journal.staging:
@@ -96,8 +105,7 @@ def finish_interrupted(paths: Paths) -> str | None:
     """Finish a restore that was killed after it had begun to take effect; a sentence about it, or None without one.
 
     Raises:
-        XopcError: another process is at it, or the journal cannot be read.
-        OSError: something cannot be moved.
+        XopcError: another process is at it, the journal cannot be read, or something cannot be moved.
     """
     if not journal_path(paths.state_dir).exists():
         return None

@@ -1,4 +1,4 @@
-"""`xopc channels`."""
+"""`xopc channels list` and `status`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from tests.fakes.gateway import TOKEN
 from tests.fakes.scripted_api import Json, serving
-from xopc.cli.channels import list_channels, status
+from xopc.cli.channels.reading import list_channels, status
 
 BOT_TOKEN = "123456:invented-token-of-the-tests"
 

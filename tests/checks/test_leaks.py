@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.leaks import Witness
+from tests.leaks import Witness
+
+SETTINGS = Path(__file__).parents[2] / "pyproject.toml"
+pytestmark = pytest.mark.shows_secrets("the search itself is tried")
 
 SECRET = "an-invented-secret-of-the-tests"
 
@@ -79,6 +83,64 @@ def test_a_secret_on_a_command_line_is_found(witness: Witness) -> None:
         process.kill()
     (found,) = witness.finds()
     assert found.startswith("the command line of a process, line 4: ")
+
+
+def test_a_constant_of_a_module_is_planted_where_its_name_says_so(witness: Witness) -> None:
+    names = {"OTHER_TOKEN": SECRET, "my_password": f"{SECRET}-2", "KEY": "main:webchat:default:direct:notes"}
+    before = set(witness.secrets)
+    witness.plant_constants({**names, "NAME": "a-name-of-somebody", "SECRET": "a secret of several words"})
+    assert witness.secrets - before == {SECRET, f"{SECRET}-2"} - before
+
+
+LEAKS = """
+import subprocess, sys
+from pathlib import Path
+
+import pytest
+
+TOKEN = "an-invented-token-of-the-inner-tests"
+
+def test_nothing(): print("all is well")
+def test_printed(): print(TOKEN)
+def test_logged(): __import__("logging").getLogger("x").warning(TOKEN)
+def test_read(capsys):
+    print(TOKEN, file=sys.stderr)
+    capsys.readouterr()
+def test_told_by_a_process():
+    subprocess.run([sys.executable, "-c", f"print({TOKEN[:9]!r} + {TOKEN[9:]!r})"], capture_output=True)
+def test_told_to_a_process(): subprocess.run(["/bin/true", TOKEN])
+def test_written(tmp_path): (tmp_path / "notes").write_text("look: " + TOKEN)
+def test_kept(tmp_path): (tmp_path / "token").write_text(TOKEN)
+@pytest.mark.shows_secrets("on purpose")
+def test_shown(): print(TOKEN)
+"""
+
+
+def test_every_test_ends_with_the_search(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text("from tests.conftest import pytest_configure\n")
+    (tmp_path / "test_inner.py").write_text(LEAKS)
+    options = (
+        "-p",
+        "no:cacheprovider",
+        "--strict-markers",
+        f"--rootdir={tmp_path}",
+        f"--config-file={SETTINGS}",
+        "-rpE",
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, "--color=no", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        cwd=SETTINGS.parent,
+        check=False,
+    )
+    assert set(re.findall(r"^ERROR .*::test_(\w+)", done.stdout, re.MULTILINE)) == {
+        *("printed", "logged", "read", "told_by_a_process", "told_to_a_process", "written")
+    }, done.stdout
+    for place in ("captured stdout call", "captured log call", "what the test printed", "the output of a process"):
+        assert f"{place}, line 1: an-…ts (36 characters)" in done.stdout
+    assert "the command line of a process, line 2: an-" in done.stdout
+    assert "notes, line 1: an-" in done.stdout
 
 
 def test_each_test_begins_with_nothing(witness: Witness) -> None:

@@ -1,4 +1,4 @@
-"""`xopc channels`: which channels are set up, and whether they are connected."""
+"""`xopc channels list` and `status`: which channels are set up, and whether they are connected."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from attrs import frozen
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from xopc.cli.answer import read_answer
 from xopc.cli.options import ConfigOption, Duration, DurationOption, JsonOption
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 TREE_PATH = "/api/tree"
 DEFAULT_TIMEOUT = Duration(10)
 MAX_ERROR_CHARS = 200
-
-app = App(name="channels", help="Look at the channels, and whether they are connected.")
 
 
 @frozen
@@ -54,7 +52,6 @@ class _Seen:
         return not self.account.enabled or (self.state == "running" and self.error is None)
 
 
-@app.command(name="list")
 def list_channels(*, as_json: JsonOption = False, config: ConfigOption = None) -> int:
     """List the accounts of all channels, as they are set up. A gateway does not have to run for it."""
     accounts = _accounts(config)
@@ -67,7 +64,6 @@ def list_channels(*, as_json: JsonOption = False, config: ConfigOption = None) -
     return EXIT_OK
 
 
-@app.command
 def status(
     *,
     probe: Annotated[bool, Parameter(help="Ask each platform, too, whether it knows the account.")] = False,

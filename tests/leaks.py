@@ -1,8 +1,9 @@
-"""Where secrets got out: every end-to-end test ends with a search of all that was written for those that it planted.
+"""Where secrets got out: every test ends with a search of all that was written for those that it planted.
 
-Planted is what the test's own configurations, keys of models and environment hold as a secret. Searched are the output
-of each process, each answer of the API, the command line of each process, and each file below the home but for those
-where secrets belong. A find names the place and never the secret.
+Planted is what a test's module names as a token, a secret, a password or a key, and what its configurations, keys of
+models and environment hold as a secret. Searched are the output and the log of the test, the output and the command
+line of each process, each answer of the API, and each file below the home but for those where secrets belong. A find
+names the place and never the secret.
 """
 
 from __future__ import annotations
@@ -10,10 +11,14 @@ from __future__ import annotations
 import mmap
 import os
 import re
-from collections.abc import Iterator, Mapping
+import subprocess
+import sys
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import pytest
 from attrs import define, field
 
 from tests.fakes.telegram_server import TOKEN as BOT_TOKEN
@@ -26,9 +31,14 @@ from xopc.core.redact import is_secret_name
 MIN_CHARS = 12
 """Shorter ones are found in any text."""
 ALWAYS = frozenset({BOT_TOKEN, KEY})
+MOST_BYTES = 256 * 1024 * 1024
+"""Of a file that is searched; what is larger is one without content."""
+MOST_KEPT_BYTES = 1024
+"""Of a file that holds one secret."""
 OWN_FOLDERS = frozenset({"accepted", "credentials", "secrets"})
 """Of a state directory, or of one that a restore has moved aside: what stands in them is meant to."""
 
+_NAME = re.compile(r"(?i)(.*_)?(token|secret|password|api_?key)|KEY")
 _CONFIGURATION = re.compile(r"\.json(\.bak(\.[0-9]+)?)?$")
 
 
@@ -60,12 +70,18 @@ class Witness:
         """These are to be seen nowhere."""
         self.secrets |= {secret.strip() for secret in secrets if len(secret.strip()) >= MIN_CHARS}
 
+    def plant_constants(self, module: Mapping[str, object]) -> None:
+        """What a module of tests calls a secret. A word, since sentences and keys of sessions are none."""
+        for name, value in module.items():
+            if isinstance(value, str) and _NAME.fullmatch(name) and not re.search(r"[\s]|^[a-z]+:[a-z]+:", value):
+                self.plant(value)
+
     def hear(self, where: str, text: str) -> None:
         """Something was told to somebody."""
         self._told.append((where, text))
 
     def see_processes(self, session: int) -> None:
-        """The command lines of a gateway's processes, which every user can read."""
+        """The command lines of the processes of a gateway that are there now, which every user can read."""
         for process in Path("/proc").iterdir():
             if process.name.isdecimal():
                 with suppress(OSError, ValueError, IndexError):
@@ -106,6 +122,59 @@ WITNESS = Witness()
 """Of the test that runs: one process runs one at a time."""
 
 
+class Search:
+    """A plugin of pytest: no secret of a test got out. A test that shows one says so, with
+    `@pytest.mark.shows_secrets("why")`."""
+
+    def pytest_configure(self) -> None:
+        """Listen to what a test would keep for itself."""
+        sys.addaudithook(_hear_started)
+        _listen(pytest.CaptureFixture, "readouterr", "what the test printed")
+        _listen(subprocess.Popen, "communicate", "the output of a process")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Begin anew."""
+        WITNESS.forget()
+        if isinstance(item, pytest.Function):
+            WITNESS.plant_constants(vars(item.module))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """When all of a test has ended, its captured output is complete."""
+        report = yield
+        if call.when == "teardown" and not item.get_closest_marker("shows_secrets"):
+            for title, text in report.sections:
+                WITNESS.hear(title.lower(), text)
+            home = item.funcargs.get("tmp_path") if isinstance(item, pytest.Function) else None
+            if isinstance(home, Path):
+                WITNESS.homes[home] = None
+            if found := WITNESS.finds():
+                report.outcome, report.longrepr = "failed", "Secrets got out:\n" + "\n".join(found)
+        return report
+
+
+def _hear_started(event: str, args: tuple[Any, ...]) -> None:
+    if event == "subprocess.Popen":
+        words: Any = args[1]
+        listed = [words] if isinstance(words, (str, bytes, Path)) else words
+        WITNESS.hear("the command line of a process", "\n".join(map(os.fsdecode, listed)))
+
+
+def _listen(owner: type, name: str, where: str) -> None:
+    real: Callable[..., tuple[Any, Any]] = getattr(owner, name)
+
+    def heard(*args: object, **options: object) -> tuple[Any, Any]:
+        told = real(*args, **options)
+        for text in told:
+            WITNESS.hear(where, text.decode(errors="replace") if isinstance(text, bytes) else text or "")
+        return told
+
+    setattr(owner, name, heard)
+
+
 def _files(home: Path) -> Iterator[Path]:
     linked = {path.resolve() for path in home.glob(".xopc*/xopc.json")}
     for directory, folders, names in os.walk(home):
@@ -117,8 +186,12 @@ def _files(home: Path) -> Iterator[Path]:
 
 
 def _belongs(name: str) -> bool:
-    """Whether secrets belong into a file of this name: what a person wrote, and what keeps it."""
-    return name.lstrip(".").startswith(("xopc.json", "models.json")) or name.endswith((".env", ".pem", ".key"))
+    """Whether secrets belong into a file of this name: a person's own, what keeps it, and what the fake gateway got."""
+    return (
+        name == "requests"
+        or name.lstrip(".").startswith(("xopc.json", "models.json"))
+        or name.endswith((".env", ".pem", ".key"))
+    )
 
 
 def _is_configuration(path: Path, home: Path) -> bool:
@@ -134,9 +207,12 @@ def _is_configuration(path: Path, home: Path) -> bool:
 
 def _in_file(path: Path, home: Path, secrets: set[str]) -> Iterator[str]:
     with suppress(OSError, ValueError):  # it has gone, is no file, or is empty
-        if path.is_symlink() or not path.is_file():  # what a link leads to is searched where it is
+        # What a link leads to is searched where it is.
+        if path.is_symlink() or not path.is_file() or path.stat().st_size > MOST_BYTES:
             return
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            if len(content) <= MOST_KEPT_BYTES and content[:].strip().decode(errors="replace") in secrets:
+                return  # what holds a secret and nothing else is there to keep it
             for secret in secrets:
                 at = content.find(secret.encode())
                 if at >= 0:
