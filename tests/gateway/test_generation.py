@@ -272,3 +272,22 @@ async def test_a_change_of_the_heartbeat_is_in_force_at_once(home: Path, life: L
         await generation.change(after, plan)
         assert (await generation.heartbeat.pulse()).next_at is None
         await generation.end()
+
+
+@pytest.mark.parametrize("moment", range(10))
+async def test_it_may_be_drained_at_any_moment_of_its_second_phase(home: Path, life: Life, moment: int) -> None:
+    configured(home)
+    bots = {name: {"botToken": TOKEN, "apiRoot": "http://127.0.0.1:1"} for name in ("a", "b", "c", "d")}
+    document = {"channels": {"telegram": {"enabled": True, "accounts": bots}}}
+    (home / ".xopc" / "xopc.json").write_text(json.dumps(document))
+    resolved = resolve({"XOPC_HOME": str(home)}, Flags())
+    async with open_branch(Node("root")) as branch:
+        generation = await start_generation(branch, 1, resolved, life)
+        await generation.begin_phase_2()
+        for _ in range(moment):
+            await trio.lowlevel.checkpoint()
+        with trio.fail_after(5):
+            await generation.drain()
+        for _ in range(5):
+            await trio.lowlevel.checkpoint()
+        await generation.end()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime
 
-from xopc.cli.gateway.managed import Service, alone, announced, broken_of, cures_of_refusal, drift_of, refusal_of
+from xopc.cli.gateway.managed import Service, alone, announced, broken_of, cures_of_refusal, drift_of
 from xopc.cli.gateway.restarting import Request, mark_of, mode_of, tell, watch
 from xopc.cli.gateway.target import Target
 from xopc.cli.output import fail
@@ -30,6 +30,8 @@ def restart_service(target: Target, service: Service, request: Request) -> int:
     if broken is not None:
         what = f"Gateway restart failed: {broken.message}{goes_on}"
         return fail(what, as_json=request.as_json, hints=[broken.hint])
+    from xopc.service.audit.refusal import refusal_of
+
     refusal = refusal_of(service.installed, service.runtime.pid)
     if refusal is not None:
         what = f"Gateway restart failed: {refusal}{goes_on}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from xopc.cli.gateway.managed import alone, announced, cures_of_refusal, refusal_of
+from xopc.cli.gateway.managed import alone, announced, cures_of_refusal
 from xopc.cli.gateway.service.place import SystemOption, find_place, refuse
 from xopc.cli.gateway.target import Target
 from xopc.cli.options import ConfigOption, JsonOption
@@ -38,6 +38,8 @@ def start(*, system: SystemOption = False, as_json: JsonOption = False, config: 
     stale = _stale(target, manager, installed)
     if stale:
         return _repair(manager, stale, as_json=as_json)
+    from xopc.service.audit.refusal import refusal_of
+
     runtime, owner = manager.runtime(), target.owner
     if owner is not None and owner.pid != runtime.pid:
         what = f"A gateway that was started by hand runs with this configuration (pid {owner.pid})"

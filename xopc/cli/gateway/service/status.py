@@ -27,7 +27,7 @@ def status(*, system: SystemOption = False, as_json: JsonOption = False, config:
     if manager is None or (manager.read() is None and not manager.is_available()):
         return _tell_unavailable(manager, why_unavailable(manager, target.environ, system=system), as_json=as_json)
     installed, look = manager.read(), seen(manager)
-    found = audit_service(manager, target.environ, target.paths, installed=installed)
+    found = audit_service(manager, target.environ, target.paths, installed=installed, pid=look[0].pid)
     findings = found.findings if found is not None else ()
     if as_json:
         print_json({**_to_json(manager, installed, look), "issues": [finding.to_json() for finding in findings]})
