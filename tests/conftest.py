@@ -26,7 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 _PREFIXES = ("XOPC_", "LISTEN_")
 _NAMES = (
-    *("NOTIFY_SOCKET", "INVOCATION_ID", "NO_COLOR"),
+    *("NOTIFY_SOCKET", "INVOCATION_ID", "NO_COLOR", "SUDO_USER"),
     *("XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"),
 )
 

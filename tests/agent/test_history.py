@@ -28,6 +28,12 @@ def test_the_turn_itself_and_what_came_later_are_not_the_past() -> None:
     assert window(past, turn(*past[2:4])) == (USER, ASSISTANT)
 
 
+def test_the_rest_of_a_turn_whose_question_is_outside_is_not_told() -> None:
+    past = entries(("a", RESULT), ("a", CALLS), ("a", ASSISTANT), ("b", USER), ("b", ASSISTANT), ("now", USER))
+    assert window(past, turn(past[-1])) == (USER, ASSISTANT)
+    assert window([*past[:3], past[-1]], turn(past[-1])) == ()
+
+
 def test_commands_and_their_answers_are_left_out() -> None:
     answer = Message(Role.ASSISTANT, "fine", model=COMMANDS)
     past = entries(("a", USER), ("a", ASSISTANT), ("b", Message(Role.USER, "/status")), ("b", answer), ("now", USER))

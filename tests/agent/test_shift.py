@@ -62,7 +62,7 @@ async def claimed(shifts: Shifts, storage: PathStorage, session: str) -> Turn:
 async def test_a_turn_ends_with_the_agent_that_it_began_with_and_the_next_has_the_new_one(
     shifts: Shifts, storage: PathStorage, server: OpenAIServer
 ) -> None:
-    server.script(Say("a long answer", seconds=0.4))
+    server.script(Say("a long answer", seconds=2))
     ends: list[TurnEnd] = []
     turn = await claimed(shifts, storage, "main:api:default:direct:slow")
     async with trio.open_nursery() as nursery:
@@ -79,7 +79,7 @@ async def test_an_agent_is_closed_after_its_last_turn(
     shifts: Shifts, storage: PathStorage, server: OpenAIServer
 ) -> None:
     await answered(shifts, storage, "main:api:default:direct:one")
-    server.script(Say("a long answer", seconds=0.4))
+    server.script(Say("a long answer", seconds=2))
     ends: list[TurnEnd] = []
     turn = await claimed(shifts, storage, "main:api:default:direct:slow")
     (before,) = shifts.agents

@@ -184,12 +184,17 @@ def test_jobs_are_enabled_disabled_run_and_deleted(home: Path, capsys: pytest.Ca
     assert '"removed": true' in told
 
 
+def history_of(*runs: dict[str, Any], more: bool = False) -> dict[str, Any]:
+    return {"history": runs, "limit": 50, "hasMore": more, "nextCursor": "1" if more else None}
+
+
 def test_the_history_tells_how_runs_went(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     failed = {**RUN, "status": "failed", "error": "The model\nis gone.", "retryCount": 3, "duration": None}
-    with serving(Json({"history": [failed, RUN]}), Json({"history": []})) as api:
+    with serving(Json(history_of(failed, RUN, more=True)), Json(history_of())) as api:
         assert history() == 0
         assert history("5f0c1a2b", limit=5) == 0
-    head, first, second, none = lines(capsys)
+    head, first, second, more, none = lines(capsys)
+    assert more == "There are more. See them with --limit."
     assert head.split() == ["JOB", "STARTED", "STATUS", "TOOK", "RESULT"]
     assert "failed (try 4)" in first
     assert first.endswith("The model is gone.")

@@ -40,7 +40,7 @@ def message(**more: object) -> dict[str, Any]:
 
 
 def page(*items: dict[str, Any], more: bool = False) -> Json:
-    return Json({"items": items, "limit": 50, "offset": 0, "hasMore": more})
+    return Json({"items": items, "limit": 50, "hasMore": more, "nextCursor": "0_1" if more else None})
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:

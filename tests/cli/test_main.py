@@ -122,6 +122,24 @@ def test_the_version_needs_no_parser() -> None:
     assert not {"cyclopts", "attrs", "attr"} & modules_of("--version")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "most"),
+    [
+        (["--help"], 85),
+        (["gateway", "--help"], 60),
+        (["gateway", "status", "--help"], 35),
+        (["cron"], 35),
+        (["gateway", "logs"], 35),
+        (["gateway", "health"], 35),
+        (["gateway", "status"], 95),
+    ],
+)
+def test_a_command_imports_what_it_shows_and_little_else(home: Path, arguments: list[str], most: int) -> None:
+    configure(home)
+    own = {module for module in modules_of(*arguments) if module.partition(".")[0] == "xopc"}
+    assert len(own) <= most, sorted(own)
+
+
 def test_status_imports_nothing_of_the_gateway(home: Path) -> None:
     with running_gateway(home):
         loaded = modules_of("gateway", "status")

@@ -44,8 +44,8 @@ def letter(**more: object) -> dict[str, Any]:
     }
 
 
-def page(*items: dict[str, Any], before: int | None = None) -> Json:
-    return Json({"items": items, "limit": 50, "hasMore": before is not None, "nextBefore": before})
+def page(*items: dict[str, Any], cursor: str | None = None) -> Json:
+    return Json({"items": items, "limit": 50, "hasMore": cursor is not None, "nextCursor": cursor})
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -76,7 +76,7 @@ def test_those_of_another_state_are_listed_with_what_is_known(home: Path, capsys
         possibleDuplicate=True,
         waitsFor="flood",
     )
-    with serving(page(pending, before=7)) as api:
+    with serving(page(pending, cursor="7")) as api:
         assert list_messages(state=(OutboxState.PENDING,), limit=1) == 0
     assert lines(capsys) == [
         "msg_1  2 h ago, 1 attempt",
@@ -90,7 +90,7 @@ def test_those_of_another_state_are_listed_with_what_is_known(home: Path, capsys
 
 
 def test_a_selection_is_read_on_until_there_is_enough_of_it(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pages = page(letter(), before=900), page(before=700), page(letter(id="msg_2"), before=500)
+    pages = page(letter(), cursor="900"), page(cursor="700"), page(letter(id="msg_2"), cursor="500")
     with serving(*pages) as api:
         assert (
             list_messages(
@@ -106,12 +106,12 @@ def test_a_selection_is_read_on_until_there_is_enough_of_it(home: Path, capsys: 
         )
     body = json.loads(capsys.readouterr().out)
     assert [item["id"] for item in body["items"]] == ["msg_1", "msg_2"]
-    assert (body["limit"], body["hasMore"], body["nextBefore"]) == (2, True, 500)
+    assert (body["limit"], body["hasMore"], body["nextCursor"]) == (2, True, "500")
     query = "state=dead%2Ccancelled&channel=telegram&accountId=work&chat_id=-100&errorClass=expired"
     assert [asked.path for asked in api.asked] == [
         f"/api/outbound?{query}&limit=2",
-        f"/api/outbound?{query}&limit=1&before=900",
-        f"/api/outbound?{query}&limit=1&before=700",
+        f"/api/outbound?{query}&limit=1&cursor=900",
+        f"/api/outbound?{query}&limit=1&cursor=700",
     ]
 
 
@@ -213,7 +213,7 @@ def test_all_dead_letters_or_a_selection_are_decided_about(home: Path, capsys: p
 
 
 def test_without_yes_all_dead_letters_are_only_counted(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with serving(page(letter()), page(*[letter()] * 500, before=7), page(), page()) as api:
+    with serving(page(letter()), page(*[letter()] * 500, cursor="7"), page(), page()) as api:
         assert delete(every=True, channel="telegram") == 0
         assert delete(every=True) == 0
         assert delete(every=True) == 0

@@ -20,6 +20,7 @@ from xopc.cli.output import (
     duration,
     fail,
     fitted,
+    hints_about_sudo,
     in_commands,
     one_line,
     preview,
@@ -116,6 +117,23 @@ def test_nothing_to_stop_is_no_failure(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out == "✅ Gateway service not loaded.\n💡 Start with: xopc gateway\n"
     assert tell_not_running(as_json=True) == 0
     assert json.loads(capsys.readouterr().out) == {"ok": True, "result": "not-loaded", "hints": ["xopc gateway"]}
+
+
+def test_whoever_finds_nothing_with_sudo_is_told_whose_gateway_was_looked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    monkeypatch.setenv("SUDO_USER", "amy")
+    hint = "With sudo, root's gateway is meant. For that of amy leave sudo out."
+    assert tell_not_running(as_json=False) == 0
+    assert capsys.readouterr().out.endswith(f"💡 Start with: xopc gateway\n💡 {hint}\n")
+    assert tell_not_running(as_json=True) == 0
+    assert json.loads(capsys.readouterr().out)["hints"] == ["xopc gateway", hint]
+    monkeypatch.setenv("SUDO_USER", "root")
+    assert hints_about_sudo() == []
+    monkeypatch.setenv("SUDO_USER", "amy")
+    monkeypatch.setattr(os, "getuid", lambda: 1000)
+    assert hints_about_sudo() == []
 
 
 def test_an_error_of_the_system_is_a_sentence() -> None:

@@ -11,12 +11,11 @@ from xopc.contracts.keys import (
     AnyKey,
     SessionKey,
     SessionType,
-    acp_key,
+    SpecialKey,
     cron_key,
     heartbeat_key,
     parse_key,
     segment,
-    subagent_key,
 )
 
 SEGMENT = st.text().map(lambda raw: segment(raw, "unknown"))
@@ -24,12 +23,21 @@ KEY = st.builds(
     SessionKey, SEGMENT, SEGMENT, SEGMENT, SEGMENT, SEGMENT, thread=st.none() | SEGMENT, scope=st.none() | SEGMENT
 )
 
+
+def subagent(peer: str, agent: str | None) -> SpecialKey:
+    return SpecialKey(SessionType.SUBAGENT, peer, agent)
+
+
+def child_of(parent: SessionKey, child: str) -> SpecialKey:
+    return subagent(f"{parent}:{child}", parent.agent)
+
+
 SPECIAL = (
     SEGMENT.map(cron_key)
     | st.none().map(heartbeat_key)
     | st.integers(0, 2**60).map(heartbeat_key)
-    | st.builds(acp_key, SEGMENT, SEGMENT)
-    | st.builds(subagent_key, KEY, SEGMENT)
+    | st.builds(SpecialKey, st.just(SessionType.ACP), SEGMENT, SEGMENT)
+    | st.builds(child_of, KEY, SEGMENT)
 )
 
 
@@ -131,16 +139,16 @@ def test_what_is_no_key_is_none(text: str) -> None:
         (cron_key("1a2b3c4d"), "cron:1a2b3c4d", SessionType.CRON, None, "1a2b3c4d"),
         (heartbeat_key(), "heartbeat:main", SessionType.HEARTBEAT, None, "main"),
         (heartbeat_key(1718), "heartbeat:isolated:1718", SessionType.HEARTBEAT, None, "isolated:1718"),
-        (acp_key("Coder", "0c1d"), "coder:acp:0c1d", SessionType.ACP, "coder", "0c1d"),
+        (SpecialKey(SessionType.ACP, "0c1d", "coder"), "coder:acp:0c1d", SessionType.ACP, "coder", "0c1d"),
         (
-            subagent_key(SessionKey("coder", "webchat", "default", "direct", "x"), "Task 1"),
-            f"subagent:coder:webchat:default:direct:x:{segment('Task 1', '')}",
+            subagent("coder:webchat:default:direct:x:task", "coder"),
+            "subagent:coder:webchat:default:direct:x:task",
             SessionType.SUBAGENT,
             "coder",
-            f"coder:webchat:default:direct:x:{segment('Task 1', '')}",
+            "coder:webchat:default:direct:x:task",
         ),
         (
-            subagent_key(subagent_key(cron_key("j"), "a"), "b"),
+            subagent("subagent:cron:j:a:b", None),
             "subagent:subagent:cron:j:a:b",
             SessionType.SUBAGENT,
             None,

@@ -98,6 +98,7 @@ class Generation:
             outbox=path.outbox,
             channels=path.channels,
             route=path.route,
+            why_no_model=lambda ref: f'There is no model "{ref}".' if ref.startswith("missing/") else None,
             upkeep=path.upkeep,
             logs=self.logs,
             cron=path.cron,

@@ -190,6 +190,7 @@ async def open_message_path(database: Path, settings: Settings | None = None) ->
             main_session=lambda: str(main_session(routing)),
             route=partial(route, routing=routing),
             account=lambda channel: default_account(channels.get(channel)),
+            accounts=lambda channel: channels[channel].accounts() if channel in channels else (),
         )
         heartbeat = Heartbeat(storage, sessions, body)
         upkeep = Upkeep(storage, hub, lambda: settings.session.storage)

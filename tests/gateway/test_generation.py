@@ -51,6 +51,16 @@ async def answered(generation: Generation, text: str) -> RunState:
     return (await generation.sessions.wait(accepted.run_id)).state
 
 
+async def test_it_tells_why_a_model_cannot_be_asked(home: Path, life: Life) -> None:
+    async with open_branch(Node("root")) as branch:
+        generation = await start_generation(branch, 1, configured(home), life)
+        assert generation.why_no_model("builtin/offline") is None
+        why = generation.why_no_model("nobody/fast")
+        await generation.end()
+        assert why is not None
+        assert why.startswith('There is no model "nobody/fast": no provider "nobody" is configured')
+
+
 async def test_its_parts_are_tasks_below_it(home: Path, life: Life) -> None:
     root = Node("root")
     async with open_branch(root) as branch:
@@ -261,4 +271,23 @@ async def test_a_change_of_the_heartbeat_is_in_force_at_once(home: Path, life: L
         assert plan.hot == ("gateway.heartbeat.enabled",)
         await generation.change(after, plan)
         assert (await generation.heartbeat.pulse()).next_at is None
+        await generation.end()
+
+
+@pytest.mark.parametrize("moment", range(10))
+async def test_it_may_be_drained_at_any_moment_of_its_second_phase(home: Path, life: Life, moment: int) -> None:
+    configured(home)
+    bots = {name: {"botToken": TOKEN, "apiRoot": "http://127.0.0.1:1"} for name in ("a", "b", "c", "d")}
+    document = {"channels": {"telegram": {"enabled": True, "accounts": bots}}}
+    (home / ".xopc" / "xopc.json").write_text(json.dumps(document))
+    resolved = resolve({"XOPC_HOME": str(home)}, Flags())
+    async with open_branch(Node("root")) as branch:
+        generation = await start_generation(branch, 1, resolved, life)
+        await generation.begin_phase_2()
+        for _ in range(moment):
+            await trio.lowlevel.checkpoint()
+        with trio.fail_after(5):
+            await generation.drain()
+        for _ in range(5):
+            await trio.lowlevel.checkpoint()
         await generation.end()

@@ -77,6 +77,8 @@ class Path:
     """By account: how long."""
     orders: int = 0
     last_beat: str | None = None
+    wakes: dict[str, bool] = field(factory=dict[str, bool])
+    """What woke the heart, and whether that was somebody."""
     told: set[tuple[str, str]] = field(factory=set[tuple[str, str]])
     """Lanes and texts, of what was told unasked today."""
 
@@ -180,6 +182,7 @@ class Path:
         for _, run in self._runs(run_id):
             run.is_beat = True
         self.last_beat = run_id
+        self.wakes.clear()
         return True
 
     def keep(self, run_id: str) -> None:

@@ -16,6 +16,7 @@ from xopc.contracts.transcript import RunState
 from xopc.storage.apart import QUICK_ROWS
 from xopc.storage.base import Storage, StorageError
 from xopc.storage.path.base import Accepted, Cursor, PathStorage
+from xopc.storage.path.inbox import InboxPlace
 from xopc.storage.path.outbox import Attempt, OutboxQuery, Pause, Removal, Selection, lane_of
 from xopc.storage.path.sessions import SessionQuery
 from xopc.storage.sqlite import open_storage
@@ -181,7 +182,7 @@ async def test_a_long_page_is_read_apart_and_is_the_same(path: Path, limit: int)
         await storage.accept([acceptance(f"run-{number}") for number in range(3)])
         await storage.enqueue(outbound("hi"))
         assert len(await storage.inbox(InboxState.WAITING, limit)) == 3
-        assert len(await storage.inbox(InboxState.WAITING, limit, 1)) == 2
+        assert len(await storage.inbox(InboxState.WAITING, limit, InboxPlace(0, 3))) == 2
         assert len((await storage.outbox(OutboxQuery((OutboxState.PENDING,), limit))).rows) == 1
         assert len((await storage.sessions(SessionQuery(limit=limit)))[0]) == 1
 

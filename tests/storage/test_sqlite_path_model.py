@@ -17,6 +17,7 @@ from xopc.contracts.transcript import Entry, RunState
 from xopc.storage.base import StorageError
 from xopc.storage.migrate import MIGRATIONS, split_statements
 from xopc.storage.path.base import API_KEY, Acceptance, TurnEnd
+from xopc.storage.path.heartbeat import Wake
 from xopc.storage.path.outbox import Attempt, OutboxPage, OutboxQuery, Pause, Removal, Selection, lane_of
 from xopc.storage.transactions import (
     dedupe,
@@ -134,10 +135,18 @@ class MessagePath(RuleBasedStateMachine):
     def beat(self, session_key: str) -> None:
         run_id = f"run-{len(self.run_ids)}"
         item = Acceptance(inbound("user", f"heartbeat:{run_id}"), session_key, run_id)
-        begun = heartbeat.begin_beat(self.connection, item, "interval", [], self.opening, 1)
+        wakes = heartbeat.select_wakes(self.connection)
+        assert [wake.reason for wake in wakes] == list(self.model.wakes)
+        assert any(wake.by_hand for wake in wakes) == any(self.model.wakes.values())
+        begun = heartbeat.begin_beat(self.connection, item, "interval", wakes, self.opening, 1)
         assert begun == self.model.begin_beat(session_key, run_id)
         if begun:
             self.run_ids.append(run_id)
+
+    @rule(reason=st.sampled_from("ab"), by_hand=st.booleans())
+    def wake(self, reason: str, by_hand: bool) -> None:
+        heartbeat.wake(self.connection, Wake(reason, by_hand))
+        self.model.wakes[reason] = by_hand or self.model.wakes.get(reason, False)
 
     @rule(number=RECENT)
     def keep(self, number: int) -> None:
@@ -222,6 +231,13 @@ class MessagePath(RuleBasedStateMachine):
                 row.state, row.attempts = OutboxState.INFLIGHT, row.attempts + 1
 
     @rule(number=RECENT)
+    def give_up(self, number: int) -> None:
+        for row in self.model.rows[-number - 1 :][:1]:
+            waits = row.state is OutboxState.PENDING
+            assert outbox.give_up(self.connection, row.id, Attempt(OutboxState.DEAD), 1) == waits
+            row.state = OutboxState.DEAD if waits else row.state
+
+    @rule(number=RECENT)
     def retry(self, number: int) -> None:
         rows = self.model.rows[-number - 1 :][:1]
         for row in rows:
@@ -274,7 +290,7 @@ class MessagePath(RuleBasedStateMachine):
     @invariant()
     def the_inbox_is_the_same(self) -> None:
         for state in InboxState:
-            rows = parked.select_inbox(self.connection, state, EVERYTHING, 0)
+            rows = parked.select_inbox(self.connection, state, EVERYTHING)
             assert {row.run_id for row in rows} == self.model.listed(state)
         for key in (KEY, OTHER_KEY):
             head = runs.select_head(self.connection, key)

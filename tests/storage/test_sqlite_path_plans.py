@@ -15,6 +15,7 @@ from xopc.contracts.messages import InboxState, OutboxState
 from xopc.storage.path.base import API_KEY, Cursor
 from xopc.storage.path.cron import JobClaim, JobRunEnd
 from xopc.storage.path.heartbeat import Wake
+from xopc.storage.path.inbox import InboxPlace
 from xopc.storage.path.outbox import Attempt, OutboxQuery, Pause, Selection, lane_of
 from xopc.storage.path.sessions import Keeping, PruneQuery, SessionChange, SessionQuery
 from xopc.storage.transactions import (
@@ -32,8 +33,8 @@ from xopc.storage.transactions import (
 )
 from xopc.storage.transactions.columns import to_json
 
-SLOW = re.compile(r"\bSCAN (?!heartbeat_wakes|CONSTANT ROW)|TEMP B-TREE")
-"""Of wakes there are 20 at most."""
+SLOW = re.compile(r"\bSCAN (?!heartbeat_wakes|cron_jobs|CONSTANT ROW)|TEMP B-TREE")
+"""Of wakes there are 20 at most, of jobs 1000."""
 LANE = lane_of(CHAT.channel, CHAT.account, CHAT.chat)
 
 
@@ -66,6 +67,9 @@ def one_message(connection: sqlite3.Connection) -> None:
     outbox.settle(connection, "msg_1", Attempt(OutboxState.DEAD, "no", account_pause=pause), 8)
     outbox.retry_dead(connection, "msg_1", 9)
     outbox_select.select_row(connection, "msg_1")
+    outbox_select.select_expired(connection, 9, 10)
+    outbox_select.select_next_expiry(connection)
+    outbox.give_up(connection, "msg_1", Attempt(OutboxState.DEAD, "late"), 9)
 
 
 def one_beat(connection: sqlite3.Connection) -> None:
@@ -85,7 +89,8 @@ def one_page(connection: sqlite3.Connection) -> None:
     """What a request may ask for."""
     parked.select_counts(connection)
     for state in InboxState:
-        parked.select_inbox(connection, state, 50, 0)
+        parked.select_inbox(connection, state, 50)
+        parked.select_inbox(connection, state, 50, InboxPlace(5.5, 7))
     parked.retry_parked(connection, "run-1", "now")
     parked.delete_parked(connection, "run-1")
     inbox.select_unclaimed(connection, 7, 50)
@@ -123,10 +128,13 @@ def one_run(connection: sqlite3.Connection) -> None:
     cron.select_jobs(connection, 0, 50)
     cron.settle(connection, JobRunEnd("r-1", RunStatus.SUCCESS, outbound=outbound("hi")), "msg_2", 5)
     cron.select_runs(connection, "job", 10)
+    cron.select_runs(connection, "job", 10, 7)
+    cron.select_runs(connection, None, 10, 7)
     cron.plan(connection, "job", 1, 20)
     cron.update_job(connection, job, 30, 2)
     cron.give_up_schedule(connection, "job", 3, "no")
     cron.prune_runs(connection, 10)
+    cron.prune_sessions(connection, 10)
     cron.delete_job(connection, "job")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import dropwhile
 
 from xopc.contracts.transcript import Entry, Message, Role, ToolCall
 from xopc.storage.path.base import Turn
@@ -17,10 +18,15 @@ INTERRUPTED = "It was interrupted by a restart of the gateway; it may or may not
 
 
 def window(entries: Iterable[Entry], turn: Turn) -> tuple[Message, ...]:
-    """What was said before a turn, as models take it: each call of a tool has its result right behind it."""
+    """What was said before a turn, as models take it: each call of a tool has its result right behind it.
+
+    It begins with what somebody said. The rest of a turn whose beginning is outside the window, or was said before a
+    reset, belongs to what the model shall not think of, and some models refuse to begin with an answer.
+    """
     before = [entry for entry in entries if entry.run_id != turn.run_id and entry.seq < turn.steps[0].seq]
     commands = {entry.run_id for entry in before if entry.message.model == COMMANDS}
-    return told([entry.message for entry in before if entry.run_id is None or entry.run_id not in commands])
+    past = (entry.message for entry in before if entry.run_id is None or entry.run_id not in commands)
+    return told(list(dropwhile(lambda message: message.role is not Role.USER, past)))
 
 
 def told(messages: Sequence[Message]) -> tuple[Message, ...]:

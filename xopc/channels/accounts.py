@@ -86,6 +86,8 @@ class Accounts:
 
         Returns when each has connected or failed once, or after `cap_seconds`; they go on in any case, until the
         branch is cancelled.
+
+        *Cancellation*: begins no further account. Whoever cancels the branch cancels this first.
         """
         runs: list[_Run] = []
         for channel in self._channels:
@@ -94,6 +96,7 @@ class Accounts:
             for account in channel.accounts():
                 if (channel.id, account) in self._runs:
                     continue  # it was replaced before its turn came, and runs already
+                await trio.lowlevel.checkpoint_if_cancelled()  # a branch that has ended takes no task
                 tell = self._context.on_connected
                 on_connected = None if tell is None else partial(tell, channel.id, account)
                 run = self._runs[channel.id, account] = await _start(branch, channel, account, on_connected)
@@ -167,22 +170,19 @@ class Accounts:
 
 async def _start(branch: Branch, channel: Channel, account: str, on_connected: Callable[[], None] | None) -> _Run:
     """Start an account as a task of `branch`; returns at once, not when it has connected."""
-    begin = trio.Event()
-    run: _Run
+    run, begin = _Run(Node(f"{channel.id}:{account}"), on_connected), trio.Event()
 
-    async def wait_and_keep_running(*, task_status: trio.TaskStatus[None]) -> None:
+    async def keep_running(*, task_status: trio.TaskStatus[None]) -> None:
         task_status.started()
-        await begin.wait()
         try:
             with run.scope:
+                await begin.wait()  # the branch takes it for running once it is in the tree
                 await _keep_running(channel, account, run)
         finally:
             run.tried.set()
             run.ended.set()
 
-    name = f"{channel.id}:{account}"
-    await branch.start(name, wait_and_keep_running)
-    run = _Run(next(node for node in branch.node.children if node.name == name), on_connected)
+    await branch.start(run.node, keep_running)
     begin.set()
     return run
 

@@ -13,7 +13,7 @@ from xopc.cli.answer import read_answer
 from xopc.cli.cron_schedule import read_schedule, told_next, told_schedule, told_time
 from xopc.cli.gateway.target import find_target
 from xopc.cli.message_text import TextArgument, read_text
-from xopc.cli.options import ConfigOption, DurationOption, JsonOption, LimitOption
+from xopc.cli.options import THERE_IS_MORE, ConfigOption, DurationOption, JsonOption, LimitOption
 from xopc.cli.output import ago, as_typed, duration, one_line, print_json, print_table
 from xopc_supervisor.contract import EXIT_OK, EXIT_USAGE
 
@@ -238,11 +238,13 @@ def history(
         return EXIT_OK
     from xopc.contracts.api.cron import CronHistory
 
-    runs = read_answer(body, CronHistory).history
-    if not runs:
+    page = read_answer(body, CronHistory)
+    if not page.history:
         print("No runs")
         return EXIT_OK
-    print_table(("JOB", "STARTED", "STATUS", "TOOK", "RESULT"), [_row(each) for each in runs])
+    print_table(("JOB", "STARTED", "STATUS", "TOOK", "RESULT"), [_row(each) for each in page.history])
+    if page.has_more:
+        print(THERE_IS_MORE)
     return EXIT_OK
 
 

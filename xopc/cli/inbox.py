@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 
 from xopc.cli.answer import read_answer
 from xopc.cli.gateway.target import find_target
-from xopc.cli.options import ConfigOption, JsonOption, LimitOption
+from xopc.cli.options import THERE_IS_MORE, ConfigOption, JsonOption, LimitOption
 from xopc.cli.output import ago, as_typed, fitted, one_line, print_json
 from xopc.contracts.messages import InboxState
 from xopc_supervisor.contract import EXIT_OK
@@ -51,7 +51,7 @@ def list_messages(
     for message in page.items:
         print(fitted("\n".join(_description(message)), sys.stdout))
     if page.has_more:
-        print("There are more. See them with --limit.")
+        print(THERE_IS_MORE)
     if page.items and state is InboxState.PARKED:
         print(as_typed("💡 Try one again: xopc inbox retry RUN"))
     return EXIT_OK

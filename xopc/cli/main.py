@@ -19,6 +19,7 @@ GLOBAL_OPTIONS = (
     "With any command: --profile NAME for another gateway than the default one, "
     "and --dev for the profile of developers."
 )
+_HELP_FLAGS = frozenset({"--help", "-h"})
 EXIT_INTERRUPTED = 130
 """Ctrl+C: 128 and the number of SIGINT, as shells count."""
 
@@ -59,8 +60,7 @@ def _run(arguments: list[str]) -> int:
     as_json = "--json" in arguments
     try:
         app = build_app()
-        if _asks_for_help(app, arguments):
-            import_commands(app)
+        import_shown(app, arguments)
         code: object = app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         return _explain_usage(error)
@@ -134,18 +134,15 @@ def build_app() -> App:
     return app
 
 
-def _asks_for_help(app: App, arguments: list[str]) -> bool:
-    """Whether help is what is shown: a group of commands that is called by its name alone shows its own."""
-    if not arguments or not {"--help", "-h"}.isdisjoint(arguments):
-        return True
-    words, apps, _ = app.parse_commands(arguments)
-    return len(words) == len(arguments) and apps[-1].default_command is None
-
-
-def import_commands(app: App) -> None:
-    """Import what was left to be imported later, so that help can tell what each command is for."""
-    for name in app:
-        import_commands(app[name])
+def import_shown(app: App, arguments: list[str]) -> None:
+    """Import the commands whose purpose is about to be shown: those of the group that is called for help, or by its
+    name alone.
+    """
+    words = [word for word in arguments if word not in _HELP_FLAGS]
+    found, apps, _ = app.parse_commands(words)
+    if len(words) < len(arguments) or (len(found) == len(words) and apps[-1].default_command is None):
+        for name in apps[-1]:
+            apps[-1][name]
 
 
 def _explain_usage(error: CycloptsError) -> int:

@@ -10,10 +10,10 @@ from typing import Annotated, TypeAlias
 
 from cyclopts import Parameter, Token, validators
 
-from xopc.client.http import split_base_url
-
 MAX_LIMIT = 500
 """As many as the gateway gives at once."""
+THERE_IS_MORE = "There are more. See them with --limit."
+"""Below a list that was cut off."""
 MAX_CREDENTIAL_CHARS = 64 * 1024
 UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "": 1.0}
 
@@ -41,6 +41,8 @@ def _read_credential(_type: object, tokens: Sequence[Token]) -> str:
 
 def _check_url(_type: object, value: str | None) -> None:
     if value is not None:
+        from xopc.client.http import split_base_url
+
         split_base_url(value)
 
 

@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 
 from xopc.cli.answer import read_answer
 from xopc.cli.gateway.target import find_target
-from xopc.cli.options import MAX_LIMIT, ConfigOption, JsonOption, LimitOption
+from xopc.cli.options import MAX_LIMIT, THERE_IS_MORE, ConfigOption, JsonOption, LimitOption
 from xopc.cli.outbox_text import describe, summary
 from xopc.cli.output import as_typed, fail, fitted, print_json
 from xopc.contracts.messages import ErrorClass, OutboxState
@@ -73,7 +73,7 @@ def list_messages(
     for message in page.items:
         print(fitted("\n".join(summary(message)), sys.stdout))
     if page.has_more:
-        print("There are more. See them with --limit.")
+        print(THERE_IS_MORE)
     if any(message.state is OutboxState.DEAD for message in page.items):
         print(as_typed("💡 Try one again: xopc outbox retry ID"))
     return EXIT_OK
@@ -177,7 +177,7 @@ def _remove(client: Client, message: str, *, as_json: bool) -> int:
 def _tell_dead(client: Client, selection: dict[str, str], *, as_json: bool) -> int:
     """Tell how many dead letters there are, and that nothing was done."""
     body = _pages(client, {"state": OutboxState.DEAD.value, **selection}, MAX_LIMIT)
-    count, more = len(body["items"]), body.get("nextBefore") is not None
+    count, more = len(body["items"]), bool(body.get("hasMore"))
     if as_json:
         print_json({"ok": True, "dryRun": True, "count": count, "hasMore": more})
         return EXIT_OK
@@ -190,12 +190,12 @@ def _tell_dead(client: Client, selection: dict[str, str], *, as_json: bool) -> i
 def _pages(client: Client, query: dict[str, str], limit: int) -> JsonObject:
     """So many messages, of as many pages as that takes: one of a selection may be short, and not the last."""
     items: list[object] = []
-    body: JsonObject = {"nextBefore": None}
+    cursor: str | None = None
     while True:
-        before = {} if body["nextBefore"] is None else {"before": body["nextBefore"]}
-        body = client.get(OUTBOUND_PATH, {**query, "limit": limit - len(items), **before})
+        body = client.get(OUTBOUND_PATH, {**query, "limit": limit - len(items), "cursor": cursor})
         items += body.get("items", ())
-        if len(items) >= limit or body.get("nextBefore") is None:
+        cursor = body.get("nextCursor")
+        if len(items) >= limit or cursor is None:
             return {**body, "items": items, "limit": limit}
 
 

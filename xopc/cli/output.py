@@ -85,11 +85,20 @@ def in_commands(message: str) -> str:
 def tell_not_running(cure: str = "xopc gateway", *, as_json: bool) -> int:
     """Tell that there is nothing to stop or restart, which is no failure; `cure` is the command that starts it."""
     if as_json:
-        print_json({"ok": True, "result": "not-loaded", "hints": [as_typed(cure)]})
-    else:
-        print("✅ Gateway service not loaded.")
-        print(f"💡 Start with: {as_typed(cure)}")
+        print_json({"ok": True, "result": "not-loaded", "hints": [as_typed(cure), *hints_about_sudo()]})
+        return EXIT_OK
+    print("✅ Gateway service not loaded.")
+    for hint in (f"Start with: {as_typed(cure)}", *hints_about_sudo()):
+        print(f"💡 {hint}")
     return EXIT_OK
+
+
+def hints_about_sudo() -> list[str]:
+    """Where nothing was found: whoever installs a service of the machine through sudo easily goes on with sudo."""
+    caller = os.environ.get("SUDO_USER", "")
+    if os.name == "nt" or os.getuid() != 0 or caller in ("", "root"):
+        return []
+    return [f"With sudo, root's gateway is meant. For that of {caller} leave sudo out."]
 
 
 def preview(secret: str) -> str:

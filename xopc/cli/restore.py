@@ -208,13 +208,10 @@ def _start(config: Path | None) -> str:
     """What starts the gateway: by hand, or as the service that it is."""
     from xopc.cli.gateway.managed import find_service
     from xopc.cli.gateway.target import find_target
-    from xopc.service.managers.find import is_of_machine
+    from xopc.service.managers.find import in_scope
 
     service = find_service(find_target(config))
-    if service is None:
-        return "xopc gateway"
-    start = "xopc gateway service start"
-    return f"sudo {start} --system" if is_of_machine(service.manager) else start
+    return in_scope(service.manager, "xopc gateway service start") if service else "xopc gateway"
 
 
 def _messages(count: int) -> str:

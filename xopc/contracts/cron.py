@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from attrs import frozen
+from attrs import field, frozen
 
 
 class ScheduleKind(Enum):
@@ -160,6 +160,8 @@ class JobRun:
     session_key: str | None = None
     model: str | None = None
     """Which answered, or which was asked for."""
+    seq: int = field(default=0, eq=False)
+    """Its place among all runs."""
 
 
 @frozen

@@ -71,7 +71,7 @@ class SessionKey:
 
 @frozen
 class SpecialKey:
-    """Names a session that is no chat. Made by `parse_key`, or by the function of its form below."""
+    """Names a session that is no chat. Made by `parse_key`, or by the functions below."""
 
     kind: ClassVar[str] = "direct"
     account: ClassVar[str] = "default"
@@ -113,16 +113,6 @@ def cron_key(job_id: str) -> SpecialKey:
 def heartbeat_key(isolated_ms: int | None = None) -> SpecialKey:
     """The session of the heartbeat, or that of the one beat of this moment."""
     return SpecialKey(SessionType.HEARTBEAT, MAIN_AGENT if isolated_ms is None else f"isolated:{isolated_ms}")
-
-
-def subagent_key(parent: AnyKey, child_id: str) -> SpecialKey:
-    """The session of an agent that the one of `parent` asked."""
-    return SpecialKey(SessionType.SUBAGENT, f"{parent}:{segment(child_id, 'unknown')}", parent.agent)
-
-
-def acp_key(agent: str, uuid: str) -> SpecialKey:
-    """The session of an agent over the external agent protocol."""
-    return SpecialKey(SessionType.ACP, segment(uuid, "unknown"), segment(agent, MAIN_AGENT))
 
 
 def segment(raw: str, empty: str) -> str:

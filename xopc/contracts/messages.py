@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
 
 
 class PeerKind(Enum):
@@ -186,6 +186,8 @@ class InboxRow:
     attempts: int = 0
     last_error: str | None = None
     parked_at: float | None = None
+    seq: int = field(default=0, eq=False)
+    """Its place among all messages."""
 
 
 @frozen

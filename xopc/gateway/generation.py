@@ -19,22 +19,11 @@ import trio
 from attrs import field, frozen
 
 from xopc.agent.agent import Agent, Emit
+from xopc.agent.models import UnknownModelError
 from xopc.agent.shift import Shifts, open_shifts
 from xopc.channels.accounts import Accounts
 from xopc.channels.base import Channel, Context, default_account
 from xopc.channels.registry import make_channels
-from xopc.channels.startup import (
-    PHASE_1_MESSAGE,
-    PHASE_2_MESSAGE,
-    DeferPlan,
-    Phase1Times,
-    Phase2Times,
-    Startable,
-    phase1_record,
-    phase2_failure_record,
-    phase2_record,
-    plan_deferral,
-)
 from xopc.config.plan import Plan
 from xopc.config.resolve import Resolved
 from xopc.config.secrets.references import NO_SECRETS, Secrets
@@ -53,14 +42,13 @@ from xopc.core.sessions.sessions import Sessions
 from xopc.core.sessions.upkeep import Upkeep
 from xopc.core.tasks import Branch, Node, open_branch, utc_now
 from xopc.gateway.audit import AuditLog
+from xopc.gateway.connecting import Connecting
 from xopc.server.api.targets import peer_kind
 from xopc.storage.path.base import Cursor, Turn, TurnEnd
 from xopc.storage.path.cron import WholeStorage
 
 PHASE_1_SECONDS = 5
 """For a channel to connect before the gateway listens."""
-PHASE_2_SECONDS = 30
-"""For the deferred channels, before the outbox begins to send."""
 TURN_SECONDS = 4.0
 """Of a drain: turns may finish. One second is left to close their streams."""
 
@@ -120,7 +108,7 @@ class Generation:
         self._shifts: Shifts
         self._parts: Branch
         self._connections: Branch
-        self._plan: DeferPlan
+        self._connecting: Connecting
         self._scope = trio.CancelScope()
         self._turns = trio.CancelScope()
         self._ended = trio.Event()
@@ -152,10 +140,17 @@ class Generation:
         """The session that a message from a channel belongs to."""
         return route(inbound, self.routing)
 
+    def why_no_model(self, ref: str) -> str | None:
+        """Why no model answers to a reference, in a sentence; None where one does."""
+        try:
+            self.agents[-1].models.find(ref)
+        except UnknownModelError as error:
+            return str(error)
+        return None
+
     async def _begin(self) -> None:
         """Phase 1: everything but the channels that connect late."""
         life = self._life
-        clock = _Clock()
         self.sessions = Sessions(life.storage, self._run_turn, life.runs, life.hub, self.outbox.wake, life.boot_id)
         self.inbox = Inbox(life.storage, self.route, self.sessions)
         self.heartbeat = Heartbeat(life.storage, self.sessions, self._body())
@@ -170,52 +165,27 @@ class Generation:
             self.resolved.settings.cron,
             wake=self.heartbeat.look,
         )
-        await self.accounts.init()
-        init = clock.lap()
-        enabled = [channel for channel in self.channels.values() if channel.accounts()]
-        self._plan = plan_deferral(
-            self.resolved.settings.gateway,
-            [Startable(channel.id, channel in enabled, channel.is_deferred) for channel in self.channels.values()],
-        )
-        for warning in (*self.routing.warnings, *self._plan.warnings):
+        for warning in self.routing.warnings:
             log.warn(warning)
-        plan = clock.lap()
-        now = {channel.id for channel in enabled} - set(self._plan.deferred)
-        await self.accounts.start(self._connections, now, cap_seconds=self._connect_seconds)
-        start = clock.lap()
+        self._connecting = Connecting(self.accounts, self.channels, self.resolved.settings.gateway, self._connections)
+        await self._connecting.begin(self._connect_seconds)
         await self._parts.start("sessions", self._run_sessions)
         await self._parts.start("heartbeat", self.heartbeat.run)
         await self._parts.start("upkeep", self.upkeep.run)
         await self._parts.start("scheduler", self.scheduler.run)
-        replay = None
-        if not self._plan.deferred:
-            await self._parts.start("outbox", self.outbox.run)
-            replay = clock.lap()
-        times = Phase1Times(init=init, plan=plan, start=start, replay=replay, total=clock.total())
-        log.info(PHASE_1_MESSAGE, **phase1_record(self._plan, times))
+        await self._connecting.end_phase_1(self._begin_sending)
 
     async def begin_phase_2(self) -> None:
         """Once the gateway listens, connect in the background what connects late."""
         await self._parts.start("connecting", self._connect_deferred)
 
     async def _connect_deferred(self, *, task_status: trio.TaskStatus[None]) -> None:
-        """Phase 2: the channels that connect late, and then the outbox."""
         task_status.started()
-        clock = _Clock()
-        deferred = replay = 0
-        try:
-            if self._plan.deferred:
-                await self.accounts.start(self._connections, self._plan.deferred, cap_seconds=PHASE_2_SECONDS)
-                deferred = clock.lap()
-                await self._parts.start("outbox", self.outbox.run)
-                replay = clock.lap()
-            times = Phase2Times(deferred=deferred, replay=replay, total=clock.total())
-            log.info(PHASE_2_MESSAGE, **phase2_record(self._plan, times))
-        except Exception as error:
-            times = Phase2Times(deferred=deferred, replay=replay, total=clock.total())
-            log.error(PHASE_2_MESSAGE, **phase2_failure_record(self._plan, times, error))
-            raise
-        self._life.hub.publish("channels.status", {"channels": self.channel_status()})
+        if await self._connecting.phase_2(self._begin_sending):
+            self._life.hub.publish("channels.status", {"channels": self.channel_status()})
+
+    async def _begin_sending(self) -> None:
+        await self._parts.start("outbox", self.outbox.run)
 
     def channel_status(self) -> list[dict[str, object]]:
         """Each channel: its name, whether it is on, and whether all of its accounts are connected."""
@@ -301,7 +271,7 @@ class Generation:
     async def drain(self) -> None:
         """Take nothing more in, and let what is under way finish: turns for `TURN_SECONDS`, then they keep their
         steps for the next generation, and sends for as long as the caller gives."""
-        self._connections.cancel()
+        self._connecting.stop()
         self.scheduler.drain()
         with trio.move_on_after(TURN_SECONDS):
             await self.sessions.drain()
@@ -334,6 +304,7 @@ class Generation:
             main_session=lambda: str(main_session(self.routing)),
             route=self.route,
             account=lambda channel: default_account(self.channels.get(channel)),
+            accounts=self._accounts_of,
         )
 
     def _accounts_of(self, channel: str) -> tuple[str, ...]:
@@ -346,22 +317,6 @@ class Generation:
     async def _run_sessions(self, *, task_status: trio.TaskStatus[None]) -> None:
         with self._turns:
             await self.sessions.run(task_status=task_status)
-
-
-class _Clock:
-    """Milliseconds between the steps of a start."""
-
-    def __init__(self) -> None:
-        self._began = self._last = trio.current_time()
-
-    def lap(self) -> int:
-        """Since the last lap."""
-        before, self._last = self._last, trio.current_time()
-        return round((self._last - before) * 1000)
-
-    def total(self) -> int:
-        """Since the beginning."""
-        return round((trio.current_time() - self._began) * 1000)
 
 
 async def start_generation(

@@ -89,6 +89,7 @@ class Offer:
             outbox=generation.outbox,
             channels=generation.channels,
             route=generation.route,
+            why_no_model=generation.why_no_model,
             upkeep=generation.upkeep,
             logs=Logs(resolved.paths.log_dir, home.log_level),
             event_streams=event_streams,

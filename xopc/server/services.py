@@ -78,6 +78,8 @@ class Services:
     """By their ids: those that are enabled."""
     route: Callable[[Inbound], SessionKey]
     """The session that a message from a channel belongs to."""
+    why_no_model: Callable[[str], str | None]
+    """Why no model answers to a reference, in a sentence; None where one does."""
     logs: Logs
     upkeep: Upkeep
     event_streams: Slots

@@ -74,8 +74,8 @@ class SqliteCron:
     async def open_runs(self) -> list[JobRun]:
         return await self._engine.read(cron.select_open)
 
-    async def job_runs(self, job_id: str | None, limit: int) -> list[JobRun]:
-        return await self._engine.read(cron.select_runs, job_id, limit)
+    async def job_runs(self, job_id: str | None, limit: int, before: int | None = None) -> list[JobRun]:
+        return await self._engine.read(cron.select_runs, job_id, limit, before)
 
     async def plan_job(self, job_id: str, revision: int, next_run_at: float | None) -> None:
         await self._engine.write(cron.plan, job_id, revision, next_run_at)

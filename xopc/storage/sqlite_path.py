@@ -15,10 +15,12 @@ from xopc.storage.ids import TimeOrderedIds
 from xopc.storage.path.base import Acceptance, Accepted, Cursor, FailedAttempt, Head, Turn, TurnEnd, Unclaimed
 from xopc.storage.path.forget import Person, Traces
 from xopc.storage.path.heartbeat import Beat, Wake
+from xopc.storage.path.inbox import InboxPlace
 from xopc.storage.path.outbox import Attempt, LaneHead, OutboxPage, OutboxQuery, Pause, Removal, Selection
 from xopc.storage.path.sessions import Chat, PruneQuery, SessionChange, SessionInfo, SessionQuery, SessionSum
 from xopc.storage.sqlite_cron import SqliteCron
 from xopc.storage.transactions import (
+    cron,
     dedupe,
     forget as forgetting,
     heartbeat,
@@ -91,9 +93,9 @@ class SqlitePath(SqliteCron):
     async def result(self, run_id: str) -> RunResult | None:
         return await self._engine.read(runs.select_result, run_id)
 
-    async def inbox(self, state: InboxState, limit: int, offset: int = 0) -> list[InboxRow]:
-        read = self._engine.read if limit + offset <= QUICK_ROWS else self._engine.read_apart
-        return await read(parked.select_inbox, state, limit, offset)
+    async def inbox(self, state: InboxState, limit: int, behind: InboxPlace | None = None) -> list[InboxRow]:
+        read = self._engine.read if limit <= QUICK_ROWS else self._engine.read_apart
+        return await read(parked.select_inbox, state, limit, behind)
 
     async def inbox_counts(self) -> InboxCounts:
         return await self._engine.read(parked.select_counts)
@@ -119,8 +121,8 @@ class SqlitePath(SqliteCron):
     async def session_sums(self) -> tuple[list[SessionSum], int]:
         return await self._engine.read_apart(session_lists.select_sums, self._clock())
 
-    async def chats(self, channel: str | None, limit: int) -> list[Chat]:
-        return await self._engine.read_apart(session_lists.select_chats, channel, limit)
+    async def chats(self, channel: str | None, limit: int, offset: int = 0) -> list[Chat]:
+        return await self._engine.read_apart(session_lists.select_chats, channel, limit, offset)
 
     async def empty_session(self, source: str, agent_id: str) -> SessionInfo | None:
         return await self._engine.read(sessions.select_empty_session, source, agent_id)
@@ -193,6 +195,15 @@ class SqlitePath(SqliteCron):
     async def settle(self, row_id: str, attempt: Attempt) -> bool:
         return await self._engine.write(outbox.settle, row_id, attempt, self._clock())
 
+    async def expired(self, now: float, limit: int) -> list[OutboxRow]:
+        return await self._engine.read(outbox_select.select_expired, now, limit)
+
+    async def next_expiry(self) -> float | None:
+        return await self._engine.read(outbox_select.select_next_expiry)
+
+    async def give_up(self, row_id: str, attempt: Attempt) -> bool:
+        return await self._engine.write(outbox.give_up, row_id, attempt, self._clock())
+
     async def outbox(self, query: OutboxQuery) -> OutboxPage:
         read = self._engine.read if query.limit <= QUICK_ROWS else self._engine.read_apart
         return await read(outbox_select.select_page, query)
@@ -244,6 +255,7 @@ class SqlitePath(SqliteCron):
 def _prune(connection: sqlite3.Connection, now: float) -> int:
     """Forget `BATCH` rows at most that are old. How many it was."""
     gone = 0
-    for prune in (inbox.prune_inbox, outbox.prune_outbox, told.prune_told, heartbeat.prune_beats):
+    old = (inbox.prune_inbox, outbox.prune_outbox, told.prune_told, heartbeat.prune_beats, cron.prune_sessions)
+    for prune in old:
         gone += prune(connection, now, BATCH - gone)
     return gone

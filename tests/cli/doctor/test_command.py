@@ -12,9 +12,8 @@ import pytest
 
 from tests.fakes.gateway import TOKEN, configure, running_gateway, stranger
 from tests.ports import free_port
-from xopc.cli.doctor.check import Check, Fault, Result
-from xopc.cli.doctor.command import CHECKS, doctor, to_text
-from xopc.config.audit import Severity
+from xopc.cli.doctor.command import doctor
+from xopc.cli.doctor.examination import CHECKS
 
 
 @pytest.fixture
@@ -133,15 +132,6 @@ def test_lines_fit_into_80_columns_and_paths_stay_whole(private: Path, capsys: p
     lines = capsys.readouterr().out.splitlines()
     assert all(columns(line) <= 80 or len(line.split()) <= 3 for line in lines)
     assert any(str(private) in line for line in lines)
-
-
-def test_a_section_is_named_once_and_nothing_of_a_fault_moves_the_cursor() -> None:
-    fault = Fault("a.b", Severity.INFO, "so\x1b[2J", "here", "one\ntwo", "Mend it.")
-    first, second = Check("a.b", "odd things", lambda _: Result("")), Check("a.c", "odd things", lambda _: Result(""))
-    text = to_text({first: Result("", (fault,)), second: Result("it is dark", skipped=True)})
-    assert text == (
-        "Odd Things\nℹ️  so�[2J\n   here [a.b]\n   one\n   two\n   💡 Mend it.\n➖ Not looked at: it is dark"
-    )
 
 
 def test_what_is_fixable_is_told_and_mended_when_that_is_asked_for(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -18,12 +17,11 @@ from xopc.cli.gateway.managed import (
     cures_of_refusal,
     drift_of,
     find_service,
-    known_by,
     may_ask,
-    refusal_of,
 )
 from xopc.cli.gateway.service.install import install
 from xopc.cli.gateway.target import find_target
+from xopc.service.audit.refusal import refusal_of
 from xopc.service.managers.base import Runtime, RuntimeStatus
 from xopc.service.managers.systemd import Systemd
 from xopc_supervisor.contract import LockInfo
@@ -78,43 +76,6 @@ def test_a_restart_is_announced_while_its_manager_works_and_taken_back_after(hom
     assert not path.exists()
     with announced(target, None, "because"):
         assert not path.exists(), "there is nobody to tell"
-
-
-def test_what_would_start_is_not_refused(service: Service) -> None:
-    assert refusal_of(service.installed, None) is None
-
-
-def test_what_the_service_knows_is_what_counts(home: Path, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BOT", "1:a")
-    configure(home, auth={"token": "${BOT}"})
-    assert "the environment variable BOT is not set" in (refusal_of(service.installed, None) or "")
-    (home / ".xopc" / ".env").write_text("BOT=0123456789abcdef0123\n")
-    assert refusal_of(service.installed, None) is None, "its gateway works in that directory"
-
-
-def test_what_the_running_process_knows_counts_too(
-    home: Path, service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    configure(home, auth={"token": "${BOT}"})
-    with subprocess.Popen(["sleep", "60"], env={"BOT": "0123456789abcdef0123", "XOPC_PROFILE": "x"}) as process:
-        try:
-            assert refusal_of(service.installed, process.pid) is None
-            assert known_by(process.pid) == {"BOT": "0123456789abcdef0123"}
-        finally:
-            process.kill()
-    assert known_by(None) == known_by(process.pid) == {}
-
-
-def test_what_a_manager_hands_over_at_the_start_shows_only_then(home: Path, service: Service) -> None:
-    configure(home, auth={"token": "${credential:bot}"})
-    assert "credential bot" in (refusal_of(service.installed, None) or "")
-    handed = evolve(service.installed, settings={**service.installed.settings, "LoadCredential": "bot:/a"})
-    assert refusal_of(handed, None) is None
-
-
-def test_lost_secrets_are_a_refusal(service: Service) -> None:
-    Path(service.installed.environment["XOPC_SERVICE_SECRETS"]).unlink()
-    assert "secrets cannot be read" in (refusal_of(service.installed, None) or "")
 
 
 def test_the_machines_service_is_roots_to_ask_for(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

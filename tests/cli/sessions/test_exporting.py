@@ -13,7 +13,9 @@ from xopc.contracts.api.session_actions import ExportFormat
 
 
 def read(key: str, *seqs: int) -> Json:
-    return Json({"session": detail(session(key), *(message("user", f"Number {seq}", seq=seq) for seq in seqs))})
+    of_key = detail(session(key), *(message("user", f"Number {seq}", seq=seq) for seq in seqs))
+    before = seqs[0] if seqs[0] > 1 else None
+    return Json({"session": of_key, "limit": 500, "hasMore": before is not None, "nextBefore": before})
 
 
 def listed(*keys: str, more: bool = False) -> Json:

@@ -16,6 +16,8 @@ from xopc.client.http import RefusedError
 from xopc.contracts.api.sessions import SessionStatus
 from xopc.contracts.errors import Failure, XopcError
 
+PAGED = {"limit": 50, "hasMore": False, "nextBefore": None}
+
 
 def page(*items: dict[str, Any], total: int | None = None) -> Json:
     count = len(items) if total is None else total
@@ -77,7 +79,7 @@ def test_a_session_is_shown_with_who_said_what(home: Path, capsys: pytest.Captur
         message("assistant", "I do not\nknow.\x1b[2J"),
         message("assistant", "Look:", tool_calls=[call]),
     ]
-    with serving(Json({"session": detail(session(messages=5), *messages)})) as api:
+    with serving(Json({"session": detail(session(messages=5), *messages), **PAGED})) as api:
         assert show(KEY, limit=5) == 0
     assert lines(capsys) == [
         f"📜 {KEY}: 5 messages, last used 3 min ago",
@@ -104,7 +106,7 @@ def test_a_session_is_shown_with_who_said_what(home: Path, capsys: pytest.Captur
 
 def test_what_is_known_of_a_session_stands_above_its_messages(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     known = {**detail(session(name="About\n tea")), "tags": ["a", "b"], "activeRun": "run-1"}
-    with serving(Json({"session": known})):
+    with serving(Json({"session": known, **PAGED})):
         assert show(KEY) == 0
     assert lines(capsys) == [
         f"📜 {KEY}: 2 messages, last used 3 min ago",
@@ -150,14 +152,18 @@ def test_chats_are_listed_with_their_ids(home: Path, capsys: pytest.CaptureFixtu
         "peerId": "123456",
         "lastActive": then(7300),
     }
-    with serving(Json({"chatIds": [chat]}), Json({"chatIds": []}), Json({"chatIds": []})) as api:
+    of_page = {"limit": 50, "offset": 0}
+    one = {"chatIds": [chat], **of_page, "hasMore": True}
+    none: dict[str, object] = {"chatIds": [], **of_page, "hasMore": False}
+    with serving(Json(one), Json(none), Json(none)) as api:
         assert chats(channel="telegram", limit=5) == 0
         assert lines(capsys) == [
             "CHANNEL   ACCOUNT  CHAT    KIND  LAST USED",
             "telegram  default  123456  dm    2 h ago",
+            "There are more. See them with --limit.",
         ]
         assert chats() == 0
         assert lines(capsys) == ["No chats"]
         assert chats(as_json=True) == 0
-    assert json.loads(capsys.readouterr().out) == {"chatIds": []}
+    assert json.loads(capsys.readouterr().out) == none
     assert api.asked[0].path == "/api/sessions/chat-ids?channel=telegram&limit=5"

@@ -10,6 +10,7 @@ import pytest
 
 import xopc
 from tests.fakes.environments import make_environment
+from tests.fakes.gateway import configure
 from tests.fakes.service_managers import FakeManagers
 from xopc.cli.gateway.target import find_target
 from xopc.cli.update.definition import bring_up_to_date
@@ -44,6 +45,23 @@ def test_it_is_written_anew_by_the_version_in_use_with_the_port_that_it_had(unit
     assert f"v{xopc.__version__}" in text
     assert "0.0.9" not in text
     assert "--port 19123" in text
+
+
+def test_it_goes_by_the_token_that_it_had_and_not_by_that_of_this_shell(
+    home: Path, unit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = home / ".xopc" / "service" / "xopc-gateway.env"
+    assert "XOPC_GATEWAY_TOKEN=" in secrets.read_text()
+    secrets.write_text('XOPC_GATEWAY_TOKEN="a-token-that-was-asked-for"\n')
+    monkeypatch.setenv("XOPC_GATEWAY_TOKEN", "a-token-of-this-shell-alone")
+    assert bring_up_to_date(find_target(None), environment(tmp_path)) == []
+    assert 'XOPC_GATEWAY_TOKEN="a-token-that-was-asked-for"' in secrets.read_text()
+
+
+def test_a_token_that_would_keep_it_down_is_not_kept(home: Path, unit: Path, tmp_path: Path) -> None:
+    configure(home, auth={"mode": "password", "password": "a-password-of-some-length"})
+    assert bring_up_to_date(find_target(None), environment(tmp_path)) == []
+    assert "XOPC_GATEWAY_TOKEN" not in (home / ".xopc" / "service" / "xopc-gateway.env").read_text()
 
 
 def test_a_service_that_was_put_off_is_written_anew_and_stays_off(unit: Path, tmp_path: Path) -> None:

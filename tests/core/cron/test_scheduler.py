@@ -370,3 +370,17 @@ async def test_old_runs_are_forgotten(storage: InlinePath, autojump_clock: MockC
         assert await office.ways("d1ec7001") == ["success"]
         await trio.sleep(6 * 3600)
         assert await office.ways("d1ec7001") == []
+
+
+async def test_a_clock_that_is_set_wrongly_for_a_while_makes_no_run_old(
+    storage: InlinePath, autojump_clock: MockClock
+) -> None:
+    skew = 0.0
+    async with open_office(storage, clock=lambda: stored_now() + skew) as office:
+        await office.scheduler.add(direct(schedule=once(10)))
+        await trio.sleep(3500)
+        skew = 40 * 24 * 3600.0
+        await trio.sleep(200)
+        skew = 0.0
+        await trio.sleep(2 * 3600)
+        assert await office.ways("d1ec7001") == ["success"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from attrs import define, field
+from attrs import define, evolve, field
 from trio.testing import MockClock
 
 from tests.core.sessions.test_sessions import World, done
@@ -21,6 +21,7 @@ from xopc.core.heartbeat.heart import (
     ASLEEP,
     DISABLED,
     NO_MODEL,
+    NO_TARGET,
     NO_TASKS,
     NOBODY_HEARS,
     Body,
@@ -66,6 +67,7 @@ class Life:
             main_session=lambda: str(main_session(routing)),
             route=lambda inbound: route(inbound, routing),
             account=lambda _: "default",
+            accounts=lambda channel: ("default",) if channel == "telegram" else (),
         )
         self.heart = Heartbeat(self.world.storage, self.world.sessions, body, clock=stored_now, now=now, read=read)
         async with trio.open_nursery() as nursery:
@@ -171,7 +173,7 @@ async def test_without_a_target_nobody_is_told(autojump_clock: MockClock, life: 
 
 
 async def test_isolated_beats_have_sessions_of_their_own(autojump_clock: MockClock, life: Life) -> None:
-    life.settings = HeartbeatSettings(interval_ms=int(HOUR * 1000), isolated_session=True, target="t", target_chat_id=7)
+    life.settings = evolve(TELLING, isolated_session=True)
     async with life.lived():
         await trio.sleep(2 * HOUR + 2)
         keys = [beat.session_key for beat in life.beats]
@@ -240,7 +242,7 @@ async def test_other_conversations_hold_up_no_beat(autojump_clock: MockClock, li
 
 
 async def test_there_are_never_two_beats_at_once(autojump_clock: MockClock, life: Life) -> None:
-    life.settings = HeartbeatSettings(interval_ms=1000, target="t", target_chat_id="7", isolated_session=True)
+    life.settings = HeartbeatSettings(interval_ms=1000, target="telegram", target_chat_id="7", isolated_session=True)
     async with life.lived(go=False):
         await trio.sleep(5)
         await life.woken_by("cron:a")
@@ -352,6 +354,23 @@ async def test_a_beat_that_cannot_be_stored_comes_when_it_can(autojump_clock: Mo
         assert ["Woken by: trigger" in beat.inbound.text for beat in life.beats] == [True]
 
 
+async def test_a_fault_of_the_heart_ends_nothing_else_and_the_beat_comes_later(
+    autojump_clock: MockClock, life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults = iter([ZeroDivisionError("by zero")])
+
+    def text(*_: object) -> str:
+        if (fault := next(faults, None)) is not None:
+            raise fault
+        return "Look."
+
+    monkeypatch.setattr("xopc.core.heartbeat.heart.told_to_agent", text)
+    async with life.lived():
+        await life.heart.wake("trigger")
+        await trio.sleep(10)
+        assert [beat.inbound.text for beat in life.beats] == ["Look."]
+
+
 # ------------------------------------------------------------ there is no beat
 
 
@@ -396,6 +415,18 @@ async def test_without_file_and_target_there_is_a_beat_by_hand_alone(autojump_cl
         await life.heart.wake("trigger")
         await trio.sleep(1)
         assert len(life.beats) == 1
+
+
+@pytest.mark.parametrize(("channel", "account"), [("telegarm", None), ("telegram", "work")])
+async def test_a_target_that_is_not_there_is_told_and_no_model_asked(
+    autojump_clock: MockClock, life: Life, channel: str, account: str | None
+) -> None:
+    life.settings = HeartbeatSettings(target=channel, target_chat_id="7", target_account_id=account)
+    async with life.lived():
+        await life.heart.wake("trigger")
+        await trio.sleep(1)
+        assert life.beats == []
+        assert await life.skipped() == NO_TARGET.format(account=account or "default", channel=channel)
 
 
 async def test_outside_of_the_active_hours_it_sleeps_and_beats_when_they_begin(

@@ -10,7 +10,7 @@ from tests.fakes.outbox import HOUR, Carrier, Wall, World, heard, lanes, running
 from tests.fakes.path_storage import EPOCH, InlineEngine, InlinePath, nothing
 from xopc.contracts.errors import Failure, XopcError
 from xopc.contracts.messages import Address, ErrorClass, Failed, Outbound, OutboxState, Retry
-from xopc.core.outbox.outbox import MAX_SENDS, Outbox
+from xopc.core.outbox.outbox import EXPIRY_SECONDS, MAX_SENDS, Outbox
 from xopc.core.outbox.retry import MAX_SUSPECT_ATTEMPTS
 from xopc.storage.path.outbox import Attempt, Removal, Selection, lane_of
 
@@ -123,8 +123,49 @@ async def test_a_message_is_not_sent_after_its_time_also_when_it_waited_behind_o
         told = [(kind, data["messageId"], data.get("errorClass")) for kind, data in await heard(events)]
     assert (row.state, row.error_class, row.attempts) == (OutboxState.DEAD, ErrorClass.EXPIRED, 0)
     assert row.last_error == "It was not sent within 49 seconds, so it is not sent any more."
-    assert told[1] == ("message.failed", short, "expired")
+    assert told[0] == ("message.failed", short, "expired")
     assert [text for _, text in world.carrier.sent] == ["first", "long"]
+
+
+async def test_a_message_whose_own_time_is_over_is_reported_while_it_waits_behind_others(
+    storage: InlinePath, autojump_clock: MockClock
+) -> None:
+    world = World(storage, Carrier(script={"first": deque([Retry("flood", 1000)])}))
+    async with running(world), world.hub.subscribe() as events:
+        first = await world.send("first")
+        short = await world.send("short", ttl_seconds=60)
+        last = await world.send("last", ttl_seconds=2000)
+        await trio.sleep(60 + EXPIRY_SECONDS)
+        row = await world.row(short)
+        assert (row.state, row.error_class, row.attempts) == (OutboxState.DEAD, ErrorClass.EXPIRED, 0)
+        ((name, data),) = await heard(events)
+        assert (name, data["messageId"], data["errorClass"]) == ("message.failed", short, "expired")
+        assert (await world.row(first)).state is OutboxState.PENDING
+        await world.settled(last)
+    assert world.carrier.sent == [("1", "first"), ("1", "last")]
+
+
+async def test_a_message_that_is_being_sent_when_its_time_is_over_is_not_given_up(
+    storage: InlinePath, autojump_clock: MockClock
+) -> None:
+    world = World(storage, Carrier(seconds=100))
+    async with running(world):
+        assert (await world.settled(await world.send("slow", ttl_seconds=10))).state is OutboxState.SENT
+
+
+async def test_the_own_time_of_a_message_is_not_that_of_a_clock_that_is_set(
+    storage: InlinePath, autojump_clock: MockClock, wall: Wall
+) -> None:
+    world = World(storage, Carrier(script={"first": deque([Retry("flood", 1000)])}), wall=wall)
+    async with running(world):
+        await world.send("first")
+        short = await world.send("short", ttl_seconds=600)
+        await trio.sleep(10)
+        wall.ahead = 25 * HOUR
+        await trio.sleep(500)
+        assert (await world.row(short)).state is OutboxState.PENDING
+        await trio.sleep(100)
+        assert (await world.row(short)).state is OutboxState.DEAD
 
 
 async def test_a_message_that_waits_for_its_next_attempt_is_given_up_when_its_time_is_over(

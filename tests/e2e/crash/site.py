@@ -205,12 +205,12 @@ class Site:
         """The ids of the messages that the API calls possible duplicates."""
         marked: set[str] = set()
         states = ",".join(state.value for state in OutboxState)
-        before: int | None = MANY
-        while before is not None:
-            query = f"?state={states}&limit={PAGE}&before={before}"
+        cursor: str | None = ""
+        while cursor is not None:
+            query = f"?state={states}&limit={PAGE}&cursor={cursor}"
             page = self.gateway.request("GET", f"/api/outbound{query}").json
             marked |= {item["id"] for item in page["items"] if item["possibleDuplicate"]}
-            before = page["nextBefore"]
+            cursor = page["nextCursor"]
         return marked
 
     def _told(self) -> set[str]:

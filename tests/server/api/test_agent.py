@@ -114,6 +114,7 @@ async def test_a_model_is_for_one_turn(talking: QuartTrio) -> None:
         ({"message": "a", "agentId": "nobody"}, "$.agentId: names no enabled agent"),
         ({"message": "a", "session": "nobody:webchat:default:direct:a"}, "$.session: names no enabled agent"),
         ({"message": "a", "model": "fast"}, "$.model: "),
+        ({"message": "a", "model": "missing/model"}, '$.model: There is no model "missing/model".'),
         ({"message": "a", "onBusy": "panic"}, "$.onBusy: must be one of"),
     ],
 )
@@ -314,6 +315,12 @@ async def test_an_answer_is_given_again_by_another_process(tmp_path: Path) -> No
 async def test_a_new_session_with_a_key_is_made_once(talking: QuartTrio) -> None:
     first, again = [await say(talking, newSession=True, idempotency_key="k1") for _ in range(2)]
     assert first.json["sessionKey"] == again.json["sessionKey"]
+    # What either of them is told leads to where the first message was said.
+    for told in (first, again):
+        answer = await say(talking, "And then?", session=told.json["session"])
+        assert answer.json["sessionKey"] == first.json["sessionKey"]
+    async with streamed(talking, newSession=True, idempotency_key="k1") as client:
+        assert (await client.events())[-1].json["session"] == first.json["sessionKey"]
 
 
 async def test_a_drain_sends_those_away_whose_turn_has_not_begun(talking: QuartTrio, path: MessagePath) -> None:

@@ -199,8 +199,13 @@ async def test_the_history_of_all_jobs_comes_newest_first_and_is_limited(talking
     first, second = await made(talking), await made(talking)
     for job_id in (first, second, first):
         await call(talking, "POST", f"/{job_id}/run")
-    history = (await call(talking, "GET", "/runs/history?limit=2")).json["history"]
-    assert [run["jobId"] for run in history] == [first, second]
+    page = (await call(talking, "GET", "/runs/history?limit=2")).json
+    assert [run["jobId"] for run in page["history"]] == [first, second]
+    assert (page["limit"], page["hasMore"]) == (2, True)
+    rest = (await call(talking, "GET", f"/runs/history?limit=2&cursor={page['nextCursor']}")).json
+    assert len(rest["history"]) == 1
+    assert (rest["hasMore"], rest["nextCursor"]) == (False, None)
+    assert (await call(talking, "GET", "/runs/history?cursor=1_2")).status == 400
     assert len((await call(talking, "GET", f"/{first}/history?limit=1")).json["history"]) == 1
     assert (await call(talking, "GET", "/runs/history?limit=501")).status == 400
 

@@ -39,7 +39,7 @@ async def test_a_message_that_is_given_up_is_told_to_all_and_listed(talking: Qua
     assert [outbound.text for outbound in path.pigeons.sent] == [APOLOGY]
     page = (await ask(talking, "GET", "/api/inbox", [BEARER])).json
     (item,) = page["items"]
-    assert page == {"items": [item], "limit": 50, "offset": 0, "hasMore": False}
+    assert page == {"items": [item], "limit": 50, "hasMore": False, "nextCursor": None}
     assert item == {
         "runId": run_id,
         "sessionKey": path.script.turns[0].session_key,
@@ -101,7 +101,9 @@ async def test_what_waits_and_what_runs_is_listed_and_cannot_be_decided_about(
         path.script.go.set()
 
 
-@pytest.mark.parametrize("query", ["state=lost", "limit=0", "limit=501", "limit=x", "offset=-1"])
+@pytest.mark.parametrize(
+    "query", ["state=lost", "limit=0", "limit=501", "limit=x", "cursor=x", "cursor=7", "cursor=1_-1"]
+)
 async def test_a_query_that_is_wrong_is_refused(talking: QuartTrio, query: str) -> None:
     answer = await ask(talking, "GET", f"/api/inbox?{query}", [BEARER])
     assert (answer.status, answer.error[0]) == (400, "INVALID_REQUEST")

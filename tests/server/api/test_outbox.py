@@ -19,7 +19,7 @@ async def test_dead_letters_are_listed_with_what_went_wrong(talking: QuartTrio, 
     answer = await ask(talking, "GET", "/api/outbound", [BEARER])
     assert answer.status == 200
     (item,) = answer.json["items"]
-    assert answer.json == {"items": [item], "limit": 50, "hasMore": False, "nextBefore": None}
+    assert answer.json == {"items": [item], "limit": 50, "hasMore": False, "nextCursor": None}
     assert item == {
         "id": message_id,
         "channel": "pigeons",
@@ -83,14 +83,14 @@ async def test_the_list_comes_in_pages_the_newest_first(talking: QuartTrio, path
     first = (await ask(talking, "GET", "/api/outbound?limit=2", [BEARER])).json
     assert ([item["id"] for item in first["items"]], first["hasMore"]) == ([newest, middle], True)
     newer = await path.dead_letter()
-    second = (await ask(talking, "GET", f"/api/outbound?limit=2&before={first['nextBefore']}", [BEARER])).json
+    second = (await ask(talking, "GET", f"/api/outbound?limit=2&cursor={first['nextCursor']}", [BEARER])).json
     assert ([item["id"] for item in second["items"]], second["hasMore"]) == ([oldest], False)
     assert newer not in {item["id"] for item in (*first["items"], *second["items"])}
 
 
 @pytest.mark.parametrize(
     "query",
-    ["state=lost", "state=dead,lost", "limit=0", "limit=501", "limit=x", "before=0", "before=x", "errorClass=odd"],
+    ["state=lost", "state=dead,lost", "limit=0", "limit=501", "limit=x", "cursor=x", "cursor=1_2", "errorClass=odd"],
 )
 async def test_a_query_that_is_wrong_is_refused(talking: QuartTrio, query: str) -> None:
     answer = await ask(talking, "GET", f"/api/outbound?{query}", [BEARER])

@@ -98,6 +98,7 @@ async def test_tags_and_data_of_clients_are_kept(talking: QuartTrio, path: Messa
         ("", {"customData": {"x": "y" * 66_000}}, "$.customData: must be at most 64 KiB"),
         ("/agent-config", {"thinkingLevel": "much"}, "$.thinkingLevel: must be one of"),
         ("/agent-config", {"model": "gpt"}, "$.model: must "),
+        ("/agent-config", {"model": "missing/model"}, '$.model: There is no model "missing/model".'),
     ],
 )
 async def test_what_does_not_fit_changes_nothing(

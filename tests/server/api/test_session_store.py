@@ -77,7 +77,10 @@ async def test_chats_that_somebody_wrote_from_are_listed(talking: QuartTrio, pat
         ("-5", "group", "default"),
         ("1", "dm", "default"),
     ]
-    assert len((await send(talking, "GET", "/api/sessions/chat-ids?limit=1")).json["chatIds"]) == 1
+    page = (await send(talking, "GET", "/api/sessions/chat-ids?limit=1")).json
+    assert (len(page["chatIds"]), page["limit"], page["offset"], page["hasMore"]) == (1, 1, 0, True)
+    rest = (await send(talking, "GET", "/api/sessions/chat-ids?limit=1&offset=1")).json
+    assert ([chat["chatId"] for chat in rest["chatIds"]], rest["hasMore"]) == (["1"], False)
     assert (await send(talking, "GET", "/api/sessions/chat-ids?limit=0")).status == 400
 
 

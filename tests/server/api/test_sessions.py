@@ -224,6 +224,10 @@ async def test_messages_come_in_pages_too_the_newest_first(talking: QuartTrio) -
 
     assert await numbers("") == [1, 2, 3, 4, 5, 6]
     assert await numbers("limit=2") == [5, 6]
+    page = (await get(talking, f"/api/sessions/{NOTES}?limit=2")).json
+    assert (page["limit"], page["hasMore"], page["nextBefore"]) == (2, True, 5)
+    last = (await get(talking, f"/api/sessions/{NOTES}?limit=4&before=5")).json
+    assert (last["hasMore"], last["nextBefore"]) == (False, None)
     assert await numbers("limit=3&before=5") == [2, 3, 4]
     assert await numbers("before=1") == []
     assert (await get(talking, f"/api/sessions/{NOTES}?before=0")).status == 400

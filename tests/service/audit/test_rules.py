@@ -141,6 +141,19 @@ def test_another_port(arguments: tuple[str, ...]) -> None:
     )
 
 
+def test_a_port_that_was_asked_for_is_no_mismatch() -> None:
+    asked = evolve(with_variable("XOPC_SERVICE_PORT", "7070"), arguments=(SERVICE.arguments[0], "--port", "7070"))
+    assert found(asked) == ()
+    changed = evolve(asked, arguments=(SERVICE.arguments[0], "--port", "6060"))
+    assert the(changed).code == "port-mismatch", "somebody edited it since"
+
+
+def test_what_it_would_refuse_comes_before_what_it_goes_by() -> None:
+    finding = the(refusal="there is no token")
+    assert (finding.code, finding.detail) == ("would-refuse", "there is no token")
+    assert finding.hint.endswith("xopc gateway service install --force")
+
+
 def test_a_port_that_nobody_named_or_knows_is_no_mismatch() -> None:
     assert found(with_arguments("gateway")) == ()
     assert found(port=None) == ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -115,7 +116,7 @@ def test_the_machines_service_counts_where_it_has_this_configuration(
 
 
 def test_a_look_that_fails_is_none() -> None:
-    def look() -> Service | None:
+    def look(_: Callable[[Service], None]) -> Service | None:
         raise OSError(5, "the disk fails")
 
     failed = Survey(look)
@@ -126,7 +127,7 @@ def test_a_look_that_fails_is_none() -> None:
 def test_a_look_that_takes_too_long_is_not_waited_for() -> None:
     let_go = threading.Event()
 
-    def look() -> Service | None:
+    def look(_: Callable[[Service], None]) -> Service | None:
         let_go.wait(20)
         return None
 
@@ -138,3 +139,14 @@ def test_a_look_that_takes_too_long_is_not_waited_for() -> None:
     let_go.set()
     assert found.result() is None
     assert found.findings == ()
+
+
+def test_what_the_files_say_is_told_of_a_manager_that_hangs(home: Path, managers: FakeManagers) -> None:
+    install(home, managers, secrets={"XOPC_GATEWAY_TOKEN": "another-token-than-that-of-the-file"})
+    configure(home)
+    managers.fail("systemctl", seconds=20)
+    looked = Survey(lambda tell: survey(managers.environ, resolve_paths(managers.environ), None, tell))
+    service = looked.result(1.5)
+    assert service is not None
+    assert (service.loaded_text, service.runtime.status.value) == ("systemd (does not tell)", "unknown")
+    assert [finding.code for finding in looked.findings] == ["token-drift", "service-unknown"]

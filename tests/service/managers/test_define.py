@@ -49,7 +49,14 @@ def test_row_065_the_port_is_that_of_the_command_line_or_else_of_the_file(home: 
 def test_where_to_listen_is_fixed_only_when_it_was_told(home: Path) -> None:
     configured(home, gateway={"bind": "lan", "auth": {"token": TOKEN}})
     assert "--bind" not in defined(home).arguments, "the file may be mended later"
-    assert defined(home, Flags(bind="lan")).arguments[-2:] == ("--bind", "lan")
+    assert "--bind" not in defined(home, Flags(bind="lan")).arguments, "the file says the same"
+    assert defined(home, Flags(bind="loopback")).arguments[-2:] == ("--bind", "loopback")
+
+
+def test_a_port_that_was_told_is_marked_where_the_file_says_another(home: Path) -> None:
+    configured(home, gateway={"port": 8080, "auth": {"token": TOKEN}})
+    assert defined(home, Flags(port=7070)).environment["XOPC_SERVICE_PORT"] == "7070"
+    assert "XOPC_SERVICE_PORT" not in defined(home, Flags(port=8080)).environment
 
 
 def test_what_a_service_knows(home: Path) -> None:

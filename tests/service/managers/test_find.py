@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from xopc.contracts.errors import ConfigError
-from xopc.service.managers.find import find_manager
+from xopc.service.managers.find import find_manager, in_scope
 
 
 def test_linux_has_systemd() -> None:
@@ -14,10 +14,13 @@ def test_linux_has_systemd() -> None:
     assert (manager.marker, manager.platform, manager.label) == ("systemd", "Linux (systemd)", "xopc-gateway-rescue")
 
 
-def test_the_service_of_the_machine_is_another_one() -> None:
-    manager = find_manager({}, platform="linux", system=True)
+def test_the_service_of_the_machine_is_another_one_and_its_commands_are_roots() -> None:
+    manager, own = (find_manager({"HOME": "/home/amy"}, platform="linux", system=system) for system in (True, False))
     assert manager is not None
+    assert own is not None
     assert str(manager.source_path) == "/etc/systemd/system/xopc-gateway.service"
+    start = "xopc gateway service start"
+    assert (in_scope(manager, start), in_scope(own, start)) == (f"sudo {start} --system", start)
 
 
 def test_a_mac_has_launchd() -> None:

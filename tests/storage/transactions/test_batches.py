@@ -13,7 +13,7 @@ from tests.storage.test_sqlite_path_plans import plans
 from tests.storage.values import DAY_SECONDS, KEY, acceptance, done, outbound
 from xopc.contracts.messages import OutboxState
 from xopc.storage.path.outbox import Attempt
-from xopc.storage.transactions import heartbeat, inbox, outbox, told
+from xopc.storage.transactions import cron, heartbeat, inbox, outbox, told
 from xopc.storage.transactions.batches import BATCH, PAUSE_SECONDS, delete_some, in_batches
 from xopc.storage.transactions.runs import finish
 
@@ -103,7 +103,9 @@ def test_what_is_old_is_found_by_its_time(
     assert {index for index in indexes if any(f"INDEX {index} (" in plan for plan in found.values())} == indexes
 
 
-@pytest.mark.parametrize("prune", [told.prune_told, heartbeat.prune_beats, inbox.prune_inbox, outbox.prune_outbox])
+@pytest.mark.parametrize(
+    "prune", [told.prune_told, heartbeat.prune_beats, inbox.prune_inbox, outbox.prune_outbox, cron.prune_sessions]
+)
 def test_what_may_forget_no_more_rows_forgets_none(
     connection: sqlite3.Connection, prune: Callable[[sqlite3.Connection, float, int], int]
 ) -> None:

@@ -6,12 +6,13 @@ import sqlite3
 import pytest
 from attrs import evolve
 
-from tests.storage.values import CHAT, acceptance
+from tests.storage.values import CHAT, acceptance, done
 from xopc.contracts.cron import Job, JobRun, Payload, PayloadKind, RunStatus, Schedule, ScheduleKind, StoredJob
 from xopc.contracts.errors import Failure, XopcError
 from xopc.contracts.messages import Outbound
 from xopc.storage.path.cron import MAX_JOBS, MAX_RUNS, CronTotals, JobClaim, JobRunEnd
-from xopc.storage.transactions import cron, inbox, outbox_select
+from xopc.storage.path.sessions import Keeping, SessionChange
+from xopc.storage.transactions import cron, inbox, outbox_select, runs, sessions, transcripts
 
 JOB = Job(
     id="5f0c1a2b",
@@ -256,3 +257,42 @@ def test_halves_of_surrogate_pairs_are_stored(made: sqlite3.Connection) -> None:
     ended = cron.settle(made, JobRunEnd("r-1", RunStatus.FAILED, "\ud83d", "\ud83d"), "msg", 11.0)
     assert ended is not None
     assert stored(made).state.last_error == "\ufffd"
+
+
+def test_a_job_that_was_due_once_is_forgotten_when_it_is_over_for_long(connection: sqlite3.Connection) -> None:
+    for name, at in (("done", 10.0), ("missed", 10.0), ("late", 10.0), ("busy", 10.0), ("comes", 900.0)):
+        job = evolve(JOB, id=name, schedule=Schedule(ScheduleKind.AT, at=at))
+        cron.insert_job(connection, job, at if name == "comes" else None)
+    cron.insert_job(connection, evolve(JOB, id="off", enabled=False), None)
+    for name, at, ended_at in (("done", 10, 20), ("late", 150, 160), ("busy", 10, None)):
+        status = RunStatus.RUNNING if ended_at is None else RunStatus.SUCCESS
+        run = JobRun(f"run of {name}", name, status, at, at, ended_at)
+        assert cron.claim(connection, JobClaim(run, name), "", "opening", at)
+    assert cron.prune_runs(connection, 100) == 3
+    assert [each.job.id for _, each in cron.select_jobs(connection, 0, 9)] == ["late", "busy", "comes", "off"]
+
+
+def test_the_sessions_of_jobs_that_are_gone_are_kept_for_a_week_unless_somebody_keeps_them(
+    made: sqlite3.Connection,
+) -> None:
+    for name in (JOB.id, "gone", "pinned", "waits"):
+        inbox.accept(made, [acceptance(name, f"cron:{name}")], None, "opening", 1)
+        if name != "waits":
+            runs.finish(made, name, done("hi"), [], 1)
+    sessions.change_session(made, "cron:pinned", SessionChange(keeping=Keeping.PINNED))
+    assert cron.prune_sessions(made, cron.SESSION_SECONDS) == 0
+    assert cron.prune_sessions(made, cron.SESSION_SECONDS + 2) == 1
+    assert sessions.select_session(made, "cron:gone") is None
+
+
+def test_of_the_session_of_a_job_the_newest_messages_are_kept(
+    made: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cron, "KEPT_MESSAGES", 4)
+    for number in range(5):
+        inbox.accept(made, [acceptance(f"run-{number}", f"cron:{JOB.id}")], None, "opening", number)
+        runs.claim(made, f"cron:{JOB.id}", "boot", number)
+        runs.finish(made, f"run-{number}", done("hi"), [], number)
+    assert cron.prune_sessions(made, 9) == 6
+    entries = transcripts.select_messages(made, f"cron:{JOB.id}", 100, None)
+    assert [entry.seq for entry in entries] == [7, 8, 9, 10]

@@ -64,11 +64,11 @@ def test_what_waited_to_be_sent_is_a_dead_letter_that_can_be_sent_again(database
 def test_what_waited_to_be_answered_is_parked_and_can_be_answered(database: Path) -> None:
     hold_what_was_under_way(database, TAKEN, NOW)
     with closing(connect_writer(database)) as connection:
-        parked = select_inbox(connection, InboxState.PARKED, 10, 0)
+        parked = select_inbox(connection, InboxState.PARKED, 10)
         assert {row.run_id for row in parked} == {"working", "waiting"}
         assert all(TAKEN in (row.last_error or "") for row in parked)
-        assert select_inbox(connection, InboxState.WAITING, 10, 0) == []
-        assert select_inbox(connection, InboxState.RUNNING, 10, 0) == []
+        assert select_inbox(connection, InboxState.WAITING, 10) == []
+        assert select_inbox(connection, InboxState.RUNNING, 10) == []
         assert retry_parked(connection, "waiting", "opening") is not None
 
 

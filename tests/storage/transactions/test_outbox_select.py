@@ -9,8 +9,8 @@ from tests.storage.values import CHAT, OTHER_CHAT, outbound
 from xopc.contracts.messages import Address, ErrorClass, OutboxState
 from xopc.storage.path.outbox import Attempt, LaneHead, OutboxPage, OutboxQuery, Selection, lane_of
 from xopc.storage.transactions import outbox_select
-from xopc.storage.transactions.outbox import enqueue, settle
-from xopc.storage.transactions.outbox_select import select_lanes, select_page
+from xopc.storage.transactions.outbox import begin_attempt, enqueue, give_up, retry_dead, settle
+from xopc.storage.transactions.outbox_select import select_expired, select_lanes, select_next_expiry, select_page
 
 PENDING, DEAD, SENT = OutboxState.PENDING, OutboxState.DEAD, OutboxState.SENT
 BLOCKED = Attempt(DEAD, "blocked", ErrorClass.PERMANENT)
@@ -49,6 +49,22 @@ def test_lanes_come_in_the_order_of_their_names_with_when_they_are_due(connectio
         LaneHead(names[3], 0, 0, 104, 7),
     ]
     assert select_lanes(connection, names[3], 9) == []
+
+
+def test_those_whose_own_time_is_over_are_found_wherever_they_wait(connection: sqlite3.Connection) -> None:
+    put(connection, "msg_0")
+    assert select_next_expiry(connection) is None
+    for number, ttl in enumerate([50, 10, 30, 20, 40], 1):
+        enqueue(connection, f"msg_{number}", evolve(outbound(f"{number}"), ttl_seconds=ttl), None, 100)
+    settle(connection, "msg_3", BLOCKED, 105)
+    begin_attempt(connection, "msg_4")
+    assert select_next_expiry(connection) == 110
+    assert [row.id for row in select_expired(connection, 140, 9)] == ["msg_2", "msg_5"]
+    assert [row.id for row in select_expired(connection, 140, 1)] == ["msg_2"]
+    late = Attempt(DEAD, "late", ErrorClass.EXPIRED)
+    assert [give_up(connection, f"msg_{number}", late, 141) for number in (2, 3, 4)] == [True, False, False]
+    retry_dead(connection, "msg_2", 200)
+    assert [row.id for row in select_expired(connection, 209, 9)] == ["msg_5", "msg_1"]
 
 
 def test_messages_come_newest_first_and_page_by_page(connection: sqlite3.Connection) -> None:

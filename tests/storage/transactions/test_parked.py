@@ -8,6 +8,7 @@ from tests.storage.values import DAY_SECONDS, KEY, OTHER_KEY, acceptance, reques
 from xopc.contracts.messages import InboxCounts, InboxRow, InboxState
 from xopc.contracts.transcript import RunState
 from xopc.storage.path.base import Acceptance, Accepted, FailedAttempt, TurnEnd
+from xopc.storage.path.inbox import InboxPlace
 from xopc.storage.transactions import inbox as module
 from xopc.storage.transactions.inbox import accept, prune_inbox, recover, withdraw
 from xopc.storage.transactions.parked import delete_parked, retry_parked, select_counts, select_inbox
@@ -21,7 +22,7 @@ def take(connection: sqlite3.Connection, *items: Acceptance) -> list[Accepted]:
 
 
 def listed(connection: sqlite3.Connection, state: InboxState) -> list[str]:
-    return [row.run_id for row in select_inbox(connection, state, 10, 0)]
+    return [row.run_id for row in select_inbox(connection, state, 10)]
 
 
 def park(connection: sqlite3.Connection, *run_ids: str, now: float = 300) -> None:
@@ -40,12 +41,27 @@ def test_messages_without_an_answer_are_listed_by_their_state_newest_first(conne
     park(connection, "run-1")
     assert listed(connection, InboxState.WAITING) == ["run-3", "run-2"]
     assert listed(connection, InboxState.RUNNING) == ["other"]
-    assert select_inbox(connection, InboxState.PARKED, 10, 0) == [
+    assert select_inbox(connection, InboxState.PARKED, 10) == [
         InboxRow("run-1", KEY, acceptance("run-1").inbound, InboxState.PARKED, True, 100, 0, None, parked_at=300)
     ]
     assert select_counts(connection) == InboxCounts(waiting=2, running=1, parked=1)
     park(connection, "run-2", "run-3")
-    assert [row.run_id for row in select_inbox(connection, InboxState.PARKED, 1, 1)] == ["run-2"]
+
+
+def test_a_list_goes_on_behind_the_place_of_a_message_whatever_comes_and_goes(connection: sqlite3.Connection) -> None:
+    names = [f"run-{number}" for number in range(5)]
+    take(connection, *map(acceptance, names))
+    last = select_inbox(connection, InboxState.WAITING, 2)[-1]
+    assert last.run_id == "run-3"
+    take(connection, acceptance("newer"))
+    behind = InboxPlace(0, last.seq)
+    assert [row.run_id for row in select_inbox(connection, InboxState.WAITING, 2, behind)] == ["run-2", "run-1"]
+    park(connection, *names)
+    last = select_inbox(connection, InboxState.PARKED, 2)[-1]
+    delete_parked(connection, last.run_id)
+    behind = InboxPlace(last.parked_at or 0, last.seq)
+    rest = [row.run_id for row in select_inbox(connection, InboxState.PARKED, 9, behind)]
+    assert (last.run_id, rest) == ("run-3", ["run-2", "run-1", "run-0"])
 
 
 def test_a_failed_attempt_is_counted_with_its_error_and_the_message_waits_again(
@@ -55,7 +71,7 @@ def test_a_failed_attempt_is_counted_with_its_error_and_the_message_waits_again(
     claimed(connection)
     assert fail_attempt(connection, KEY, "run-1", "It broke.") == FailedAttempt("run-1", 1)
     assert fail_attempt(connection, KEY, None, "It broke \ud83d.") == FailedAttempt("run-1", 2)
-    row = select_inbox(connection, InboxState.WAITING, 10, 0)[1]
+    row = select_inbox(connection, InboxState.WAITING, 10)[1]
     assert (row.run_id, row.attempts, row.last_error) == ("run-1", 2, "It broke \ufffd.")
     turn = claim(connection, KEY, "boot", 200)
     assert turn is not None
@@ -73,11 +89,11 @@ def test_only_what_a_dead_process_had_claimed_has_failed(connection: sqlite3.Con
     take(connection, acceptance("run-1"), acceptance("run-2"))
     claimed(connection)
     recover(connection, "boot-2", "later", 300)
-    rows = {row.run_id: row for row in select_inbox(connection, InboxState.WAITING, 10, 0)}
+    rows = {row.run_id: row for row in select_inbox(connection, InboxState.WAITING, 10)}
     assert {run_id: row.attempts for run_id, row in rows.items()} == {"run-1": 1, "run-2": 0}
     assert rows["run-1"].last_error == "The gateway's process died in the middle of it."
     recover(connection, "boot-3", "later", 300)
-    assert select_inbox(connection, InboxState.WAITING, 10, 1)[0].attempts == 1
+    assert select_inbox(connection, InboxState.WAITING, 10)[1].attempts == 1
 
 
 def test_a_parked_message_has_ended_for_its_session_and_for_who_asks(connection: sqlite3.Connection) -> None:
@@ -137,7 +153,7 @@ def test_a_deleted_message_does_not_come_back(connection: sqlite3.Connection) ->
 def test_a_message_that_cannot_be_read_is_listed(connection: sqlite3.Connection) -> None:
     take(connection, acceptance("run-1"))
     connection.execute("UPDATE inbox SET inbound = '{}'")
-    (row,) = select_inbox(connection, InboxState.WAITING, 10, 0)
+    (row,) = select_inbox(connection, InboxState.WAITING, 10)
     assert (row.run_id, row.inbound) == ("run-1", None)
 
 

@@ -73,7 +73,7 @@ class Sight:
         """The look at the service, which may go on for longer than it is waited for."""
         target = self.target
         owner = target.owner.pid if target.owner else None
-        return Survey(lambda: survey(target.environ, target.paths, owner))
+        return Survey(lambda tell: survey(target.environ, target.paths, owner, tell))
 
     @cached_property
     def service(self) -> Service | None:

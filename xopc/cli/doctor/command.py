@@ -2,49 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from xopc.cli.doctor import certificate, configuration, files, gateway, installation, places, service, storage, tasks
-from xopc.cli.doctor.check import Check, Fault, Result, Sight
-from xopc.cli.doctor.configuration import of_refusal
-from xopc.cli.doctor.mend import Mended, checked, is_fixable, mend
-from xopc.cli.gateway.target import find_target
 from xopc.cli.options import ConfigOption, JsonOption
-from xopc.cli.output import as_typed, print_json, without_controls
-from xopc.cli.secrets.checks import look_beside_the_file
-from xopc.client.http import JsonObject
-from xopc.config.audit import Severity
-from xopc.contracts.convert import unstructure
-from xopc.contracts.errors import ConfigError
+from xopc.cli.output import print_json, without_controls
 from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK, EXIT_USAGE
 
-_SECRETS = Check("secrets.references", "security", look_beside_the_file)
-CHECKS: tuple[Check, ...] = (
-    *configuration.CHECKS,
-    _SECRETS,
-    *certificate.CHECKS,
-    *files.CHECKS,
-    *places.CHECKS,
-    *storage.CHECKS,
-    *gateway.CHECKS[:2],
-    *tasks.CHECKS,
-    *gateway.CHECKS[2:],
-    *service.CHECKS,
-    *installation.CHECKS,
-)
-"""In the order in which they are told."""
-WIDTH = 80
-"""Columns of a line, where the terminal has so many."""
-_MARKS = {Severity.CRITICAL: "❌", Severity.WARN: "⚠️ ", Severity.INFO: "ℹ️ "}
-_INDENT = "   "
+if TYPE_CHECKING:
+    from xopc.cli.doctor.check import Fault
+    from xopc.cli.doctor.mend import Mended
 
 
 def doctor(
@@ -65,22 +36,30 @@ def doctor(
         what = "--fix asks before it changes anything. Where nobody can answer: xopc doctor --fix --yes"
         print(f"xopc doctor: {what}", file=sys.stderr)
         return EXIT_USAGE
+    from xopc.cli.doctor.examination import examine, faults_of, to_json, to_terminal
+    from xopc.cli.doctor.mend import checked
+    from xopc.config.audit import Severity
+
     results = examine(config)
-    mended = _fix(config, results, ask=not yes) if fix else None
+    mended = _fix(config, faults_of(results), ask=not yes) if fix else None
     if mended:
         results = examine(config)
-        mended = [checked(one, _all(results)) for one in mended]
-    counts = Counter(fault.severity for fault in _all(results))
+        mended = [checked(one, faults_of(results)) for one in mended]
+    counts = Counter(fault.severity for fault in faults_of(results))
     if as_json:
-        print_json(_to_json(results, counts, mended))
+        print_json(to_json(results, counts, mended))
     else:
-        print("\n".join(_to_terminal(results, counts, mended)))
+        print("\n".join(to_terminal(results, counts, mended)))
     return EXIT_FAILURE if counts[Severity.CRITICAL] else EXIT_OK
 
 
-def _fix(config: Path | None, results: Mapping[Check, Result], *, ask: bool) -> list[Mended]:
+def _fix(config: Path | None, faults: list[Fault], *, ask: bool) -> list[Mended]:
     """Mend what can be mended; nothing where whoever is asked does not want it."""
-    fixable = [fault for fault in _all(results) if is_fixable(fault)]
+    from xopc.cli.doctor.check import Sight
+    from xopc.cli.doctor.mend import is_fixable, mend
+    from xopc.cli.gateway.target import find_target
+
+    fixable = [fault for fault in faults if is_fixable(fault)]
     if not fixable:
         return []
     if ask:
@@ -92,99 +71,3 @@ def _fix(config: Path | None, results: Mapping[Check, Result], *, ask: bool) -> 
         except EOFError:
             return []
     return list(mend(Sight(find_target(config)), fixable))
-
-
-def _all(results: Mapping[Check, Result]) -> list[Fault]:
-    return [fault for result in results.values() for fault in result.faults]
-
-
-def examine(config: Path | None) -> Mapping[Check, Result]:
-    """What comes of each check, in its order."""
-    try:
-        sight = Sight(find_target(config))
-    except ConfigError as error:
-        # Not even the files are known.
-        skipped = Result("the environment names no usable place", skipped=True)
-        first, *others = CHECKS
-        return {first: Result("", of_refusal(error)), **dict.fromkeys(others, skipped)}
-    return {check: check.run(sight) for check in CHECKS}
-
-
-def to_text(results: Mapping[Check, Result]) -> str:
-    """What came of the checks, for a person at a terminal."""
-    return without_controls("\n".join(_lines(results)))
-
-
-def _to_terminal(
-    results: Mapping[Check, Result], counts: Counter[Severity], mended: list[Mended] | None
-) -> Iterator[str]:
-    for one in mended or []:
-        mark, said = ("✅", one.done) if one.done else ("❌", f"It was not mended: {one.error}")
-        yield from _wrapped(f"{mark} ", without_controls(f"{one.where} [{', '.join(one.check_ids)}]"))
-        for line in said.splitlines():
-            yield from _wrapped(_INDENT, without_controls(line))
-    if mended:
-        yield ""
-    yield to_text(results)
-    yield f"\n{_total(counts)}"
-    count = sum(map(is_fixable, _all(results)))
-    if count and mended is None:
-        yield f"🔧 {count} of them can be mended by: xopc doctor --fix"
-
-
-def _to_json(results: Mapping[Check, Result], counts: Counter[Severity], mended: list[Mended] | None) -> JsonObject:
-    return {
-        "ok": not counts[Severity.CRITICAL],
-        "counts": {severity.value: counts[severity] for severity in Severity},
-        "checks": [
-            {
-                "id": check.id,
-                "section": check.section,
-                "summary": result.summary,
-                "skipped": result.skipped,
-                "faults": [{**unstructure(fault), "fixable": is_fixable(fault)} for fault in result.faults],
-            }
-            for check, result in results.items()
-        ],
-        **({"mended": [unstructure(one) for one in mended]} if mended is not None else {}),
-    }
-
-
-def _lines(results: Mapping[Check, Result]) -> Iterator[str]:
-    section = ""
-    for check, result in results.items():
-        if check.section != section:
-            yield from ("", check.section.title()) if section else (check.section.title(),)
-            section = check.section
-        if result.skipped:
-            yield from _wrapped("➖ ", f"Not looked at: {result.summary}")
-        elif result.summary:
-            yield from _wrapped("🔎 " if result.faults else "✅ ", as_typed(result.summary))
-        for fault in result.faults:
-            yield from _fault(fault)
-
-
-def _fault(fault: Fault) -> Iterator[str]:
-    yield from _wrapped(f"{_MARKS[fault.severity]} ", fault.title)
-    yield from _wrapped(_INDENT, f"{fault.where} [{fault.check_id}]")
-    for line in fault.detail.splitlines():
-        yield from _wrapped(_INDENT, line.strip())
-    yield from _wrapped(f"{_INDENT}💡 ", as_typed(fault.remediation))
-
-
-def _wrapped(head: str, text: str) -> Iterable[str]:
-    """Lines that fit, the first behind `head`. Words, such as paths, stay whole: they can be copied."""
-    indent = " " * (len(_INDENT) * 2 if head.startswith(" ") and head.strip() else len(_INDENT))
-    width = min(WIDTH, shutil.get_terminal_size().columns) - 2
-    lines = textwrap.wrap(
-        text, width, initial_indent=head, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
-    return lines or [head.rstrip()]
-
-
-def _total(counts: Counter[Severity]) -> str:
-    if not counts:
-        return "✅ Nothing is wrong."
-    told = {Severity.CRITICAL: "critical", Severity.WARN: "to look at", Severity.INFO: "to know"}
-    mark = _MARKS[min(counts, key=list(Severity).index)]
-    return f"{mark} {', '.join(f'{counts[severity]} {word}' for severity, word in told.items() if counts[severity])}"

@@ -88,7 +88,7 @@ def _cure_of_drift(sight: Sight) -> str:
     service = sight.service
     if service is None or not any(finding.code == "token-drift" for finding in service.findings):
         return _RESTART
-    return f"{service.reinstall}, then: {_RESTART}"
+    return f"{service.reinstall}, then: {service.start if service.is_system else _RESTART}"
 
 
 def _drift(title: str, where: str, detail: str, cure: str) -> Fault:

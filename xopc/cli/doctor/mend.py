@@ -187,6 +187,7 @@ DEFINITION = frozenset(
         "interpreter-gone",
         TEMPORARY,
         "port-mismatch",
+        "would-refuse",
         "secret-embedded",
         "secrets-file-missing",
     }

@@ -7,7 +7,7 @@ from xopc.config.audit import Severity
 from xopc.service.audit.finding import AGGRESSIVE, Finding
 from xopc.service.managers.base import SECRETS_FILE_VARIABLE
 
-_CRITICAL = {"missing-program", "interpreter-gone", "secrets-file-missing", "service-failed"}
+_CRITICAL = {"missing-program", "interpreter-gone", "secrets-file-missing", "service-failed", "would-refuse"}
 """The service does not start like this, or has not."""
 
 
@@ -24,7 +24,7 @@ def look_at_service(sight: Sight) -> Result:
     secrets = service.installed.environment.get(SECRETS_FILE_VARIABLE, path)
     faults = [
         of_finding(finding, secrets if finding.code.startswith("secrets-file") else path)
-        for finding in service.findings
+        for finding in sight.survey.findings
     ]
     return Result.of(faults, f"{service.manager.label} fits this configuration ({path})")
 

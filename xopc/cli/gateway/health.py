@@ -10,12 +10,11 @@ from xopc.cli.gateway.target import find_target
 from xopc.cli.options import ConfigOption, Duration, DurationOption, JsonOption, UrlOption
 from xopc.cli.output import as_typed, duration, print_json
 from xopc.client.http import Client, JsonObject
-from xopc.contracts.api.status import HealthStatus
 from xopc.service.health import health_of
 from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK
 
 DEFAULT_TIMEOUT = Duration(10)
-_SERVING = {HealthStatus.HEALTHY.value: "✅", HealthStatus.DEGRADED.value: "⚠️ "}
+_SERVING = {"healthy": "✅", "degraded": "⚠️ "}
 
 
 def health(

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from xopc.cli.gateway.target import Target
-from xopc.contracts.errors import ConfigError, XopcError
-from xopc.service.managers.base import SECRETS_FILE_VARIABLE, Installed, Runtime, RuntimeStatus, ServiceManager
+from xopc.service.managers.base import Installed, Runtime, RuntimeStatus, ServiceManager
 from xopc.service.managers.find import find_manager, is_of_machine
 from xopc_supervisor.contract import RESPAWN, LockInfo
 
@@ -105,28 +103,6 @@ def may_ask(service: Service) -> bool:
     return os.name == "nt" or os.getuid() == 0 or not is_of_machine(service.manager)
 
 
-def refusal_of(installed: Installed, pid: int | None) -> str | None:
-    """Why a service would refuse to start, with what it knows; None where it would not, or where that shows only then.
-
-    To be asked before its manager is: that ends the gateway which runs, and only then sees that no other comes up.
-    `pid` is what it runs now; that process knows what no definition says, such as the manager's own variables.
-    """
-    from xopc.config.resolve import Flags, resolve
-    from xopc.service.audit.rules import option_of
-
-    if pid is None and any("Credential" in setting for setting in installed.settings):
-        return None  # its manager gives it files that nobody else sees
-    port = option_of(installed.arguments, "--port")
-    flags = Flags(int(port) if port and port.isdecimal() else None, option_of(installed.arguments, "--bind"))
-    try:
-        resolve(_environment_of(installed, pid), flags)
-    except ConfigError as error:
-        return error.message
-    except (XopcError, OSError):
-        return None  # the new process may see it otherwise, and waits for a disk
-    return None
-
-
 def broken_of(target: Target, service: Service) -> Finding | None:
     """Why its manager could start no new process of it; None where it could."""
     from xopc.service.audit.audited import audit_service
@@ -134,19 +110,6 @@ def broken_of(target: Target, service: Service) -> Finding | None:
 
     found = audit_service(service.manager, target.environ, target.paths, installed=service.installed)
     return cannot_start(found.findings) if found is not None else None
-
-
-def known_by(pid: int | None) -> dict[str, str]:
-    """The variables of a running gateway that are not xopc's own; none where it cannot be asked."""
-    import psutil
-
-    if pid is None:
-        return {}
-    try:
-        environ = psutil.Process(pid).environ()
-    except (psutil.Error, OSError):
-        return {}
-    return {name: value for name, value in environ.items() if not name.startswith("XOPC_")}
 
 
 def cures_of_refusal(target: Target) -> list[str]:
@@ -163,19 +126,3 @@ def drift_of(target: Target, service: Service) -> list[str]:
     found = audit_service(service.manager, target.environ, target.paths, installed=service.installed)
     findings = found.findings if found is not None else ()
     return [f"{one.headline} {one.hint}" for one in findings if one.code == "token-drift"]
-
-
-def _environment_of(installed: Installed, pid: int | None) -> Mapping[str, str]:
-    """What a service's gateway finds in its environment, in the order in which it counts.
-
-    Raises:
-        ConfigError: its secrets cannot be read.
-    """
-    from xopc.config.dot_env import read_dot_env
-    from xopc.service.managers.secrets_file import add_secrets
-
-    environ = dict(installed.environment)
-    if environ.get(SECRETS_FILE_VARIABLE):
-        add_secrets(environ)
-    found = read_dot_env(installed.working_directory or Path("/"), environ)
-    return {**known_by(pid), **found.values, **environ}

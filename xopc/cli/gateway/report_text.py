@@ -6,7 +6,7 @@ from typing import cast
 
 from xopc.cli.gateway.issues import LOCALHOST, told
 from xopc.cli.gateway.report import Report, since
-from xopc.cli.output import duration, preview, seconds_since, size, without_controls
+from xopc.cli.output import duration, hints_about_sudo, preview, seconds_since, size, without_controls
 from xopc.client.http import JsonObject
 from xopc.config.paths import from_home
 from xopc.config.profile import DEFAULT, profile_of
@@ -81,6 +81,7 @@ def _not_running_text(report: Report) -> list[str]:
             if is_installed
             else "💡 Or install service: xopc gateway service install"
         )
+    lines += [f"💡 {hint}" for hint in hints_about_sudo()]
     return [*lines, *told(report.issues)]
 
 

@@ -67,6 +67,7 @@ def restart(
 def _restart(target: Target, request: Request) -> int:
     from xopc.cli.gateway.managed import find_service, may_ask
     from xopc.cli.gateway.restart_service import restart_service
+    from xopc.service.managers.find import in_scope
 
     service = find_service(target)
     if service is not None and service.is_kept and service.runs(target.owner) and may_ask(service):
@@ -82,7 +83,8 @@ def _restart(target: Target, request: Request) -> int:
     owner = target.owner
     if owner is None:
         _refuse_what_listens(target)
-        return tell_not_running("xopc gateway service start" if service else "xopc gateway", as_json=request.as_json)
+        start = in_scope(service.manager, "xopc gateway service start") if service else "xopc gateway"
+        return tell_not_running(start, as_json=request.as_json)
     if owner.state is None:
         # It does not handle SIGUSR1 yet, which would end it.
         raise XopcError(Failure.UNAVAILABLE, f"the gateway (pid {owner.pid}) is still starting: try again")

@@ -6,7 +6,7 @@ import threading
 
 from attrs import evolve
 
-from xopc.cli.gateway.managed import Service, alone, announced, broken_of, cures_of_refusal, drift_of, refusal_of
+from xopc.cli.gateway.managed import Service, alone, announced, broken_of, cures_of_refusal, drift_of
 from xopc.cli.gateway.restarting import Request, conclude, mark_of, tell, watch
 from xopc.cli.gateway.target import Target
 from xopc.cli.output import fail
@@ -27,6 +27,8 @@ def restart_service(target: Target, service: Service, request: Request) -> int:
     if broken is not None:
         what = f"Gateway restart failed: {broken.message}{goes_on}"
         return fail(what, as_json=request.as_json, hints=[broken.hint])
+    from xopc.service.audit.refusal import refusal_of
+
     refusal = refusal_of(service.installed, service.runtime.pid)
     if refusal is not None:
         what = f"Gateway restart failed: {refusal}{goes_on}"

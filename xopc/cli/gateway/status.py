@@ -93,7 +93,7 @@ def _begin_survey(target: Target) -> Survey:
     from xopc.service.audit.survey import Survey, survey
 
     owner = target.owner
-    return Survey(lambda: survey(target.environ, target.paths, owner.pid if owner else None))
+    return Survey(lambda tell: survey(target.environ, target.paths, owner.pid if owner else None, tell))
 
 
 def _runs_here(target: Target, service: Service | None) -> bool:

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
-from xopc.client.http import Client
-from xopc.config.certificate import leaves
+from xopc.cli.output import hints_about_sudo
 from xopc.config.local_key import read_local_key
 from xopc.config.paths import RESTORE_NAME, Paths, resolve_paths
-from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.contracts.errors import ConfigError, Failure, XopcError
 from xopc.service.lockfile import Lock, read_lock
 from xopc.service.managers.base import SECRETS_FILE_VARIABLE
 from xopc_supervisor.contract import LockInfo
 
 if TYPE_CHECKING:
+    from xopc.client.http import Client
+    from xopc.config.resolve import Resolved
     from xopc.service.ports import PortUse
 
 DOT_ENV = Path(".env")
@@ -53,6 +53,8 @@ class Target:
 
     @cached_property
     def _resolution(self) -> Resolved | ConfigError:
+        from xopc.config.resolve import Flags, resolve
+
         try:
             return resolve(self.environ, Flags(), section="gateway")
         except ConfigError as error:
@@ -64,6 +66,7 @@ class Target:
         if self.resolved is not None:
             return self.resolved
         from xopc.config.accepted import resolve_or_accepted
+        from xopc.config.resolve import Flags
 
         with suppress(ConfigError, OSError):
             return resolve_or_accepted(self.environ, Flags(), section="gateway")
@@ -104,6 +107,8 @@ class Target:
         """By what it is known, where it speaks HTTPS: the certificate that it says it shows, or that it was given."""
         if self.scheme == "http":
             return None
+        from xopc.config.certificate import leaves
+
         given = self.effective.tls.certificate if self.effective and self.effective.tls else None
         return leaves([self.paths.served_certificate, *([given] if given else [])])
 
@@ -137,7 +142,8 @@ class Target:
             XopcError: none does, or it does not listen yet. A stranger at its port must not see the credential.
         """
         if self.owner is None:
-            raise XopcError(Failure.UNAVAILABLE, "Gateway is not running. Start it with: xopc gateway")
+            what = ". ".join(["Gateway is not running. Start it with: xopc gateway", *hints_about_sudo()])
+            raise XopcError(Failure.UNAVAILABLE, what)
         if self.owner.port is None or self.url is None:
             raise XopcError(Failure.UNAVAILABLE, f"Gateway (pid {self.owner.pid}) is still starting. Try again.")
         return self.blind_client(timeout_seconds)
@@ -146,6 +152,8 @@ class Target:
         """The same, whether or not there is somebody to talk to, who may be a stranger. Only for those who look first
         without a credential whether it is this gateway.
         """
+        from xopc.client.http import Client
+
         return Client(
             self.url or "", self.credential, timeout_seconds, certificates=self.certificates, local_key=self.local_key
         )

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from xopc.cli.doctor.check import Sight
-from xopc.cli.doctor.command import to_text
+from xopc.cli.doctor.examination import to_text
 from xopc.cli.gateway.target import find_target
 from xopc.cli.options import ConfigOption, JsonOption
 from xopc.cli.output import print_json

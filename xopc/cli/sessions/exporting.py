@@ -100,14 +100,12 @@ def _whole(client: Client, key: str) -> SessionDetail:
 
     from xopc.contracts.api.sessions import SessionRead
 
-    newest = read_answer(client.get(path_of(key), {"limit": MAX_LIMIT}), SessionRead).session
-    messages = newest.messages
-    while messages and messages[0].seq > 1:
-        query = {"limit": MAX_LIMIT, "before": messages[0].seq}
-        page = read_answer(client.get(path_of(key), query), SessionRead).session.messages
-        if not page:
-            break
-        messages = page + messages
+    page = read_answer(client.get(path_of(key), {"limit": MAX_LIMIT}), SessionRead)
+    newest, messages = page.session, page.session.messages
+    while page.has_more:
+        query = {"limit": MAX_LIMIT, "before": page.next_before}
+        page = read_answer(client.get(path_of(key), query), SessionRead)
+        messages = page.session.messages + messages
     return evolve(newest, messages=messages)
 
 

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from xopc.cli.answer import read_answer
 from xopc.cli.gateway.target import find_target
-from xopc.cli.options import ConfigOption, JsonOption, LimitOption
+from xopc.cli.options import THERE_IS_MORE, ConfigOption, JsonOption, LimitOption
 from xopc.cli.output import ago, fitted, one_line, print_json, print_table, without_controls
 from xopc.cli.sessions.place import SESSIONS_PATH, TIMEOUT_SECONDS, KeyArgument, path_of
 from xopc.contracts.api.sessions import SessionStatus
@@ -136,15 +136,17 @@ def chats(
         return EXIT_OK
     from xopc.contracts.api.session_actions import ChatIds
 
-    found = read_answer(body, ChatIds).chat_ids
-    if not found:
+    page = read_answer(body, ChatIds)
+    if not page.chat_ids:
         print("No chats")
         return EXIT_OK
     rows = [
         (one.channel, one.account_id, one_line(one.chat_id, MAX_NAME_CHARS), one.peer_kind, ago(one.last_active))
-        for one in found
+        for one in page.chat_ids
     ]
     print_table(("CHANNEL", "ACCOUNT", "CHAT", "KIND", "LAST USED"), rows)
+    if page.has_more:
+        print(THERE_IS_MORE)
     return EXIT_OK
 
 

@@ -5,23 +5,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from attrs import frozen
 from cyclopts import Parameter
 
-from xopc.cli.gateway.target import find_target
 from xopc.cli.options import ConfigOption, Duration, DurationOption, JsonOption
 from xopc.cli.output import fail, print_json, sentence
-from xopc.cli.update.change import Change
-from xopc.cli.update.definition import bring_up_to_date
-from xopc.cli.update.hand_over import End, Handed, left_behind
-from xopc.config.paths import programs_dir
 from xopc.contracts.errors import Failure, XopcError
-from xopc.service.installations.build import Candidate, build, is_newer, resolve
-from xopc.service.installations.origin import Origin, find_origin
-from xopc.service.installations.versions import Environment, Installations, installations
 from xopc_supervisor.contract import EXIT_OK, EXIT_USAGE
+
+if TYPE_CHECKING:
+    from xopc.cli.update.change import Change
+    from xopc.cli.update.hand_over import Handed
+    from xopc.service.installations.build import Candidate
+    from xopc.service.installations.origin import Origin
+    from xopc.service.installations.versions import Environment, Installations
 
 DEFAULT_WAIT = Duration(60)
 WaitOption = Annotated[
@@ -58,6 +57,12 @@ def update(
     if problem := _contradiction(check=check, version=version, wheel=wheel, rollback=rollback, to=to):
         print(f"xopc update: {problem}", file=sys.stderr)
         return EXIT_USAGE
+    from xopc.cli.gateway.target import find_target
+    from xopc.cli.update.change import Change
+    from xopc.config.paths import programs_dir
+    from xopc.service.installations.origin import find_origin
+    from xopc.service.installations.versions import installations
+
     wanted = Wanted(version, wheel, wait, as_json)
     try:
         target = find_target(config)
@@ -95,6 +100,8 @@ def _contradiction(
 
 def _look(installed: Installations, origin: Origin, wanted: Wanted, *, check: bool) -> int:
     """Tell what an update would do."""
+    from xopc.service.installations.build import resolve
+
     current = installed.current()
     version = current.version if current else origin.version
     found = resolve(wanted.version, wanted.wheel, installed.all())
@@ -113,6 +120,8 @@ def _look(installed: Installations, origin: Origin, wanted: Wanted, *, check: bo
 
 
 def _go_on(change: Change, origin: Origin, wanted: Wanted) -> int:
+    from xopc.service.installations.build import build, resolve
+
     installed = change.installed
     if (pending := installed.pending()) is not None:
         change.resume(pending)
@@ -180,6 +189,8 @@ def _current(installed: Installations) -> Environment:
 
 def _is_wanted(found: Candidate, current: Environment | None, version: str, wanted: Wanted) -> bool:
     """Whether what was found is to take the place of what is in use."""
+    from xopc.service.installations.build import is_newer
+
     if wanted.wheel is not None:
         return current is None or (found.version, found.origin) != (version, current.origin)
     return found.version != version if wanted.version is not None else is_newer(found.version, version)
@@ -211,6 +222,9 @@ def _tell_plan(source: Environment, to: Environment, *, as_json: bool) -> int:
 def _tell_done(
     change: Change, source: Environment, to: Environment, handed: Handed, result: str, *, as_json: bool
 ) -> int:
+    from xopc.cli.update.definition import bring_up_to_date
+    from xopc.cli.update.hand_over import End, left_behind
+
     installed = change.installed
     removed = installed.clean_up()
     warnings = [*bring_up_to_date(change.target, to), *left_behind(change.target, installed, to)]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from attrs import field, frozen
 from attrs.validators import and_, ge, le, matches_re, max_len, optional
 
+from xopc.contracts.api.paging import page_cursor, page_limit
 from xopc.contracts.convert import spelled
 from xopc.contracts.cron import DeliveryMode, PayloadKind, RunStatus, ScheduleKind, SessionTarget
 from xopc.contracts.limits import ID, NAME, Text
 from xopc.contracts.timezones import MAX_ZONE_CHARS
 
 MAX_TEXT_CHARS = 50_000
-MAX_PAGE = 500
 _TEXT = Text(1, MAX_TEXT_CHARS)
 _SCHEDULE = Text(1, 200)
 _LABEL = optional(max_len(100))
@@ -126,16 +126,20 @@ class TriggerJob:
 class JobHistoryQuery:
     """The query of `GET /api/cron/{id}/history`."""
 
-    limit: int = field(default=10, validator=and_(ge(1), le(MAX_PAGE)))
+    limit: int = page_limit(default=10)
     """How many, at most."""
+    cursor: str | None = page_cursor()
+    """Where to go on: `nextCursor` of the page before."""
 
 
 @frozen
 class AllHistoryQuery:
     """The query of `GET /api/cron/runs/history`."""
 
-    limit: int = field(default=50, validator=and_(ge(1), le(MAX_PAGE)))
+    limit: int = page_limit()
     """How many, at most."""
+    cursor: str | None = page_cursor()
+    """Where to go on: `nextCursor` of the page before."""
 
 
 # ------------------------------------------------------------ what goes out
@@ -306,6 +310,10 @@ class CronHistory:
     """Runs, the newest first."""
 
     history: tuple[CronExecution, ...]
+    limit: int
+    has_more: bool
+    next_cursor: str | None
+    """`cursor` of the next page; null where there is none."""
 
 
 @frozen

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from attrs import field, frozen
-from attrs.validators import and_, ge, le
+from attrs import frozen
 
+from xopc.contracts.api.paging import page_cursor, page_limit
 from xopc.contracts.messages import InboxState
-
-MAX_PAGE = 500
 
 
 @frozen
@@ -16,10 +14,10 @@ class InboxFilter:
 
     state: InboxState = InboxState.PARKED
     """Which messages."""
-    limit: int = field(default=50, validator=and_(ge(1), le(MAX_PAGE)))
+    limit: int = page_limit()
     """How many, at most."""
-    offset: int = field(default=0, validator=ge(0))
-    """How many to leave out."""
+    cursor: str | None = page_cursor()
+    """Where to go on: `nextCursor` of the page before."""
 
 
 @frozen
@@ -55,8 +53,9 @@ class InboxPage:
 
     items: tuple[InboxMessage, ...]
     limit: int
-    offset: int
     has_more: bool
+    next_cursor: str | None
+    """`cursor` of the next page; null where there is none."""
 
 
 @frozen

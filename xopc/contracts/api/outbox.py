@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from attrs import field, frozen
-from attrs.validators import and_, ge, le, optional
 
+from xopc.contracts.api.paging import page_cursor, page_limit
 from xopc.contracts.convert import spelled
-from xopc.contracts.limits import MAX_WHOLE, NAME
+from xopc.contracts.limits import NAME
 from xopc.contracts.messages import ErrorClass, OutboxState
-
-MAX_PAGE = 500
 
 
 @frozen
@@ -26,10 +24,10 @@ class OutboundFilter:
     """Those to this chat."""
     error_class: ErrorClass | None = None
     """Those whose last error was of this kind."""
-    limit: int = field(default=50, validator=and_(ge(1), le(MAX_PAGE)))
+    limit: int = page_limit()
     """How many, at most."""
-    before: int | None = field(default=None, validator=optional(and_(ge(1), le(MAX_WHOLE))))
-    """Where to go on: `nextBefore` of the page before."""
+    cursor: str | None = page_cursor()
+    """Where to go on: `nextCursor` of the page before."""
 
 
 @frozen
@@ -71,8 +69,8 @@ class OutboundPage:
     items: tuple[OutboundMessage, ...]
     limit: int
     has_more: bool
-    next_before: int | None
-    """`before` of the next page; null where there is none."""
+    next_cursor: str | None
+    """`cursor` of the next page; null where there is none."""
 
 
 @frozen

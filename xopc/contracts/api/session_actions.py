@@ -8,7 +8,8 @@ from enum import Enum
 from attrs import field, frozen
 from attrs.validators import and_, ge, le, matches_re, max_len, optional
 
-from xopc.contracts.api.sessions import MAX_PAGE, MAX_TAG_CHARS, MAX_TAGS, CustomData, Session
+from xopc.contracts.api.paging import page_limit, page_offset
+from xopc.contracts.api.sessions import MAX_TAG_CHARS, MAX_TAGS, CustomData, Session
 from xopc.contracts.limits import MAX_ID_CHARS, MAX_WHOLE, NAME, Text, Texts
 
 MAX_NAME_CHARS = 200
@@ -193,8 +194,10 @@ class ChatQuery:
 
     channel: str | None = field(default=None, validator=NAME)
     """Only those of this channel."""
-    limit: int = field(default=100, validator=and_(ge(1), le(MAX_PAGE)))
+    limit: int = page_limit()
     """How many, at most."""
+    offset: int = page_offset()
+    """How many to leave out."""
 
 
 @frozen
@@ -214,6 +217,9 @@ class ChatIds:
     """`GET /api/sessions/chat-ids`, the last used first."""
 
     chat_ids: tuple[ChatId, ...]
+    limit: int
+    offset: int
+    has_more: bool
 
 
 @frozen

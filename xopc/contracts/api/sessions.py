@@ -5,15 +5,15 @@ from __future__ import annotations
 from enum import Enum
 
 from attrs import field, frozen
-from attrs.validators import and_, ge, le, max_len, optional
+from attrs.validators import ge, max_len, optional
 
+from xopc.contracts.api.paging import page_limit, page_offset
 from xopc.contracts.convert import JsonObject, spelled
 from xopc.contracts.keys import SessionType
 from xopc.contracts.limits import ID, NAME, Text, Texts
 from xopc.contracts.transcript import Role, ToolCall, Usage
 from xopc.contracts.whole import whole
 
-MAX_PAGE = 500
 MAX_TAGS = 20
 MAX_TAG_CHARS = 64
 MAX_SEARCH_CHARS = 256
@@ -148,6 +148,11 @@ class SessionRead:
     """`GET /api/sessions/{key}`."""
 
     session: SessionDetail
+    limit: int
+    has_more: bool
+    """There are older messages."""
+    next_before: int | None
+    """`before` of the next page, which has them; null where there is none."""
 
 
 @frozen
@@ -187,9 +192,9 @@ class SessionFilter:
     """All of these."""
     search: str | None = field(default=None, validator=optional(max_len(MAX_SEARCH_CHARS)))
     """In key and name, ignoring case."""
-    limit: int = field(default=50, validator=and_(ge(1), le(MAX_PAGE)))
+    limit: int = page_limit()
     """How many, at most."""
-    offset: int = field(default=0, validator=ge(0))
+    offset: int = page_offset()
     """How many to leave out."""
     sort_by: SessionOrder = SessionOrder.UPDATED
     sort_order: Direction = Direction.DESCENDING
@@ -210,7 +215,7 @@ class SessionPage:
 class MessagePaging:
     """The query of `GET /api/sessions/{key}`."""
 
-    limit: int = field(default=100, validator=and_(ge(1), le(MAX_PAGE)))
+    limit: int = page_limit()
     """How many messages, at most."""
     before: int | None = field(default=None, validator=optional(ge(1)))
     """Only messages before this `seq`."""

@@ -24,6 +24,6 @@ class CronSettings:
     default_timezone: str = field(default="UTC", validator=_is_timezone)
     """Of jobs that name none."""
     history_retention_days: int = field(default=7, validator=and_(ge(1), le(3650)))
-    """How long a run is remembered; of one job, the last 500 at most."""
+    """How long a run is remembered, and a job for once that is over; of one job, the last 500 runs at most."""
     enable_metrics: bool = True
     """Whether `GET /api/cron/metrics` answers."""

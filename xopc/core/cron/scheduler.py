@@ -318,9 +318,12 @@ class Scheduler:
             self.wake()
 
     async def _prune(self) -> None:
+        leaps = self._clock.leaps
         while True:
+            now, before, leaps = self._clock.now(), leaps, self._clock.leaps
             try:
-                await self._storage.prune_runs(self._clock.now() - self._settings.history_retention_days * DAY_SECONDS)
+                if leaps == before:  # a clock that was just set may be set right again before the next time
+                    await self._storage.prune_runs(now - self._settings.history_retention_days * DAY_SECONDS)
             except StorageError as error:
                 _log.error("Old runs of jobs could not be forgotten.", error=str(error))
             await trio.sleep(PRUNE_SECONDS)

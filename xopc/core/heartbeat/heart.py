@@ -46,6 +46,7 @@ DISABLED = "it is disabled (gateway.heartbeat.enabled)"
 ASLEEP = "this is outside of its active hours (gateway.heartbeat.activeHours)"
 NO_MODEL = "no model is connected that could look after anything"
 NO_TASKS = "HEARTBEAT.md asks for nothing"
+NO_TARGET = "there is no enabled account {account} of a channel {channel} that tells anybody (gateway.heartbeat.target)"
 NOBODY_HEARS = "there is no HEARTBEAT.md, and nobody who would hear of it (gateway.heartbeat.target)"
 
 _log: FilteringBoundLogger = structlog.get_logger("xopc.heartbeat")
@@ -65,6 +66,8 @@ class Body:
     route: Callable[[Inbound], SessionKey]
     account: Callable[[str], str]
     """The account of a channel where the settings name none."""
+    accounts: Callable[[str], Sequence[str]]
+    """The enabled ones of a channel."""
 
 
 @frozen
@@ -130,9 +133,10 @@ class Heartbeat:
                 await self._until_free()
                 await self._beat()
                 failures = 0
-            except StorageError as error:
+            except Exception as error:  # whatever it is, the gateway does all else
                 failures += 1
-                _log.error("The heartbeat cannot be stored.", error=str(error))
+                exc_info = None if isinstance(error, StorageError) else error
+                _log.error("The heartbeat cannot go on.", error=str(error), exc_info=exc_info)
                 await trio.sleep(delay_seconds(failures, 0, STORAGE_MOST_SECONDS))
         await trio.sleep_forever()
 
@@ -264,10 +268,13 @@ class Heartbeat:
             raise _NoBeatError(ASLEEP)
         if not self._body.has_model():
             raise _NoBeatError(NO_MODEL)
+        target = _address(settings, self._body.account)
+        if target is not None and target.account not in self._body.accounts(target.channel):
+            raise _NoBeatError(NO_TARGET.format(account=target.account, channel=target.channel))
         tasks = await self._read(self.workspace)
         if tasks is not None and not has_tasks(tasks):
             raise _NoBeatError(NO_TASKS)
-        if tasks is None and not any(wake.by_hand for wake in wakes) and _address(settings, self._body.account) is None:
+        if tasks is None and not any(wake.by_hand for wake in wakes) and target is None:
             raise _NoBeatError(NOBODY_HEARS)
         return told_to_agent(settings.prompt, tasks, [wake.reason for wake in wakes])
 

@@ -107,13 +107,28 @@ class Deliveries:
         """Commit how a message stands, and tell everybody when it is given up."""
         changed = await until_stored(self.jitter, self.storage.settle, row.id, attempt)
         if changed and attempt.state is OutboxState.DEAD:
-            failure = {
-                "error": attempt.error,
-                "errorClass": attempt.error_class and attempt.error_class.value,
-                "possibleDuplicate": row.possible_duplicate or attempt.possible_duplicate,
-            }
-            _log.warn("A message is given up and stands in the dead letters.", **_fields(row), **failure)
-            self.hub.publish("message.failed", {**_data(row), **failure})
+            self._tell_given_up(row, attempt)
+
+    async def expire(self, row: OutboxRow, sender: object) -> bool:
+        """Give up a message that waits behind others, if its time is over.
+
+        Raises:
+            StorageError: it was not stored.
+        """
+        verdict = self.verdict(row, sender)
+        if verdict is None or not await self.storage.give_up(row.id, verdict):
+            return False
+        self._tell_given_up(row, verdict)
+        return True
+
+    def _tell_given_up(self, row: OutboxRow, attempt: Attempt) -> None:
+        failure = {
+            "error": attempt.error,
+            "errorClass": attempt.error_class and attempt.error_class.value,
+            "possibleDuplicate": row.possible_duplicate or attempt.possible_duplicate,
+        }
+        _log.warn("A message is given up and stands in the dead letters.", **_fields(row), **failure)
+        self.hub.publish("message.failed", {**_data(row), **failure})
 
     async def _send(self, sender: Sender, row: OutboxRow) -> tuple[Delivery | None, list[str]]:
         """Send the parts that were not sent yet, until one fails; None where the rest has to wait: for another process

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 
 import structlog
 import trio
@@ -33,6 +34,10 @@ MAX_SENDS = 16
 """At once."""
 PRUNE_SECONDS = 3600.0
 """Between two times that the storage forgets what is old."""
+EXPIRY_SECONDS, MOST_EXPIRY_SECONDS = 5.0, 30.0
+"""Between two looks for messages whose own time is over, while there are such messages: the clock may be set."""
+MAX_EXPIRED = 500
+"""At a look."""
 
 _log: FilteringBoundLogger = structlog.get_logger("xopc.outbox")
 
@@ -68,6 +73,8 @@ class Outbox:
             storage, hub, self._clock, self._pauses, self._pacer, ttl_seconds, jitter, self._draining
         )
         self._ttl_seconds = ttl_seconds
+        self._limited = trio.Event()
+        """There may be another message with a time of its own."""
         self._lanes = Lanes(storage, self._serve, self._pause_of_lane, jitter)
 
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
@@ -86,6 +93,7 @@ class Outbox:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._lanes.run, name="lanes")
+                nursery.start_soon(self._expire, name="expire")
                 nursery.start_soon(self._prune, name="prune")
                 task_status.started()
                 await trio.sleep_forever()
@@ -101,6 +109,8 @@ class Outbox:
             StorageError: it was not stored.
         """
         row_id, known = await self._storage.enqueue(outbound, idempotency_key)
+        if outbound.ttl_seconds is not None:
+            self._limited.set()
         self.wake([_lane_of(outbound.address)])
         return row_id, known
 
@@ -111,6 +121,7 @@ class Outbox:
             StorageError: nothing was changed.
         """
         revived = await self._storage.retry_dead(row_id)
+        self._limited.set()
         row = await self._storage.outbox_row(row_id) if revived else None
         if row is not None:
             self._lanes.wake([_lane_of(row.outbound.address)])
@@ -123,6 +134,7 @@ class Outbox:
             StorageError: nothing was changed.
         """
         count, lanes = await self._storage.retry_all_dead(selection)
+        self._limited.set()
         self._lanes.wake(sorted(lanes))
         return count
 
@@ -252,6 +264,25 @@ class Outbox:
         self._pauses.resume(pauses, self._clock.now())
         if recovered:
             _log.warn("Messages were being sent when the gateway ended; they may arrive twice.", messages=recovered)
+
+    async def _expire(self) -> None:
+        """Report what waits behind others for longer than it may: its sender wants to know in time."""
+        while True:
+            self._limited = trio.Event()
+            try:
+                for row in await self._storage.expired(self._clock.now(), MAX_EXPIRED):
+                    address = row.outbound.address
+                    if await self._deliveries.expire(row, self._channels.get(address.channel)):
+                        self._lanes.wake([_lane_of(address)])
+                expiry = await self._storage.next_expiry()
+                pause = inf if expiry is None else expiry - self._clock.now()
+            except StorageError as error:
+                _log.error("Messages whose time is over could not be given up.", error=str(error))
+                pause = MOST_EXPIRY_SECONDS
+            if pause < inf:
+                pause = min(max(pause, EXPIRY_SECONDS), MOST_EXPIRY_SECONDS)
+            with trio.move_on_after(pause):
+                await self._limited.wait()
 
     async def _prune(self) -> None:
         leaps = self._clock.leaps

@@ -24,13 +24,14 @@ from xopc.core.sessions.sessions import NOT_BEGUN
 from xopc.server.api import examples
 from xopc.server.api.repeats import agent_request
 from xopc.server.api.run_stream import attach
-from xopc.server.api.targets import Target, named_session, session_target
+from xopc.server.api.targets import Target, check_model, named_session, session_target
 from xopc.server.api.turns import answer, checked_content, dedupe_key, idempotency_key, spoken, submit, succeeded
 from xopc.server.query import read_headers
 from xopc.server.routes import Call, Route
-from xopc.server.services import Services
 from xopc.server.sse import EventStream
 from xopc.storage.path.base import Acceptance
+
+_BUSY = "The agent is at work in this session. Wait, or leave onBusy out to queue."
 
 
 async def _agent(call: Call[AgentRequest]) -> AgentAnswer | EventStream:
@@ -38,15 +39,17 @@ async def _agent(call: Call[AgentRequest]) -> AgentAnswer | EventStream:
     target = session_target(body, services.settings.agents)
     acceptance = _acceptance(call, target)
     is_busy = body.on_busy is BusyPolicy.REJECT and services.sessions.is_busy(acceptance.session_key)
-    if is_busy and await services.inbox.known(acceptance) is None:
-        raise XopcError(Failure.CONFLICT, "The agent is at work in this session. Wait, or leave onBusy out to queue.")
+    if (is_busy or body.model) and await services.inbox.known(acceptance) is None:
+        check_model(body.model, services.why_no_model)
+        if is_busy:
+            raise XopcError(Failure.CONFLICT, _BUSY)
     if call.wants_stream:
-        return await _stream(services, acceptance, target.name)
+        return await _stream(call, acceptance, target)
     result = await answer(services, acceptance)
     return AgentAnswer(
         status=succeeded(result),
         reply=spoken(result),
-        session=target.name,
+        session=_name(call, target, is_first=result.run_id == acceptance.run_id) or result.session_key,
         session_key=result.session_key,
         run_id=result.run_id,
         usage=result.usage,
@@ -76,13 +79,19 @@ def _acceptance(call: Call[AgentRequest], target: Target) -> Acceptance:
     )
 
 
-async def _stream(services: Services, acceptance: Acceptance, session: str) -> EventStream:
+async def _stream(call: Call[AgentRequest], acceptance: Acceptance, target: Target) -> EventStream:
+    services = call.services
     run_id = await submit(services, acceptance)
     if acceptance.bound:
         await services.storage.keep(run_id)  # from here on the caller may know it, and ask for it again
         if services.sessions.is_draining and await services.storage.result(run_id) is None:
             raise XopcError(Failure.UNAVAILABLE, NOT_BEGUN)
-    return await attach(services, run_id, session=session)
+    return await attach(services, run_id, session=_name(call, target, is_first=run_id == acceptance.run_id))
+
+
+def _name(call: Call[AgentRequest], target: Target, *, is_first: bool) -> str | None:
+    """What the caller calls the session; None of one that was made up for him when he asked the first time."""
+    return target.name if is_first or not call.body.new_session else None
 
 
 async def _resume(call: Call[RunRequest]) -> EventStream:

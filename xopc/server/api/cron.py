@@ -25,6 +25,7 @@ from xopc.contracts.api.cron import (
     ToggleJob,
     TriggerJob,
 )
+from xopc.contracts.api.paging import cursor_of, place_of
 from xopc.contracts.auth import Scope
 from xopc.contracts.cron import Job, StoredJob
 from xopc.contracts.errors import Failure, InvalidValueError, Problem, XopcError
@@ -87,13 +88,20 @@ async def _run(call: Call[None]) -> CronTriggered:
 async def _history(call: Call[None]) -> CronHistory:
     query = read_query(call.query, JobHistoryQuery)
     stored = await _find(call)
-    runs = await call.services.storage.job_runs(stored.job.id, query.limit)
-    return CronHistory(tuple(map(shown_run, runs)))
+    return await _runs(call, stored.job.id, query)
 
 
 async def _all_history(call: Call[None]) -> CronHistory:
-    query = read_query(call.query, AllHistoryQuery)
-    return CronHistory(tuple(map(shown_run, await call.services.storage.job_runs(None, query.limit))))
+    return await _runs(call, None, read_query(call.query, AllHistoryQuery))
+
+
+async def _runs(call: Call[None], job_id: str | None, query: JobHistoryQuery | AllHistoryQuery) -> CronHistory:
+    place = place_of(query.cursor, 1)
+    before = None if place is None else int(place[0])
+    runs = await call.services.storage.job_runs(job_id, query.limit + 1, before)
+    page, more = runs[: query.limit], runs[query.limit :]
+    cursor = cursor_of(page[-1].seq) if more else None
+    return CronHistory(tuple(map(shown_run, page)), query.limit, bool(more), cursor)
 
 
 async def _metrics(call: Call[None]) -> CronMetrics:

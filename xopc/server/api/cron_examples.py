@@ -99,7 +99,10 @@ HISTORY = CronHistory(
             session_type=SessionTarget.ISOLATED,
             model="openai/gpt-6-luna",
         ),
-    )
+    ),
+    limit=10,
+    has_more=False,
+    next_cursor=None,
 )
 METRICS = CronMetrics(
     scheduler_enabled=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from xopc.contracts.api.inbox import InboxDeleted, InboxFilter, InboxMessage, InboxPage, InboxRetried
+from xopc.contracts.api.paging import cursor_of, place_of
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure, XopcError
 from xopc.contracts.messages import InboxRow
@@ -13,13 +14,17 @@ from xopc.server.api import inbox_examples as examples
 from xopc.server.api.times import iso_utc
 from xopc.server.query import read_query
 from xopc.server.routes import Call, Route
+from xopc.storage.path.inbox import InboxPlace
 
 
 async def _list(call: Call[None]) -> InboxPage:
     query = read_query(call.query, InboxFilter)
-    rows = await call.services.storage.inbox(query.state, query.limit + 1, query.offset)
-    items = tuple(_shown(row) for row in rows[: query.limit])
-    return InboxPage(items, query.limit, query.offset, has_more=len(rows) > query.limit)
+    place = place_of(query.cursor, 2)
+    behind = None if place is None else InboxPlace(place[0], int(place[1]))
+    rows = await call.services.storage.inbox(query.state, query.limit + 1, behind)
+    page, more = rows[: query.limit], rows[query.limit :]
+    cursor = cursor_of(page[-1].parked_at or 0, page[-1].seq) if more else None
+    return InboxPage(tuple(map(_shown, page)), query.limit, bool(more), cursor)
 
 
 async def _retry(call: Call[None]) -> InboxRetried:

@@ -30,6 +30,6 @@ PARKED = InboxPage(
         ),
     ),
     limit=50,
-    offset=0,
     has_more=False,
+    next_cursor=None,
 )

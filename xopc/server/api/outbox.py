@@ -14,6 +14,7 @@ from xopc.contracts.api.outbox import (
     OutboundsDeleted,
     OutboundsRetried,
 )
+from xopc.contracts.api.paging import cursor_of, place_of
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure, XopcError
 from xopc.contracts.messages import OutboxRow, OutboxState
@@ -29,9 +30,12 @@ from xopc.storage.path.outbox import OutboxQuery, Removal, Selection
 async def _list(call: Call[None]) -> OutboundPage:
     query = read_query(call.query, OutboundFilter)
     states = query.state or (OutboxState.DEAD,)
-    page = await call.services.storage.outbox(OutboxQuery(states, query.limit, query.before, _selection(query)))
+    place = place_of(query.cursor, 1)
+    before = None if place is None else int(place[0])
+    page = await call.services.storage.outbox(OutboxQuery(states, query.limit, before, _selection(query)))
     items = tuple(_shown(row, call.services) for row in page.rows)
-    return OutboundPage(items, query.limit, page.next_before is not None, page.next_before)
+    cursor = None if page.next_before is None else cursor_of(page.next_before)
+    return OutboundPage(items, query.limit, cursor is not None, cursor)
 
 
 async def _show(call: Call[None]) -> OutboundMessage:

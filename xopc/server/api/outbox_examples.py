@@ -30,7 +30,7 @@ DEAD_LETTER = OutboundMessage(
     error_class=ErrorClass.PERMANENT,
     possible_duplicate=False,
 )
-DEAD_LETTERS = OutboundPage((DEAD_LETTER,), limit=50, has_more=False, next_before=None)
+DEAD_LETTERS = OutboundPage((DEAD_LETTER,), limit=50, has_more=False, next_cursor=None)
 OF_TELEGRAM: dict[str, object] = {
     "of a channel": {"channel": "telegram"},
     "of a kind": {"channel": "telegram", "errorClass": "expired"},

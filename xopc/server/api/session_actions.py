@@ -29,6 +29,7 @@ from xopc.contracts.session_export import export
 from xopc.server.api import examples, session_examples
 from xopc.server.api.session_bodies import shown_config, shown_message, shown_session
 from xopc.server.api.sessions import find_session, unknown_session
+from xopc.server.api.targets import check_model
 from xopc.server.query import read_query
 from xopc.server.routes import Call, Route
 from xopc.storage.path.sessions import Keeping, SessionChange, SessionInfo
@@ -91,6 +92,8 @@ async def _config(call: Call[None]) -> AgentConfig:
 
 async def _configure(call: Call[AgentConfigPatch]) -> AgentConfig:
     body = call.body
+    if body.model != TO_THE_AGENT:
+        check_model(body.model, call.services.why_no_model)
     levels = (body.thinking_level, body.reasoning_level, body.verbose_level)
     thinking, reasoning, verbose = (None if level is None else _stored(level.value) for level in levels)
     change = SessionChange(

@@ -24,6 +24,7 @@ from xopc.contracts.api.sessions import (
     SessionDetail,
     SessionMessage,
     SessionPage,
+    SessionRead,
     SessionRouting,
     SessionStats,
     SessionStatus,
@@ -74,6 +75,7 @@ SESSION_DETAIL = SessionDetail(
         ),
     ),
 )
+READ = SessionRead(SESSION_DETAIL, limit=50, has_more=False, next_before=None)
 SESSION_PAGE = SessionPage((SESSION,), total=12, limit=1, offset=0, has_more=True)
 STATISTICS = SessionStatistics(
     total=12,
@@ -86,7 +88,7 @@ STATISTICS = SessionStatistics(
     tokens=96_000,
     by_channel=(ChannelSessions("telegram", "main", 8, 400), ChannelSessions("webchat", "main", 4, 80)),
 )
-CHAT_IDS = ChatIds((ChatId("telegram", "123456", "default", "dm", "123456", _AT),))
+CHAT_IDS = ChatIds((ChatId("telegram", "123456", "default", "dm", "123456", _AT),), limit=50, offset=0, has_more=False)
 AGENT_CONFIG = AgentConfig(ThinkingLevel.HIGH, ReasoningLevel.DEFAULT, VerboseLevel.DEFAULT, "openai/gpt-6-luna")
 EXPORT = SessionExport("# Shopping\n\n## user, 2026-11-20T10:00:00.000Z\n\nHello\n", ExportFormat.MARKDOWN)
 PRUNED = SessionsPruned(dry_run=True, count=1, keys=(_KEY,))

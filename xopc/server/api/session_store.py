@@ -8,6 +8,7 @@ from http import HTTPStatus
 import trio
 
 from xopc.contracts.api.forget import ForgetPerson, Forgotten
+from xopc.contracts.api.paging import MAX_PAGE
 from xopc.contracts.api.session_actions import (
     ChatId,
     ChatIds,
@@ -16,7 +17,6 @@ from xopc.contracts.api.session_actions import (
     SessionsPruned,
     SessionStatistics,
 )
-from xopc.contracts.api.sessions import MAX_PAGE
 from xopc.contracts.auth import Scope
 from xopc.contracts.errors import Failure, XopcError
 from xopc.contracts.keys import segment
@@ -40,13 +40,13 @@ async def _statistics(call: Call[None]) -> SessionStatistics:
 
 async def _chat_ids(call: Call[None]) -> ChatIds:
     query = read_query(call.query, ChatQuery)
-    chats = await call.services.storage.chats(query.channel and segment(query.channel, ""), query.limit)
-    return ChatIds(
-        tuple(
-            ChatId(chat.channel, chat.chat, chat.account, chat.peer_kind, chat.chat, iso_utc(chat.last_at))
-            for chat in chats
-        )
+    channel = query.channel and segment(query.channel, "")
+    chats = await call.services.storage.chats(channel, query.limit + 1, query.offset)
+    shown = tuple(
+        ChatId(chat.channel, chat.chat, chat.account, chat.peer_kind, chat.chat, iso_utc(chat.last_at))
+        for chat in chats[: query.limit]
     )
+    return ChatIds(shown, query.limit, query.offset, has_more=len(chats) > query.limit)
 
 
 async def _prune(call: Call[PruneSessions]) -> SessionsPruned:

@@ -81,7 +81,9 @@ async def _read(call: Call[None]) -> SessionRead:
     session = await find_session(call)
     services.upkeep.note_access(session.key)
     entries = await services.storage.messages(session.key, paging.limit, paging.before)
-    return SessionRead(shown_detail(session, entries, await services.storage.active_run(session.key)))
+    detail = shown_detail(session, entries, await services.storage.active_run(session.key))
+    before = entries[0].seq if entries and entries[0].seq > 1 else None
+    return SessionRead(detail, paging.limit, before is not None, before)
 
 
 async def _delete(call: Call[None]) -> SessionDeleted:
@@ -168,7 +170,7 @@ SESSION = Route(
     path_parameters={"key": examples.KEY},
     query=MessagePaging,
     response=SessionRead,
-    response_examples={HTTPStatus.OK: SessionRead(session_examples.SESSION_DETAIL)},
+    response_examples={HTTPStatus.OK: session_examples.READ},
     errors=(Failure.SESSION_NOT_FOUND,),
 )
 SESSION_DELETE = Route(

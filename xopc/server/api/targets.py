@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from attrs import frozen
 
@@ -81,6 +81,16 @@ def enabled_agent(agent_id: str | None, agents: AgentsSettings, path: str) -> st
     if agent_id.lower() not in agents.enabled_ids():
         raise InvalidValueError(Problem(path, "names no enabled agent; agents.list of the configuration holds them"))
     return agent_id.lower()
+
+
+def check_model(ref: str | None, why_not: Callable[[str], str | None]) -> None:
+    """Refuse a model that nobody can ask; None names none.
+
+    Raises:
+        InvalidValueError: with why, and which there are.
+    """
+    if ref is not None and (why := why_not(ref)) is not None:
+        raise InvalidValueError(Problem("$.model", why))
 
 
 def new_peer() -> str:

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 import xopc
 from xopc.config.paths import Paths
@@ -16,7 +16,8 @@ from xopc.config.resolve import Flags, Resolved, resolve
 from xopc.contracts.auth import AuthMode
 from xopc.contracts.errors import ConfigError
 from xopc.service.audit.finding import Finding
-from xopc.service.audit.rules import PASSWORD_VARIABLE, TOKEN_VARIABLE, Expected, OnDisk, audit
+from xopc.service.audit.refusal import refusal_of
+from xopc.service.audit.rules import PASSWORD_VARIABLE, TOKEN_VARIABLE, Expected, OnDisk, audit, paths_of
 from xopc.service.managers.base import SECRETS_FILE_VARIABLE, Installed, ServiceManager
 
 REINSTALL = "xopc gateway service install --force"
@@ -49,18 +50,22 @@ def audit_service(
     paths: Paths,
     *,
     installed: Installed | None = None,
+    pid: int | None = None,
     search_path: Iterable[str] = (),
     reinstall: str = REINSTALL,
 ) -> Audit | None:
     """What does not fit about the manager's service, for a command with `environ`; None where none is installed.
 
-    Asks no tool, where `installed` is given or the manager's definitions are files.
+    Asks no tool, where `installed` is given or the manager's definitions are files. `pid` is what it runs now.
     """
     installed = installed or manager.read()
     if installed is None:
         return None
     expected = expect(environ, paths, installed, search_path=search_path, reinstall=reinstall)
-    return Audit(audit(manager.marker, installed, expected, look(installed)))
+    found = look(installed)
+    if expected.port is not None and _is_whole(installed, paths, found):
+        expected = evolve(expected, refusal=refusal_of(installed, pid, section="gateway"))
+    return Audit(audit(manager.marker, installed, expected, found))
 
 
 def expect(
@@ -113,6 +118,13 @@ def is_temporary(program: Path) -> bool:
 
     places = {Path(place) for place in (*_TEMPORARY, tempfile.gettempdir())}
     return any(program.is_relative_to(place) for place in places) or any(map(_BUILD_PARTS.search, program.parts))
+
+
+def _is_whole(installed: Installed, paths: Paths, found: OnDisk) -> bool:
+    """Whether a service is of this configuration, and has its secrets: what is otherwise is told by itself."""
+    theirs = paths_of(installed.arguments, installed.environment)
+    is_same = theirs is not None and os.path.realpath(theirs.config_path) == os.path.realpath(paths.config_path)
+    return is_same and (SECRETS_FILE_VARIABLE not in installed.environment or found.secrets_mode is not None)
 
 
 def _resolve(environ: Mapping[str, str], installed: Installed) -> Resolved | None:

@@ -17,7 +17,7 @@ from xopc.config.paths import Paths, resolve_paths
 from xopc.contracts.errors import ConfigError
 from xopc.service.audit.drift import drift
 from xopc.service.audit.finding import AGGRESSIVE, Finding
-from xopc.service.managers.base import SECRETS_FILE_VARIABLE, VERSION_VARIABLE, Installed
+from xopc.service.managers.base import PORT_VARIABLE, SECRETS_FILE_VARIABLE, VERSION_VARIABLE, Installed
 
 TOKEN_VARIABLE = "XOPC_GATEWAY_TOKEN"  # noqa: S105 - the name of a variable
 PASSWORD_VARIABLE = "XOPC_GATEWAY_PASSWORD"  # noqa: S105 - the name of a variable
@@ -44,6 +44,8 @@ class Expected:
     """The command that writes the definition anew."""
     search_path: tuple[str, ...] = ()
     """Directories of `PATH` that belong into its environment."""
+    refusal: str | None = None
+    """Why the service would refuse this configuration, which is good for whoever looks; None where it would not."""
 
 
 @frozen
@@ -63,6 +65,7 @@ def audit(marker: str, installed: Installed, expected: Expected, on_disk: OnDisk
     """All that does not fit, what is worst first. None of its texts holds a secret."""
     found = [
         *_of_program(installed, expected, on_disk),
+        *_of_refusal(expected),
         *_of_version(installed, expected),
         *_of_credentials(installed, expected),
         *_of_port(installed, expected),
@@ -138,6 +141,13 @@ def _of_program(installed: Installed, expected: Expected, on_disk: OnDisk) -> It
         yield Finding("temporary-program", what, cure, "The service cannot start any more once that is tidied away.")
 
 
+def _of_refusal(expected: Expected) -> Iterator[Finding]:
+    if expected.refusal is not None:
+        what = "The service would refuse this configuration at its next start, and stay down."
+        cure = f"Write it anew, with what is known here: {expected.reinstall}"
+        yield Finding("would-refuse", what, cure, expected.refusal)
+
+
 def _of_version(installed: Installed, expected: Expected) -> Iterator[Finding]:
     written = installed.environment.get(VERSION_VARIABLE, "").strip()
     if written and written != expected.version:
@@ -170,6 +180,8 @@ def _differ(one: str | None, other: str | None) -> bool:
 
 def _of_port(installed: Installed, expected: Expected) -> Iterator[Finding]:
     port = option_of(installed.arguments, "--port")
+    if installed.environment.get(PORT_VARIABLE) == port:
+        return  # it was asked for, or nobody named one
     if port is not None and expected.port is not None and port.strip() != str(expected.port):
         what = f"Service port {port.strip()} does not match config port {expected.port}."
         yield Finding("port-mismatch", what, _reinstall(expected))

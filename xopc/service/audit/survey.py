@@ -91,7 +91,8 @@ class Service:
 class Survey:
     """A look that goes on in a thread of its own, while the command asks the gateway."""
 
-    def __init__(self, look: Callable[[], Service | None]) -> None:
+    def __init__(self, look: Callable[[Callable[[Service], None]], Service | None]) -> None:
+        """`look` is given what takes the service as far as it is known before its manager has answered."""
         self._found: Service | None = None
         self._look = look
         # A tool that hangs must not keep the command from ending.
@@ -99,53 +100,65 @@ class Survey:
         self._thread.start()
 
     def result(self, seconds: float = PATIENCE_SECONDS) -> Service | None:
-        """What was found; None where there is no manager, or none that can be asked in so long."""
+        """What was found in so long; None where there is no manager, or nothing that can be told without it."""
         self._thread.join(seconds)
         return self._found
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What does not fit, as far as it is known now."""
+        found = self._found.findings if self._found else ()
         if self._thread.is_alive():
             what = "The service manager does not tell whether the service runs."
-            return (
-                Finding("service-unknown", what, "See: xopc gateway service status", "It does not answer in time."),
-            )
-        return self._found.findings if self._found else ()
+            cure = "See: xopc gateway service status"
+            return (*found, Finding("service-unknown", what, cure, "It does not answer in time."))
+        return found
 
     def _run(self) -> None:
         # The rest of the command's answer does not hang on it.
         with suppress(ServiceManagerError, XopcError, OSError):
-            self._found = self._look()
+            self._found = self._look(self._keep)
+
+    def _keep(self, service: Service) -> None:
+        self._found = service
 
 
-def survey(environ: Mapping[str, str], paths: Paths, owner_pid: int | None) -> Service | None:
+def survey(
+    environ: Mapping[str, str],
+    paths: Paths,
+    owner_pid: int | None,
+    tell: Callable[[Service], None] = lambda _: None,
+) -> Service | None:
     """The service of this configuration, the user's or the machine's; None where no manager is there to have one.
 
-    Blocks for as long as the manager's tools take.
+    Blocks for as long as the manager's tools take; `tell` gets what the files say before that. `owner_pid` is who has
+    the configuration's lock.
     """
     service = find_service(environ, paths)
     if service is None or service.installed is None:
         return service if service is not None and service.manager.is_available() else None
     manager = service.manager
-    runtime, is_loaded, loaded_text = seen(manager)
-    is_asked = manager.marker == "systemd" and not service.is_system and not is_untold(runtime)
-    lingers = _lingers(environ) if is_asked else None
-    standing = Standing(is_loaded, runtime, owner_pid, lingers, getpass.getuser())
     audited = audit_service(
         manager,
         environ,
         paths,
         installed=service.installed,
+        pid=owner_pid,
         reinstall=service.reinstall,
         search_path=_search_path(environ, service.installed),
     )
+    findings = audited.findings if audited else ()
+    tell(evolve(service, loaded_text=_untold(manager), runtime=Runtime(RuntimeStatus.UNKNOWN), findings=findings))
+    runtime, is_loaded, loaded_text = seen(manager)
+    is_asked = manager.marker == "systemd" and not service.is_system and not is_untold(runtime)
+    lingers = _lingers(environ) if is_asked else None
+    standing = Standing(is_loaded, runtime, owner_pid, lingers, getpass.getuser())
     return evolve(
         service,
         is_loaded=is_loaded,
         loaded_text=loaded_text,
         runtime=runtime,
-        findings=(*(audited.findings if audited else ()), *findings_of(standing, service.start)),
+        findings=(*findings, *findings_of(standing, service.start)),
     )
 
 
@@ -153,8 +166,12 @@ def seen(manager: ServiceManager) -> tuple[Runtime, bool, str]:
     """How its service runs, whether it is loaded, and that for people. One that does not answer is asked no further."""
     runtime = manager.runtime()
     if is_untold(runtime):
-        return runtime, False, f"{manager.marker} (does not tell)"
+        return runtime, False, _untold(manager)
     return runtime, manager.is_loaded(), manager.loaded_text()
+
+
+def _untold(manager: ServiceManager) -> str:
+    return f"{manager.marker} (does not tell)"
 
 
 def find_service(environ: Mapping[str, str], paths: Paths) -> Service | None:

@@ -14,6 +14,9 @@ SECRETS_FILE_VARIABLE = "XOPC_SERVICE_SECRETS"
 VERSION_VARIABLE = "XOPC_SERVICE_VERSION"
 """In a service's environment: the version of xopc that wrote the definition."""
 
+PORT_VARIABLE = "XOPC_SERVICE_PORT"
+"""In a service's environment: the port that was asked for with `--port`, where that is not the configuration's."""
+
 
 @frozen
 class Definition:

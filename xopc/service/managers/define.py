@@ -7,15 +7,17 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from attrs import evolve
+
 import xopc
 from xopc.config.paths import Paths, configured_path
 from xopc.config.profile import DEFAULT, profile_of
 from xopc.config.regular import read_regular
-from xopc.config.resolve import Resolved
+from xopc.config.resolve import Flags, Resolved
 from xopc.contracts.auth import AuthMode
 from xopc.service.audit.rules import PASSWORD_VARIABLE, TOKEN_VARIABLE
 from xopc.service.installations.program import stable_program
-from xopc.service.managers.base import SECRETS_FILE_VARIABLE, VERSION_VARIABLE, Definition
+from xopc.service.managers.base import PORT_VARIABLE, SECRETS_FILE_VARIABLE, VERSION_VARIABLE, Definition
 from xopc_supervisor.contract import MARKER_VARIABLE, NO_RESPAWN_VARIABLE
 
 DIRECTORY = "service"
@@ -62,7 +64,7 @@ def define(
     return Definition(
         label=label,
         description=describe(profile_of(environ)),
-        arguments=(*program, *_command(resolved)),
+        arguments=(*program, *_command(resolved, environ)),
         working_directory=paths.config_path.parent,
         environment={
             **_places(paths, environ),
@@ -71,6 +73,7 @@ def define(
             **_surroundings(environ, program[0]),
             MARKER_VARIABLE: marker,
             VERSION_VARIABLE: xopc.__version__,
+            **_asked_port(resolved),
             SECRETS_FILE_VARIABLE: str(secrets_path),
         },
         secrets={**_secrets(resolved, environ), **(extra or {})},
@@ -110,10 +113,20 @@ def search_path(environ: Mapping[str, str], program: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one for one in found if Path(one).is_dir()))
 
 
-def _command(resolved: Resolved) -> tuple[str, ...]:
-    """The words behind the program. `--bind` outranks what the file says later, so it is there only if it was given."""
+def _command(resolved: Resolved, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The words behind the program. `--bind` outranks what the file says later, so it is there only if it was given,
+    and says something else.
+    """
     bind = resolved.flags.bind
+    if bind and evolve(resolved, flags=Flags()).look_again(environ) == resolved.binding:
+        bind = None
     return ("gateway", "--foreground", "--port", str(resolved.port), *(("--bind", bind) if bind else ()))
+
+
+def _asked_port(resolved: Resolved) -> dict[str, str]:
+    """What says that the port is not the configuration's on purpose."""
+    port = resolved.flags.port
+    return {} if port is None or port == resolved.settings.gateway.port else {PORT_VARIABLE: str(port)}
 
 
 def _places(paths: Paths, environ: Mapping[str, str]) -> dict[str, str]:

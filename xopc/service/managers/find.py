@@ -29,6 +29,11 @@ def is_of_machine(manager: ServiceManager) -> bool:
     return manager.source_path.is_relative_to("/etc")
 
 
+def in_scope(manager: ServiceManager, command: str) -> str:
+    """A command of `xopc gateway service` as whoever logs in types it for this service: the machine's is root's."""
+    return f"sudo {command} --system" if is_of_machine(manager) else command
+
+
 def _systemd(environ: Mapping[str, str], profile: str, system: bool) -> ServiceManager:
     from xopc.service.managers.systemd import of_profile  # noqa: PLC0415 - see above
 

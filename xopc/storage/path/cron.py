@@ -131,8 +131,8 @@ class CronStorage(Protocol):
         """Those that have not ended, the oldest first."""
         ...
 
-    async def job_runs(self, job_id: str | None, limit: int) -> list[JobRun]:
-        """The newest runs, of one job or of all."""
+    async def job_runs(self, job_id: str | None, limit: int, before: int | None = None) -> list[JobRun]:
+        """The newest runs, of one job or of all; those before a place (`JobRun.seq`)."""
         ...
 
     async def plan_job(self, job_id: str, revision: int, next_run_at: float | None) -> None:
@@ -146,7 +146,7 @@ class CronStorage(Protocol):
     async def cron_totals(self) -> CronTotals: ...
 
     async def prune_runs(self, before: float) -> None:
-        """Forget runs that ended before this moment."""
+        """Forget runs that ended before this moment, and jobs that were due once, and are over since before it."""
         ...
 
 

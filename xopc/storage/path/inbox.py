@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from attrs import frozen
+
 from xopc.contracts.messages import InboxCounts, InboxRow, InboxState
+
+
+@frozen
+class InboxPlace:
+    """Where a message stands in a list of those in its state."""
+
+    parked_at: float
+    """0 of what is not parked."""
+    seq: int
 
 
 class ParkedStorage(Protocol):
     """What somebody may see of the inbox, and do. Raises `StorageError` where nothing was stored."""
 
-    async def inbox(self, state: InboxState, limit: int, offset: int = 0) -> list[InboxRow]:
-        """Messages in a state, newest first."""
+    async def inbox(self, state: InboxState, limit: int, behind: InboxPlace | None = None) -> list[InboxRow]:
+        """Messages in a state, newest first; those behind a place."""
         ...
 
     async def inbox_counts(self) -> InboxCounts: ...

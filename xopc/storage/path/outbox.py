@@ -138,6 +138,19 @@ class OutboxStorage(Protocol):
         """End an attempt, or give up without one. What is settled already stays as it is: False."""
         ...
 
+    async def expired(self, now: float, limit: int) -> list[OutboxRow]:
+        """Messages that wait and say themselves how long, as far as that was over before this moment: those whose time
+        was over first."""
+        ...
+
+    async def next_expiry(self) -> float | None:
+        """When the time of the first of those that wait is over, or was; None where there is none."""
+        ...
+
+    async def give_up(self, row_id: str, attempt: Attempt) -> bool:
+        """Settle a message that waits, wherever in its lane. One that is being sent, or is settled, stays so: False."""
+        ...
+
     async def outbox(self, query: OutboxQuery) -> OutboxPage:
         """A page of messages, the newest first. It may be shorter than asked for, or empty, and not be the last."""
         ...

@@ -170,7 +170,7 @@ class SessionStorage(Protocol):
         """All sums, and how many active sessions are idle."""
         ...
 
-    async def chats(self, channel: str | None, limit: int) -> list[Chat]:
+    async def chats(self, channel: str | None, limit: int, offset: int = 0) -> list[Chat]:
         """The chats that somebody has written from, the last one first."""
         ...
 

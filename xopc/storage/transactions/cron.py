@@ -16,6 +16,13 @@ from xopc.storage.transactions import heartbeat, inbox, outbox
 from xopc.storage.transactions.batches import BATCH, delete_some
 from xopc.storage.transactions.columns import from_json, storable, to_json
 
+SESSION_SECONDS = 7 * 24 * 3600
+"""How long the session of a job is kept that is gone."""
+KEPT_MESSAGES = 1000
+"""Of the session of a job: ten times what a model is shown."""
+
+_SESSIONS, _AFTER_SESSIONS = "cron:", "cron;"
+"""All keys in between are those of jobs: a semicolon follows the colon."""
 _JOB = (
     "SELECT j.job, j.enabled, j.revision, j.next_run_at, r.started_at, j.last_run_at, j.last_status, j.last_error,"
     " j.last_duration_ms, j.consecutive_errors, j.schedule_error, j.schedule_errors"
@@ -175,13 +182,17 @@ def select_open(connection: sqlite3.Connection) -> list[JobRun]:
     return [_run(row[1:]) for row in sorted(rows, key=lambda row: row[0])]
 
 
-def select_runs(connection: sqlite3.Connection, job_id: str | None, limit: int) -> list[JobRun]:
-    """The newest runs, of one job or of all."""
+def select_runs(
+    connection: sqlite3.Connection, job_id: str | None, limit: int, before: int | None = None
+) -> list[JobRun]:
+    """The newest runs, of one job or of all; those before a place."""
+    place = 2**63 - 1 if before is None else before
     if job_id is None:
-        rows = connection.execute(_RUN + " ORDER BY seq DESC LIMIT ?", (limit,))
+        rows = connection.execute(_RUN + " WHERE seq < ? ORDER BY seq DESC LIMIT ?", (place, limit))
     else:
-        rows = connection.execute(_RUN + " WHERE job_id = ? ORDER BY seq DESC LIMIT ?", (job_id, limit))
-    return [_run(row[1:]) for row in rows]
+        values = (job_id, place, limit)
+        rows = connection.execute(_RUN + " WHERE job_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?", values)
+    return [evolve(_run(row[1:]), seq=row[0]) for row in rows]
 
 
 def plan(connection: sqlite3.Connection, job_id: str, revision: int, next_run_at: float | None) -> None:
@@ -211,9 +222,38 @@ def select_totals(connection: sqlite3.Connection) -> CronTotals:
 
 
 def prune_runs(connection: sqlite3.Connection, before: float) -> int:
-    """Forget runs that ended before this moment, `BATCH` at most. How many it was."""
-    old = "DELETE FROM cron_runs WHERE seq IN (SELECT seq FROM cron_runs WHERE ended_at < ? LIMIT ?)"
-    return delete_some(connection, BATCH, (old, (before,)))
+    """Forget runs that ended before this moment, and jobs that were due once, before it; `BATCH` at most. How many."""
+    return delete_some(
+        connection,
+        BATCH,
+        ("DELETE FROM cron_runs WHERE seq IN (SELECT seq FROM cron_runs WHERE ended_at < ? LIMIT ?)", (before,)),
+        (
+            "DELETE FROM cron_jobs WHERE seq IN (SELECT seq FROM cron_jobs WHERE next_run_at IS NULL"
+            " AND json_extract(job, '$.schedule.at') < ? AND coalesce(last_run_at, 0) < ?"
+            " AND NOT EXISTS (SELECT 1 FROM cron_runs WHERE job_id = cron_jobs.id AND ended_at IS NULL) LIMIT ?)",
+            (before, before),
+        ),
+    )
+
+
+def prune_sessions(connection: sqlite3.Connection, now: float, most: int = BATCH) -> int:
+    """Forget the sessions of jobs that are gone after a week, unless somebody keeps them, and of the others what lies
+    far behind; so many rows at most. How many it was."""
+    return delete_some(
+        connection,
+        most,
+        (
+            "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions s WHERE key >= ? AND key < ? AND updated_at < ?"
+            " AND keeping = 'active' AND NOT EXISTS (SELECT 1 FROM cron_jobs j WHERE j.id = substr(s.key, 6))"
+            " AND NOT EXISTS (SELECT 1 FROM inbox WHERE session_id = s.id AND finished_at IS NULL) LIMIT ?)",
+            (_SESSIONS, _AFTER_SESSIONS, now - SESSION_SECONDS),
+        ),
+        (
+            "DELETE FROM messages WHERE rowid IN (SELECT m.rowid FROM sessions s JOIN messages m ON m.session_id = s.id"
+            " WHERE s.key >= ? AND s.key < ? AND m.seq <= s.message_count - ? LIMIT ?)",
+            (_SESSIONS, _AFTER_SESSIONS, KEPT_MESSAGES),
+        ),
+    )
 
 
 # ------------------------------------------------------------------ helpers

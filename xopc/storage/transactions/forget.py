@@ -208,7 +208,7 @@ def _outbox_rows(connection: sqlite3.Connection, found: _Found) -> list[int]:
 
 
 def _is_lane_of(lane: str, found: _Found) -> bool:
-    """Whether a lane leads to the person alone. A private chat has the id of whoever is there, whoever wrote there."""
+    """Whether a lane leads to the person alone. A private chat bears the id of whoever it leads to."""
     channel, _ = account_of(lane)
     return found.lanes.get(lane, False) or _is_one_of(channel, chat_of(lane).lower(), found.people)
 

@@ -138,6 +138,12 @@ def settle(connection: sqlite3.Connection, row_id: str, attempt: Attempt, now: f
     return changed.rowcount > 0
 
 
+def give_up(connection: sqlite3.Connection, row_id: str, attempt: Attempt, now: float) -> bool:
+    """Settle a message that waits. One that is being sent, or is settled, stays so: False."""
+    waits = connection.execute("SELECT 1 FROM outbox WHERE id = ? AND state = 'pending'", (row_id,)).fetchone()
+    return waits is not None and settle(connection, row_id, attempt, now)
+
+
 def retry_dead(connection: sqlite3.Connection, row_id: str, now: float) -> bool:
     """Make a dead message pending, in its old place in the lane; parts that were sent stay sent."""
     return connection.execute(f"{_REVIVE} AND id = ?", (now, row_id)).rowcount > 0

@@ -18,6 +18,9 @@ _COLUMNS = (
 )
 """In the order of the fields of `OutboxRow`."""
 
+_EXPIRES = "coalesce(retried_at, created_at) + ttl"
+_OF_THEIR_OWN = "FROM outbox INDEXED BY outbox_expiring WHERE state = 'pending' AND ttl IS NOT NULL"
+"""In the words of that index; without statistics, another one would be taken."""
 _REST = "substr(lane, instr(lane, char(31)) + 1)"
 _CHANNEL = "substr(lane, 1, instr(lane, char(31)) - 1)"
 _ACCOUNT = f"substr({_REST}, 1, instr({_REST}, char(31)) - 1)"
@@ -57,6 +60,21 @@ def select_row(connection: sqlite3.Connection, row_id: str) -> OutboxRow | None:
     """The message of this id."""
     row = connection.execute(f"SELECT {_COLUMNS} FROM outbox WHERE id = ?", (row_id,)).fetchone()  # noqa: S608  names of columns
     return row and _row(row)
+
+
+def select_expired(connection: sqlite3.Connection, now: float, limit: int) -> list[OutboxRow]:
+    """The first messages that wait, and whose own time to live was over before this moment."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} {_OF_THEIR_OWN} AND {_EXPIRES} <= ? ORDER BY {_EXPIRES} LIMIT ?",
+        (now, limit),
+    )
+    return [_row(row) for row in rows]
+
+
+def select_next_expiry(connection: sqlite3.Connection) -> float | None:
+    """When the first of these times is over."""
+    (expiry,) = connection.execute(f"SELECT min({_EXPIRES}) {_OF_THEIR_OWN}").fetchone()
+    return expiry
 
 
 def select_of_run(connection: sqlite3.Connection, run_id: str) -> list[OutboxRow]:

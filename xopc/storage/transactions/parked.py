@@ -8,11 +8,12 @@ from typing import Any
 
 from xopc.contracts.errors import InvalidValueError
 from xopc.contracts.messages import Inbound, InboxCounts, InboxRow, InboxState
+from xopc.storage.path.inbox import InboxPlace
 from xopc.storage.transactions.columns import from_json
 from xopc.storage.transactions.dedupe import update_done
 
 _SELECT = (
-    "SELECT i.run_id, s.key, i.inbound, i.deliver, i.accepted_at, i.attempts, i.last_error, i.parked_at"
+    "SELECT i.id, i.run_id, s.key, i.inbound, i.deliver, i.accepted_at, i.attempts, i.last_error, i.parked_at"
     " FROM inbox i JOIN sessions s ON s.id = i.session_id"
 )
 _WHERE = {
@@ -21,17 +22,22 @@ _WHERE = {
     InboxState.PARKED: "parked_at IS NOT NULL",
 }
 """In the words of the indexes `inbox_open` and `inbox_parked`."""
-_NEWEST_FIRST = {
-    InboxState.WAITING: "i.id DESC",
-    InboxState.RUNNING: "i.id DESC",
-    InboxState.PARKED: "i.parked_at DESC, i.id DESC",
+_BEHIND = {
+    InboxState.WAITING: "i.id < ?2 ORDER BY i.id DESC",
+    InboxState.RUNNING: "i.id < ?2 ORDER BY i.id DESC",
+    InboxState.PARKED: "(i.parked_at, i.id) < (?1, ?2) ORDER BY i.parked_at DESC, i.id DESC",
 }
+_FIRST = InboxPlace(2.0**63, 2**63 - 1)
+"""Before all that there can be."""
 
 
-def select_inbox(connection: sqlite3.Connection, state: InboxState, limit: int, offset: int) -> list[InboxRow]:
-    """Messages in a state, newest first."""
+def select_inbox(
+    connection: sqlite3.Connection, state: InboxState, limit: int, behind: InboxPlace | None = None
+) -> list[InboxRow]:
+    """Messages in a state, newest first; those behind a place."""
+    place = behind or _FIRST
     rows = connection.execute(
-        f"{_SELECT} WHERE {_WHERE[state]} ORDER BY {_NEWEST_FIRST[state]} LIMIT ? OFFSET ?", (limit, offset)
+        f"{_SELECT} WHERE {_WHERE[state]} AND {_BEHIND[state]} LIMIT ?3", (place.parked_at, place.seq, limit)
     )
     return [_row(row, state) for row in rows]
 
@@ -75,8 +81,10 @@ def delete_parked(connection: sqlite3.Connection, run_id: str) -> bool:
 
 
 def _row(row: tuple[Any, ...], state: InboxState) -> InboxRow:
-    run_id, session_key, text, deliver, accepted_at, attempts, last_error, parked_at = row
+    seq, run_id, session_key, text, deliver, accepted_at, attempts, last_error, parked_at = row
     inbound = None
     with suppress(InvalidValueError, ValueError):  # of a message that was given up because of just this
         inbound = from_json(text, Inbound)
-    return InboxRow(run_id, session_key, inbound, state, bool(deliver), accepted_at, attempts, last_error, parked_at)
+    return InboxRow(
+        run_id, session_key, inbound, state, bool(deliver), accepted_at, attempts, last_error, parked_at, seq
+    )

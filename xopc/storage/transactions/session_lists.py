@@ -81,15 +81,15 @@ def select_sums(connection: sqlite3.Connection, now: float) -> tuple[list[Sessio
     return sums, idle
 
 
-def select_chats(connection: sqlite3.Connection, channel: str | None, limit: int) -> list[Chat]:
+def select_chats(connection: sqlite3.Connection, channel: str | None, limit: int, offset: int = 0) -> list[Chat]:
     """The chats that somebody has written from, the last one first. Jobs and beats with a session of their own are
     nobody, and write from nowhere."""
     rows = connection.execute(
         "SELECT channel, account, chat, people.peer_kind, max(last_at) AS newest"
         " FROM session_people AS people JOIN sessions ON sessions.id = session_id"
         " WHERE source NOT IN ('cron', 'heartbeat') AND (?1 IS NULL OR channel = ?1)"
-        " GROUP BY channel, account, chat ORDER BY newest DESC LIMIT ?2",
-        (channel, limit),
+        " GROUP BY channel, account, chat ORDER BY newest DESC, channel, account, chat LIMIT ?2 OFFSET ?3",
+        (channel, limit, offset),
     )
     return [Chat(*row) for row in rows]
 

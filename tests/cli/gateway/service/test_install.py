@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from xopc.cli.gateway.service import place
 from xopc.cli.gateway.service.install import install
 from xopc.cli.gateway.target import find_target
 from xopc.config.setup import generate_token
+from xopc.service.audit.audited import audit_service
 from xopc.service.managers.base import Installed
+from xopc.service.managers.find import find_manager
 
 UNIT = Path(".config/systemd/user/xopc-gateway.service")
 
@@ -30,6 +33,14 @@ def installed() -> Installed:
 def install_as_json(capsys: pytest.CaptureFixture[str], code: int = 0, **options: Any) -> Any:  # noqa: ANN401 - JSON
     assert install(as_json=True, **options) == code
     return json.loads(capsys.readouterr().out)
+
+
+def found() -> list[str]:
+    """What the audit finds."""
+    target, manager = find_target(None), find_manager(dict(os.environ))
+    assert manager is not None
+    audit = audit_service(manager, target.environ, target.paths)
+    return [finding.code for finding in audit.findings] if audit is not None else []
 
 
 def test_row_060_a_user_service_is_installed(
@@ -60,6 +71,7 @@ def test_row_066_a_token_is_the_services_and_stands_in_its_file_alone(home: Path
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert token not in (home / UNIT).read_text()
     assert token not in json.dumps([call.argv for call in managers.calls])
+    assert "token-drift" in found()
 
 
 def test_row_067_what_is_installed_is_left_alone_without_force(
@@ -90,6 +102,34 @@ def test_row_079_force_uses_the_configuration_as_it_is_now(home: Path, managers:
     configure(home, port=9090)
     assert install(force=True) == 0
     assert installed().arguments[-1] == "9090"
+
+
+def test_a_port_that_was_asked_for_stays_and_is_no_mismatch(
+    home: Path, managers: FakeManagers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure(home, port=8080)
+    hints = install_as_json(capsys, port=7070, bind="lan")["hints"]
+    told = "It stays at --port 7070 --bind lan, until --port and --bind of `xopc gateway service install --force`"
+    assert hints[-1].startswith(told)
+    configure(home, port=9090)
+    assert install(force=True) == 0
+    assert installed().arguments[-4:] == ("--port", "7070", "--bind", "lan")
+    assert "port-mismatch" not in found()
+    assert install(force=True, port=9090, bind="loopback") == 0
+    assert installed().arguments[-2:] == ("--port", "9090"), "that is what the configuration says"
+    configure(home, port=8080)
+    assert "port-mismatch" in found()
+
+
+def test_the_port_of_another_configurations_service_is_not_kept(home: Path, managers: FakeManagers) -> None:
+    configure(home, port=8080)
+    assert install(port=7070) == 0
+    other = home / "other.json"
+    other.write_text((home / ".xopc" / "xopc.json").read_text())
+    assert install(force=True, config=other) == 0
+    service = find_service(find_target(other))
+    assert service is not None
+    assert service.installed.arguments[-2:] == ("--port", "8080")
 
 
 def test_one_that_was_put_off_is_installed_without_force(

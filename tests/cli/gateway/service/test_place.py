@@ -132,3 +132,14 @@ def test_what_root_makes_is_given_to_whoever_the_gateway_is_of(home: Path, monke
     give_to_owner(paths)
     owners = {path: path.lstat().st_uid for path in (paths.state_dir, paths.workspace, paths.config_path, backup)}
     assert given == [path for path, owner in owners.items() if owner == 0]
+
+
+def test_what_changes_the_machines_service_is_refused_to_all_but_root_with_the_command_that_is_not(
+    managers: FakeManagers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 1000)
+    monkeypatch.setattr(sys, "argv", ["xopc", "--profile", "two words", "gateway", "service", "start", "--system"])
+    with pytest.raises(XopcError, match=r"sudo xopc --profile 'two words' gateway service start --system$"):
+        find_place(None, system=True, changes=True)
+    _, manager = find_place(None, system=True)
+    assert manager is not None, "anybody may look"

@@ -15,7 +15,8 @@ from xopc.cli.options import ConfigOption, JsonOption
 from xopc.cli.output import as_typed, fail, print_json
 from xopc.config.secrets.snapshot import CREDENTIALS_VARIABLE
 from xopc.contracts.errors import ConfigError
-from xopc.service.managers.base import Definition, Installed, ServiceManager, ServiceManagerError
+from xopc.service.managers.base import PORT_VARIABLE, Definition, Installed, ServiceManager, ServiceManagerError
+from xopc.service.managers.find import in_scope, is_of_machine
 from xopc_supervisor.contract import EXIT_OK
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def install(
 
     Its secrets go into a file that its owner alone may read. It does not start yet: xopc gateway service start
     """
-    target, manager = find_place(config, system=system)
+    target, manager = find_place(config, system=system, changes=True)
     if manager is None or not manager.is_available():
         return refuse(manager, target.environ, system=system, as_json=as_json)
     before = manager.read()
@@ -80,10 +81,15 @@ def _define(
     """
     from xopc.config.resolve import Flags
     from xopc.service.audit.audited import is_temporary
-    from xopc.service.audit.rules import inline_secrets
+    from xopc.service.audit.rules import inline_secrets, option_of
     from xopc.service.managers.define import define, kept_secrets
 
     port, bind, token = given
+    if before is not None and _is_of(before, target):
+        # What was asked for stays, until something else is asked for.
+        asked = before.environment.get(PORT_VARIABLE, "")
+        port = int(asked) if port is None and asked.isdecimal() else port
+        bind = bind or option_of(before.arguments, "--bind")
     # Without what it was installed with, a key that another shell knew would be lost.
     inline = inline_secrets(before) if before is not None else {}
     before_secrets = {**inline, **before.secrets} if before is not None else {}
@@ -98,9 +104,31 @@ def _define(
     return define(resolved, environ, manager.marker, manager.label, extra={**moved, **extra}), warnings
 
 
+def _is_of(installed: Installed, target: Target) -> bool:
+    """Whether a service is of this configuration."""
+    from xopc.service.audit.rules import paths_of
+
+    theirs = paths_of(installed.arguments, installed.environment)
+    return theirs is not None and theirs.config_path.resolve() == target.paths.config_path.resolve()
+
+
+def _kept(definition: Definition) -> list[str]:
+    """What it goes by whatever the configuration says, and how to leave that."""
+    from xopc.service.audit.rules import option_of
+
+    bind, again = option_of(definition.arguments, "--bind"), "xopc gateway service install --force"
+    port = definition.environment.get(PORT_VARIABLE)
+    told = [f"--port {port}"] if port else []
+    told += [f"--bind {bind}"] if bind else []
+    if not told:
+        return []
+    names = " and ".join(one.split()[0] for one in told)
+    return [f"It stays at {' '.join(told)}, until {names} of `{again}` names what the configuration says."]
+
+
 def _handed_over(manager: ServiceManager) -> dict[str, str]:
     """Where the manager puts the credentials of the service that runs: a configuration may refer to them."""
-    from xopc.cli.gateway.managed import known_by
+    from xopc.service.audit.refusal import known_by
 
     directory = known_by(manager.runtime().pid).get(CREDENTIALS_VARIABLE)
     return {CREDENTIALS_VARIABLE: directory} if directory else {}
@@ -131,7 +159,7 @@ def _already_there(target: Target, manager: ServiceManager, installed: Installed
 
     warnings: list[str] = []
     theirs = paths_of(installed.arguments, installed.environment)
-    if theirs is not None and theirs.config_path.resolve() != target.paths.config_path.resolve():
+    if theirs is not None and not _is_of(installed, target):
         cure = "give this one a profile of its own, with --profile NAME"
         warnings.append(f"It is the service of another configuration, {theirs.config_path}: {cure}")
     if as_json:
@@ -150,18 +178,19 @@ def _tell(
 
     port = int(option_of(definition.arguments, "--port") or 0)
     owner, pid = target.owner, manager.runtime().pid
+    start, when = in_scope(manager, START), "with the machine" if is_of_machine(manager) else "when you log in"
     if owner is not None and owner.pid == pid:
-        hints = ["It runs with what was installed before. To have the new: xopc gateway restart", STATUS]
+        # Without root, the machine's restarts in place, and its manager's part of it stays as it was.
+        again = start if is_of_machine(manager) else "xopc gateway restart"
+        hints = [f"It runs with what was installed before. To have the new: {again}", STATUS]
     elif owner is not None:
         what = f"A gateway that was started by hand runs (pid {owner.pid})"
-        hints = [f"{what}. To have the service instead: xopc gateway stop && {START}", STATUS]
+        hints = [f"{what}. To have the service instead: xopc gateway stop && {start}", STATUS]
     elif pid is not None:
-        hints = [
-            "It has been started, and starts when you log in.",
-            STATUS,
-        ]  # by launchd, which does so when it loads it
+        hints = [f"It has been started, and starts {when}.", STATUS]  # by launchd, which does so when it loads it
     else:
-        hints = [f"It starts when you log in. To have it now: {START}", STATUS]
+        hints = [f"It starts {when}. To have it now: {start}", STATUS]
+    hints += _kept(definition)
     if as_json:
         shown = {"label": manager.label, "port": port, "sourcePath": str(manager.source_path)}
         print_json({"ok": True, "result": "installed", **shown, "warnings": warnings, "hints": hints})

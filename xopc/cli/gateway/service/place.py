@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -30,18 +31,20 @@ SystemOption: TypeAlias = Annotated[
 ]
 
 
-def find_place(config: Path | None, *, system: bool) -> tuple[Target, ServiceManager | None]:
+def find_place(config: Path | None, *, system: bool, changes: bool = False) -> tuple[Target, ServiceManager | None]:
     """The gateway that is meant, and what manages its service; None where this platform has no manager.
 
     Raises:
         ConfigError: the environment names no usable place.
-        XopcError: `system` is not for this platform.
+        XopcError: `system` is not for this platform, or `changes` are none of this user's.
     """
     target = find_target(config)
     if not system:
         return target, find_manager(target.environ)
     if sys.platform != "linux":
         raise XopcError(Failure.INVALID_REQUEST, "--system is for Linux alone: leave it out")
+    if changes and os.getuid() != 0:
+        raise XopcError(Failure.FORBIDDEN, _root_alone())
     target = _of_caller(target)
     return target, find_manager(target.environ, system=True)
 
@@ -82,7 +85,7 @@ def _cures_of_systemd(environ: Mapping[str, str], *, system: bool) -> Iterator[s
 
     caller, user = environ.get("SUDO_USER"), own_name()
     if system:
-        yield f"The service of the whole machine is root's: sudo {' '.join(['xopc', *sys.argv[1:]])}"
+        yield _root_alone()
     elif os.getuid() == 0 and caller:
         yield f"sudo has no way to the services of {caller}: run it as {caller}, without sudo; or with --system"
     elif os.getuid() == 0:
@@ -92,6 +95,11 @@ def _cures_of_systemd(environ: Mapping[str, str], *, system: bool) -> Iterator[s
         yield f"Or have one always: sudo loginctl enable-linger {user}"
         if not environ.get("XDG_RUNTIME_DIR"):
             yield f"Then, in this shell: export XDG_RUNTIME_DIR=/run/user/{os.getuid()}"
+
+
+def _root_alone() -> str:
+    command = shlex.join(["xopc", *sys.argv[1:]])
+    return f"The service of the whole machine is root's: sudo {command}"
 
 
 def _of_caller(target: Target) -> Target:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xopc.cli.gateway.managed import alone, announced, cures_of_refusal, refusal_of
+from xopc.cli.gateway.managed import alone, announced, cures_of_refusal
 from xopc.cli.gateway.service.place import SystemOption, find_place, refuse
 from xopc.cli.gateway.target import Target
 from xopc.cli.options import ConfigOption, JsonOption
 from xopc.cli.output import as_typed, fail, print_json
 from xopc.service.managers.base import Installed, Runtime, ServiceManager, ServiceManagerError
-from xopc.service.managers.find import is_of_machine
+from xopc.service.managers.find import in_scope, is_of_machine
 from xopc_supervisor.contract import EXIT_FAILURE, EXIT_OK
 
 if TYPE_CHECKING:
     from xopc.service.audit.finding import Finding
 
-MISSING = "Service not installed. Run: xopc gateway service install"
-REINSTALL = "xopc gateway service install --force"
+INSTALL = "xopc gateway service install"
 READY_SECONDS = 4.0
 """A manager that does not know when a gateway is ready is not asked; whoever waits shall not wait for long."""
 
@@ -27,15 +26,18 @@ def start(*, system: SystemOption = False, as_json: JsonOption = False, config: 
 
     One that runs already is started anew. What `xopc gateway stop --disable` has put off comes back.
     """
-    target, manager = find_place(config, system=system)
+    target, manager = find_place(config, system=system, changes=True)
     installed = manager.read() if manager is not None else None
     if manager is None or (installed is None and not manager.is_available()):
         return refuse(manager, target.environ, system=system, as_json=as_json)
     if installed is None:
-        return _fail(MISSING, "missing-install", as_json=as_json)
+        what = f"Service not installed. Run: {in_scope(manager, INSTALL)}"
+        return _fail(what, "missing-install", as_json=as_json)
     stale = _stale(target, manager, installed)
     if stale:
-        return _repair(stale, as_json=as_json)
+        return _repair(manager, stale, as_json=as_json)
+    from xopc.service.audit.refusal import refusal_of
+
     runtime, owner = manager.runtime(), target.owner
     if owner is not None and owner.pid != runtime.pid:
         what = f"A gateway that was started by hand runs with this configuration (pid {owner.pid})"
@@ -44,7 +46,7 @@ def start(*, system: SystemOption = False, as_json: JsonOption = False, config: 
         goes_on = "; what runs goes on as it is" if owner is not None else ""
         what = f"Service start failed: {refusal}{goes_on}"
         return _fail(what, "failed", *cures_of_refusal(target), as_json=as_json)
-    if owner is None and (taken := _taken(target, installed)):
+    if owner is None and (taken := _taken(target, manager, installed)):
         return _fail("Service start failed: the port is taken", "failed", *taken, as_json=as_json)
     try:
         with alone(target) as now, announced(now, now.owner, "xopc gateway service start"):
@@ -62,20 +64,21 @@ def _stale(target: Target, manager: ServiceManager, installed: Installed) -> tup
     return needs_repair(found.findings) if found is not None else ()
 
 
-def _repair(stale: tuple[Finding, ...], *, as_json: bool) -> int:
+def _repair(manager: ServiceManager, stale: tuple[Finding, ...], *, as_json: bool) -> int:
+    reinstall = in_scope(manager, f"{INSTALL} --force")
     if as_json:
         issues = [finding.to_json() for finding in stale]
         error = "Service needs repair: " + " ".join(finding.message for finding in stale)
-        print_json({"ok": False, "outcome": "repair-required", "error": error, "issues": issues, "hints": [REINSTALL]})
+        print_json({"ok": False, "outcome": "repair-required", "error": error, "issues": issues, "hints": [reinstall]})
         return EXIT_FAILURE
     print("⚠️  Service needs repair:")
     for finding in stale:
         print(f"   - {finding.message}")
-    print(as_typed(f"💡 Write it anew: {REINSTALL}"))
+    print(as_typed(f"💡 Write it anew: {reinstall}"))
     return EXIT_FAILURE
 
 
-def _taken(target: Target, installed: Installed) -> list[str]:
+def _taken(target: Target, manager: ServiceManager, installed: Installed) -> list[str]:
     """Who listens where the service's gateway is to listen, and what to do; nothing where nobody is in its way."""
     from xopc.service.audit.rules import option_of
     from xopc.service.ports import PortStatus, inspect, status_of
@@ -87,13 +90,14 @@ def _taken(target: Target, installed: Installed) -> list[str]:
     # A manager keeps the socket of a gateway that it is about to start again.
     others = [one for one in inspect(port).strangers if not one.only_keeps_it]
     who = dict.fromkeys(f"Port {port} is used by pid {one.pid or '?'}: {one.command or '?'}" for one in others)
-    return [*who, f"Stop that process, or set another gateway.port, and then: {REINSTALL}"] if who else []
+    reinstall = in_scope(manager, f"{INSTALL} --force")
+    return [*who, f"Stop that process, or set another gateway.port, and then: {reinstall}"] if who else []
 
 
 def _explain(target: Target, manager: ServiceManager, error: ServiceManagerError, *, as_json: bool) -> int:
     runtime, installed = manager.runtime(), manager.read()
     seen = f". The service is {runtime.state}." if runtime.state else ""
-    hints = [*(_taken(target, installed) if installed is not None else ()), "xopc gateway logs"]
+    hints = [*(_taken(target, manager, installed) if installed is not None else ()), "xopc gateway logs"]
     if manager.marker == "systemd":
         whose = "sudo journalctl" if is_of_machine(manager) else "journalctl --user"
         hints.append(f"{whose} --unit {manager.label}.service --lines 20")

@@ -9,6 +9,7 @@ from xopc.cli.gateway.service.place import SystemOption, find_place, why_unavail
 from xopc.cli.options import ConfigOption, JsonOption
 from xopc.cli.output import as_typed, print_json
 from xopc.service.managers.base import VERSION_VARIABLE, Installed, Runtime, ServiceManager
+from xopc.service.managers.find import in_scope
 from xopc_supervisor.contract import EXIT_OK
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def status(*, system: SystemOption = False, as_json: JsonOption = False, config:
     if manager is None or (manager.read() is None and not manager.is_available()):
         return _tell_unavailable(manager, why_unavailable(manager, target.environ, system=system), as_json=as_json)
     installed, look = manager.read(), seen(manager)
-    found = audit_service(manager, target.environ, target.paths, installed=installed)
+    found = audit_service(manager, target.environ, target.paths, installed=installed, pid=look[0].pid)
     findings = found.findings if found is not None else ()
     if as_json:
         print_json({**_to_json(manager, installed, look), "issues": [finding.to_json() for finding in findings]})
@@ -77,7 +78,7 @@ def _to_text(manager: ServiceManager, installed: Installed | None, look: tuple[R
     lines = ["📊 Gateway Service Status", "", f"   Platform: {manager.platform}"]
     lines.append(f"   Service: {manager.label}, {loaded_text}")
     if installed is None:
-        return [*lines, "", as_typed("💡 Install it: xopc gateway service install")]
+        return [*lines, "", as_typed(f"💡 Install it: {in_scope(manager, 'xopc gateway service install')}")]
     running = f"{runtime.status.value} (pid {runtime.pid})" if runtime.pid else runtime.status.value
     state = f", {runtime.state}" if runtime.status.value != "running" and runtime.state else ""
     return [

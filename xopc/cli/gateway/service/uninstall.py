@@ -14,7 +14,7 @@ def uninstall(*, system: SystemOption = False, as_json: JsonOption = False, conf
 
     Configuration, conversations and logs stay.
     """
-    target, manager = find_place(config, system=system)
+    target, manager = find_place(config, system=system, changes=True)
     if manager is None or not manager.is_available():
         return refuse(manager, target.environ, system=system, as_json=as_json)
     if manager.read() is None:
