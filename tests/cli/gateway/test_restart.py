@@ -239,10 +239,11 @@ def test_a_lock_that_names_a_stranger_does_not_get_it_signalled(home: Path, caps
 def test_an_intent_that_cannot_be_written_is_one_sentence(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with running_gateway(home) as gateway:
         find_target(None).paths.intent_path.mkdir()
-        error = restart_as_json(capsys, 1)["error"]
+        failed = restart_as_json(capsys, 1)
         assert generation(gateway.port) == 1
-    assert error.startswith("Gateway restart failed: ")
-    assert "directory" in error
+    assert failed["error"].startswith("Gateway restart failed: ")
+    assert "directory" in failed["error"]
+    assert failed["hints"] == [f"It restarts without mode and reason, too: kill -USR1 {gateway.pid}"]
 
 
 def test_row_049_another_version_than_the_expected_one_is_a_failure(

@@ -52,8 +52,10 @@ def restart(
         print(f"xopc gateway restart: {message}", file=sys.stderr)
         return EXIT_USAGE
     request = Request(RESPAWN if respawn else IN_PROCESS, reason, wait, expect_version, as_json)
+    target: Target | None = None
     try:
-        return _restart(find_target(config), request)
+        target = find_target(config)
+        return _restart(target, request)
     except ServiceManagerError as error:
         return fail(f"Gateway restart failed: {error}", as_json=as_json, hints=[LOGS])
     except XopcError as error:
@@ -61,7 +63,9 @@ def restart(
     except BrokenPipeError:
         raise
     except OSError as error:
-        return fail(f"Gateway restart failed: {sentence(error)}", as_json=as_json)
+        owner = target.owner if target is not None else None
+        by_hand = [f"It restarts without mode and reason, too: kill -USR1 {owner.pid}"] if owner is not None else []
+        return fail(f"Gateway restart failed: {sentence(error)}", as_json=as_json, hints=by_hand)
 
 
 def _restart(target: Target, request: Request) -> int:

@@ -10,7 +10,6 @@ from attrs import evolve, frozen
 
 from xopc.cli.gateway.target import Target
 from xopc.cli.output import fail, print_json
-from xopc.client.http import Client
 from xopc.contracts.errors import XopcError
 from xopc_supervisor.contract import EXIT_OK, IN_PROCESS, RESPAWN
 
@@ -86,6 +85,7 @@ def place_of(target: Target, now: Target, runtime: Runtime | None = None) -> Pla
     """Where to look for what follows the gateway of `target`, which is by now as `now` says. What opens it is known
     already, and not read at each look.
     """
+    from xopc.client.http import Client
     from xopc.service.sight import Place
 
     known = now if now.owner and now.owner.port else target
