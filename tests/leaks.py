@@ -129,8 +129,8 @@ class Search:
     def pytest_configure(self) -> None:
         """Listen to what a test would keep for itself."""
         sys.addaudithook(_hear_started)
-        _listen(pytest.CaptureFixture, "readouterr", "what the test printed")
-        _listen(subprocess.Popen, "communicate", "the output of a process")
+        _listen(pytest.CaptureFixture, "readouterr", _hear_printed)
+        _listen(subprocess.Popen, "communicate", _hear_output)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -158,21 +158,40 @@ class Search:
 
 def _hear_started(event: str, args: tuple[Any, ...]) -> None:
     if event == "subprocess.Popen":
-        words: Any = args[1]
-        listed = [words] if isinstance(words, (str, bytes, Path)) else words
-        WITNESS.hear("the command line of a process", "\n".join(map(os.fsdecode, listed)))
+        words = _words(args[1])
+        # What follows `--token` is what a person typed: the gateway does not leave it there.
+        told = [word for before, word in zip(["", *words], words, strict=False) if before != "--token"]
+        WITNESS.hear("the command line of a process", "\n".join(told))
 
 
-def _listen(owner: type, name: str, where: str) -> None:
+def _hear_output(process: subprocess.Popen[Any], told: tuple[Any, Any]) -> None:
+    words = _words(process.args)
+    if not {"gateway", "token"} <= set(words):  # which is there to show it
+        name = " ".join([Path(words[0]).name, *(word for word in words[1:3] if word.isprintable() and " " not in word)])
+        WITNESS.hear(f"the output of {name}", "".join(map(_text, told)))
+
+
+def _hear_printed(_: object, told: tuple[Any, Any]) -> None:
+    WITNESS.hear("what the test printed", "".join(map(_text, told)))
+
+
+def _listen(owner: type, name: str, hear: Callable[[Any, tuple[Any, Any]], None]) -> None:
     real: Callable[..., tuple[Any, Any]] = getattr(owner, name)
 
-    def heard(*args: object, **options: object) -> tuple[Any, Any]:
-        told = real(*args, **options)
-        for text in told:
-            WITNESS.hear(where, text.decode(errors="replace") if isinstance(text, bytes) else text or "")
+    def heard(self: object, *args: object, **options: object) -> tuple[Any, Any]:
+        told = real(self, *args, **options)
+        hear(self, told)
         return told
 
     setattr(owner, name, heard)
+
+
+def _words(args: Any) -> list[str]:  # noqa: ANN401 - a command, as `subprocess` takes it
+    return [os.fsdecode(word) for word in ([args] if isinstance(args, (str, bytes, Path)) else args)]
+
+
+def _text(told: str | bytes | None) -> str:
+    return told.decode(errors="replace") if isinstance(told, bytes) else told or ""
 
 
 def _files(home: Path) -> Iterator[Path]:
@@ -190,7 +209,7 @@ def _belongs(name: str) -> bool:
     return (
         name == "requests"
         or name.lstrip(".").startswith(("xopc.json", "models.json"))
-        or name.endswith((".env", ".pem", ".key"))
+        or name.endswith((".env", ".pem", ".key", ".before-fix"))
     )
 
 

@@ -17,7 +17,7 @@ import signal
 import stat
 import time
 
-from xopc_supervisor.contract import LockInfo, is_alive
+from xopc_supervisor.contract import INHERITANCE_VARIABLE, Inheritance, LockInfo, is_alive
 
 ORPHAN_SECONDS = 8
 """Longer than any graceful shutdown, which ends by force after 6 s."""
@@ -109,7 +109,8 @@ def acquire(path: str, info: LockInfo) -> Lock:
         if time.monotonic() > deadline:
             orphans = _orphans(owner, file)
             if killed or not orphans:
-                raise LockHeldError(orphans[0] if orphans else None, is_gateway=bool(orphans))
+                holder = orphans[0] if orphans else next((pid for pid in _processes() if _holds(pid, file)), None)
+                raise LockHeldError(holder, is_gateway=bool(orphans))
             for pid in orphans:
                 os.kill(pid, signal.SIGKILL)
             killed = True
@@ -226,9 +227,32 @@ def _holds(pid: int, file: os.stat_result) -> bool | None:
 
 
 def _orphans(owner: LockInfo | None, file: os.stat_result) -> list[int]:
-    """The processes that the lock's text names beside its supervisor, where they still have the file open."""
+    """The processes that a dead supervisor left, and that still have the file open: those that the lock's text names,
+    and what has forked from one of them.
+    """
     family = owner.family() if owner is not None else []
-    return [pid for pid, started in family if is_alive(pid, started) and _holds(pid, file) is not False]
+    named = [pid for pid, started in family if is_alive(pid, started) and _holds(pid, file) is not False]
+    return [*named, *(pid for pid in _processes() if pid not in named and _holds(pid, file) and _is_left(pid))]
+
+
+def _is_left(pid: int) -> bool:
+    """Whether a process was started by a supervisor that is dead, or has forked from such a one."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as environ:
+            variables = environ.read().split(b"\0")
+        name = f"{INHERITANCE_VARIABLE}=".encode()
+        text = next(each for each in variables if each.startswith(name)).removeprefix(name)
+        return not is_alive(Inheritance.from_json(text.decode()).supervisor_pid, None)
+    except (OSError, StopIteration, ValueError, TypeError, LookupError):
+        return False
+
+
+def _processes() -> list[int]:
+    """All that are to be seen; none where there is no /proc."""
+    try:
+        return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+    except OSError:
+        return []
 
 
 def _nearest(path: str) -> str:

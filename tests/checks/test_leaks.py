@@ -77,8 +77,13 @@ def test_secrets_of_backups_files_and_models_are_planted_too(witness: Witness, t
 
 def test_a_secret_on_a_command_line_is_found(witness: Witness) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", "input()", SECRET], stdin=subprocess.PIPE, start_new_session=True
+        [sys.executable, "-c", "input(1)", SECRET],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
     ) as process:
+        assert process.stdout is not None
+        assert process.stdout.read(1) == b"1", "it runs: for a moment before that it has no command line"
         witness.see_processes(process.pid)
         process.kill()
     (found,) = witness.finds()
@@ -137,7 +142,7 @@ def test_every_test_ends_with_the_search(tmp_path: Path) -> None:
     assert set(re.findall(r"^ERROR .*::test_(\w+)", done.stdout, re.MULTILINE)) == {
         *("printed", "logged", "read", "told_by_a_process", "told_to_a_process", "written")
     }, done.stdout
-    for place in ("captured stdout call", "captured log call", "what the test printed", "the output of a process"):
+    for place in ("captured stdout call", "captured log call", "what the test printed", "the output of python -c"):
         assert f"{place}, line 1: an-…ts (36 characters)" in done.stdout
     assert "the command line of a process, line 2: an-" in done.stdout
     assert "notes, line 1: an-" in done.stdout

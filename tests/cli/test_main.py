@@ -242,7 +242,6 @@ def test_a_stream_that_was_closed_makes_no_command_fail(home: Path, closed: str)
         assert (done.returncode, b"Traceback" in done.stderr) == (code, False)
 
 
-@pytest.mark.shows_secrets("the last command shows it")
 def test_no_output_holds_the_token_but_that_of_the_token_command(home: Path) -> None:
     configure(home, port=1)
     for command in (["status"], ["status", "--json"], ["stop"], ["restart"], ["logs"]):

@@ -70,6 +70,12 @@ def test_a_sign_that_is_joined_of_several_is_not_taken_apart() -> None:
     assert wrapped("👍🏽👍🏽", 5) == ["👍🏽", "👍🏽"]
 
 
+def test_a_sign_that_may_be_wide_is_given_room() -> None:
+    assert wrapped("one ❤️ two ❤️", 13) == ["one ❤️ two ❤️"]
+    assert wrapped("one ❤️ two ❤️", 12) == ["one ❤️ two", "❤️"]
+    assert wrapped("one ❤️ two ❤️", 9) == ["one ❤️", "two ❤️"]
+
+
 def test_code_stays_as_it_is() -> None:
     code = ["```python", "print('a long line of code that is not broken')", "    ``` is no end", "```"]
     text = "\n".join([*code, "and words that are broken"])

@@ -208,33 +208,6 @@ def test_a_value_of_another_kind_is_refused_with_its_path(key: str, value: objec
     assert problems({"fullName": "x", key: value}) == [f"$.{key}: {what}"]
 
 
-@pytest.mark.parametrize("value", ["5", True, False, 1.5, float("inf"), float("nan"), None, [], {}])
-def test_what_is_no_whole_number_is_refused(value: object) -> None:
-    (problem,) = problems({"xAxis": value}, Point)
-    assert problem.startswith("$.xAxis: must be a whole number, not ")
-
-
-@pytest.mark.parametrize("value", ["5", True, None, float("nan"), float("inf"), 10**400])
-def test_what_is_no_number_is_refused(value: object) -> None:
-    (problem,) = problems({"xAxis": 1, "yAxis": value}, Point)
-    assert problem.startswith("$.yAxis: must be a number")
-
-
-@pytest.mark.parametrize(("value", "whole"), [(1.0, 1), (-0.0, 0), (1e3, 1000), (MAX_WHOLE, MAX_WHOLE)])
-def test_a_number_without_a_fraction_is_whole_as_in_json_schema(value: float, whole: int) -> None:
-    read = structure({"xAxis": value}, Point).x_axis
-    assert (read, type(read)) == (whole, int)
-
-
-@pytest.mark.parametrize("value", [MAX_WHOLE + 1, -MAX_WHOLE - 1, 10**400, 1e300])
-def test_a_whole_number_that_readers_of_json_would_round_is_refused(value: float) -> None:
-    assert problems({"xAxis": value}, Point) == [f"$.xAxis: must be a whole number of at most {MAX_WHOLE}"]
-
-
-def test_a_whole_number_is_a_number_too() -> None:
-    assert structure({"xAxis": 1, "yAxis": 2}, Point) == Point(1, 2.0)
-
-
 def test_all_problems_are_found_and_each_has_its_path() -> None:
     value = {"isOpen": 0, "tags": ["a", 1, "b", None], "points": [{"xAxis": 1}, {"yAxis": "x"}, 3], "nmae": 1}
     assert problems(value) == [

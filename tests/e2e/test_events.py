@@ -149,6 +149,7 @@ def test_a_client_that_does_not_read_is_parted_from_and_slows_nobody(start: Star
         until(lambda: "cut off" in gateway.text or "too slow" in gateway.text, "the idle client is closed")
 
 
+@pytest.mark.shows_secrets("its subscribers are a process that gets the token with its command")
 @pytest.mark.parametrize("kind", ["session.updated", "agent.stream"])
 def test_a_hundred_subscribers_get_a_hundred_events_a_second_each_once_and_in_order(kind: str) -> None:
     found = measure(kind, subscribers=100, seconds=1)

@@ -65,6 +65,7 @@ def test_row_175_scripts_work_unchanged_in_mode_none(unlocked: Gateway, language
     assert run(unlocked, language, code).strip()
 
 
+@pytest.mark.shows_secrets("the script with the token in it is the command line")
 @pytest.mark.parametrize("language", ["javascript", "python"])
 def test_row_176_scripts_work_with_a_bearer(gateway: Gateway, language: str) -> None:
     (code,) = blocks("docs/how-to/use-the-api.md", language)

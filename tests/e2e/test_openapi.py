@@ -81,6 +81,7 @@ def failures(gateway: Gateway) -> list[str]:
     return [line for line in lines if '"level":"error"' in line]
 
 
+@pytest.mark.shows_secrets("the other program gets the token with its command")
 def test_every_operation_does_what_its_description_says(gateway: Gateway) -> None:
     before = gateway.boot_id()
     told = fuzz(gateway, "--header", f"Authorization: Bearer {TOKEN}")

@@ -10,13 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from xopc.service.intent import drop_intent, pending_intent
-from xopc_supervisor.contract import IN_PROCESS, RestartIntent
+from xopc.service.intent import drop_intent, intent_for, pending_intent
+from xopc_supervisor.contract import IN_PROCESS, LockInfo, RestartIntent
 from xopc_supervisor.intent import consume
 
 
 def an_intent(reason: str = "a test") -> RestartIntent:
     return RestartIntent(4711, "a-boot", IN_PROCESS, reason, int(time.time() * 1000))
+
+
+def test_it_names_whom_it_is_for_and_why() -> None:
+    owner = LockInfo(4711, None, "", "", boot_id="a-boot")
+    intent = intent_for(owner, IN_PROCESS, "because")
+    assert (intent.pid, intent.boot_id, intent.mode, intent.reason) == (4711, "a-boot", IN_PROCESS, "because")
+    assert intent.is_fresh(int(time.time() * 1000))
 
 
 def test_it_is_a_private_file_that_the_supervisor_understands(tmp_path: Path) -> None:

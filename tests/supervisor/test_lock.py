@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import fcntl
 import os
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from xopc_supervisor import lock
-from xopc_supervisor.contract import LockInfo, start_time
+from xopc_supervisor.contract import INHERITANCE_VARIABLE, Inheritance, LockInfo, is_alive, start_time
 from xopc_supervisor.lock import Lock, LockHeldError, acquire, explain
 
 
@@ -42,16 +43,22 @@ def dead_pid() -> int:
 class Holder:
     """Another process that holds the kernel's lock on a file."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, forks: bool = False) -> None:
+        """With `forks` it is a copy of the process that took the lock, which has ended."""
         code = (
-            "import fcntl, sys, time; f = open(sys.argv[1], 'r+'); fcntl.flock(f, fcntl.LOCK_EX);"
-            "print(flush=True); time.sleep(60)"
+            "import fcntl, os, sys, time; f = open(sys.argv[1], 'r+'); fcntl.flock(f, fcntl.LOCK_EX);"
+            "len(sys.argv) > 2 and os.fork() and os._exit(0);"
+            "print(os.getpid(), flush=True); time.sleep(60)"
         )
-        self.process = subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE)
+        arguments = [path, "forks"] if forks else [path]
+        self.process = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE)
         assert self.process.stdout is not None
-        self.process.stdout.readline()
+        self.copy = int(self.process.stdout.readline())
 
     def kill(self) -> None:
+        if self.copy != self.process.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.copy, signal.SIGKILL)
         self.process.kill()
         self.process.wait()
         assert self.process.stdout is not None
@@ -131,6 +138,29 @@ def test_an_orphaned_candidate_that_does_not_end_is_killed_too(
     Path(path).write_text(text)
     acquire(path, own).release()
     assert holder.process.wait() == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("is_left", [True, False], ids=["dead", "alive"])
+def test_what_forked_from_a_process_of_a_dead_supervisor_is_killed(
+    path: str, own: LockInfo, dead_pid: int, monkeypatch: pytest.MonkeyPatch, is_left: bool
+) -> None:
+    monkeypatch.setattr(lock, "ORPHAN_SECONDS", 0.2)
+    acquire(path, own).release()
+    supervisor = dead_pid if is_left else os.getpid()
+    Path(path).write_text(info_of(dead_pid, start_time=1).to_json())
+    monkeypatch.setenv(INHERITANCE_VARIABLE, Inheritance(3, 4, (), "boot", supervisor).to_json())
+    forked = Holder(path, forks=True)
+    monkeypatch.delenv(INHERITANCE_VARIABLE)
+    try:
+        if is_left:
+            acquire(path, own).release()
+        else:
+            with pytest.raises(LockHeldError) as raised:
+                acquire(path, own)
+            assert raised.value.pid == forked.copy
+        assert is_alive(forked.copy, None) is not is_left
+    finally:
+        forked.kill()
 
 
 def test_a_process_that_is_not_the_recorded_orphan_is_never_killed(

@@ -8,6 +8,8 @@ from unicodedata import category, east_asian_width
 FENCE = re.compile(r"`{3,}(?=[^`]*$)|~{3,}")
 MARK = re.compile(r"[^\w\s]{1,3}|[0-9]{1,3}[.)]")
 """What an item of a list begins with, or a line that a sign stands before."""
+AS_PICTURE = "\N{VARIATION SELECTOR-16}"
+"""Behind a sign that is to be drawn as an emoji: not every terminal makes it wider for that."""
 TAB = 8
 """Columns from one stop to the next."""
 _STICKS_TO_THE_LAST = {"Pe", "Pf", "Po", "Sk", "Mn", "Me", "Cf"}
@@ -26,6 +28,8 @@ class Wrap:
 
     def __init__(self) -> None:
         self._column = 0
+        self._doubtful = 0
+        """How many signs of the line are one column wide in some terminals, and two in others."""
         self._indent = 0
         """Of the lines that are made: below the text of an item of a list."""
         self._blank = ""
@@ -75,7 +79,7 @@ class Wrap:
         if self._fence and line.startswith(self._fence) and not line.strip(self._fence[0]):
             self._fence = ""
         self._passes = "" if self._fence else None
-        self._column, self._indent, self._blank = 0, 0, ""
+        self._column, self._doubtful, self._indent, self._blank = 0, 0, 0, ""
         self._begins, self._is_behind_mark, self._is_long = True, False, False
         return done + "\n"
 
@@ -89,8 +93,9 @@ class Wrap:
         if self._begins or self._is_behind_mark:
             self._begin(after, word, width)
         wide = columns(word)
-        if after + wide > width and self._column > self._indent:
-            self._column = self._indent + wide
+        self._doubtful += word.count(AS_PICTURE)
+        if after + wide + self._doubtful > width and self._column > self._indent:
+            self._column, self._doubtful = self._indent + wide, word.count(AS_PICTURE)
             return "\n" + " " * self._indent + word
         self._column = after + wide
         return blank + word

@@ -1,8 +1,7 @@
 """Between JSON and the frozen classes of the contracts: the one converter of the project.
 
 A key is the attribute's name in camel case (`boot_id` is `bootId`), unless the attribute is `spelled` otherwise; an
-enum travels by its value, a tuple as a list.
-Scalars are taken as they are written: "5" is no number, 1 is not true. As in JSON Schema 1.0 is whole, and becomes 1.
+enum travels by its value, a tuple as a list. Scalars are taken as they are written, see `scalars`.
 A message never shows the value that it refuses, which may be a secret, but only what kind of value it is.
 """
 
@@ -10,13 +9,12 @@ from __future__ import annotations
 
 import difflib
 import json
-import math
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from itertools import islice
 from types import NoneType
-from typing import Any, TypeAlias, TypeVar, Union, cast, get_args, get_origin
+from typing import Any, TypeVar, Union, cast, get_args, get_origin
 
 import attrs
 from cattrs import Converter
@@ -28,12 +26,21 @@ from cattrs.errors import ClassValidationError, IterableValidationError
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from xopc.contracts.errors import InvalidValueError, Problem
-from xopc.contracts.limits import MAX_WHOLE, in_words
+from xopc.contracts.limits import in_words
+from xopc.contracts.scalars import (
+    JsonObject,
+    MismatchError,
+    boolean,
+    number,
+    object_of,
+    shape_of,
+    text,
+    text_or_number_hook,
+    whole_number,
+)
 from xopc.contracts.whole import whole_of
 
 T = TypeVar("T")
-
-JsonObject: TypeAlias = "dict[str, Any]"
 
 _SPELLINGS = "spellings"
 LIMITS = "limits"
@@ -123,14 +130,10 @@ def closest(word: str, words: Iterable[str]) -> str:
     return f'; did you mean "{close[0]}"?' if close else ""
 
 
-class _MismatchError(ValueError):
-    """A value is not of the kind that it should be. The text says what it should be."""
-
-
 def _attempt(value: object, kind: type[T]) -> tuple[T | None, tuple[Problem, ...]]:
     try:
         return _CONVERTER.structure(value, kind), ()
-    except (ClassValidationError, _MismatchError) as error:
+    except (ClassValidationError, MismatchError) as error:
         return None, tuple(islice(_problems(error, "$"), MAX_PROBLEMS))
 
 
@@ -178,88 +181,6 @@ def _attributes(kind: type) -> tuple[attrs.Attribute[Any], ...]:
 # ------------------------------------------------------------------- hooks
 
 
-def _boolean(value: object, _: object) -> bool:
-    if not isinstance(value, bool):
-        raise _MismatchError(f"must be true or false, not {_shape(value)}")
-    return value
-
-
-def _whole_number(value: object, _: object) -> int:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise _MismatchError(f"must be a whole number, not {_shape(value)}")
-    if abs(value) > MAX_WHOLE:
-        raise _MismatchError(f"must be a whole number of at most {MAX_WHOLE}")
-    return value
-
-
-def _number(value: object, _: object) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise _MismatchError(f"must be a number, not {_shape(value)}")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
-        raise _MismatchError("must be a number of ordinary size")
-    return number
-
-
-def _text(value: object, _: object) -> str:
-    if not isinstance(value, str):
-        raise _MismatchError(f"must be a text, not {_shape(value)}")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise _MismatchError("holds half a surrogate pair, which no encoding can carry") from None
-    return value
-
-
-def _text_or_number_hook(kind: object) -> Callable[[object, object], str | int | None]:
-    """Of ids, which some platforms spell as numbers."""
-    takes_null = types.NoneType in get_args(kind)
-
-    def structure_text_or_number(value: object, _: object) -> str | int | None:
-        if value is None and takes_null:
-            return None
-        if isinstance(value, str):
-            return _text(value, str)
-        if (isinstance(value, int) and not isinstance(value, bool)) or (
-            isinstance(value, float) and value.is_integer()
-        ):
-            return _whole_number(value, int)
-        raise _MismatchError(f"must be a text or a whole number, not {_shape(value)}")
-
-    return structure_text_or_number
-
-
-def _object(value: object) -> JsonObject:
-    if isinstance(value, dict):
-        return cast("JsonObject", value)
-    raise _MismatchError(f"must be an object, not {_shape(value)}")
-
-
-def _shape(value: object) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case int():
-            return "a whole number"
-        case float():
-            return "a number"
-        case "":
-            return "an empty text"
-        case str():
-            return f"a text of length {len(value)}"
-        case dict():
-            return "an object"
-        case _:
-            return "a list"
-
-
 def _enum_hook(kind: type[Enum]) -> Callable[[object, object], Enum]:
     members = {member.value: member for member in kind}
     choices = ", ".join(json.dumps(value) for value in members)
@@ -267,7 +188,7 @@ def _enum_hook(kind: type[Enum]) -> Callable[[object, object], Enum]:
     def structure_enum(value: object, _: object) -> Enum:
         if not isinstance(value, str) or value not in members:
             hint = closest(value, members) if isinstance(value, str) else ""
-            raise _MismatchError(f"must be one of {choices}, not {_shape(value)}{hint}")
+            raise MismatchError(f"must be one of {choices}, not {shape_of(value)}{hint}")
         return members[value]
 
     return structure_enum
@@ -278,7 +199,7 @@ def _tuple_hook(kind: type[tuple[object, ...]], converter: Converter) -> Callabl
 
     def structure_tuple(value: object, _: object) -> tuple[object, ...]:
         if not isinstance(value, list):
-            raise _MismatchError(f"must be a list, not {_shape(value)}")
+            raise MismatchError(f"must be a list, not {shape_of(value)}")
         return tuple(structure_list(value, kind))
 
     return structure_tuple
@@ -288,7 +209,7 @@ def _mapping_hook(kind: type[dict[str, object]], converter: Converter) -> Callab
     structure_members = mapping_structure_factory(kind, converter)
 
     def structure_mapping(value: object, _: object) -> dict[str, object]:
-        return structure_members(_object(value), kind)
+        return structure_members(object_of(value), kind)
 
     return structure_mapping
 
@@ -302,7 +223,7 @@ def _text_or_object_hook(kind: object, converter: Converter) -> Callable[[object
         if value is None and NoneType in get_args(kind):
             return None
         if not isinstance(value, str):
-            raise _MismatchError(f"must be a text or an object, not {_shape(value)}")
+            raise MismatchError(f"must be a text or an object, not {shape_of(value)}")
         return converter.structure(value, str)
 
     return structure_text_or_object
@@ -310,7 +231,7 @@ def _text_or_object_hook(kind: object, converter: Converter) -> Callable[[object
 
 def _class_hook(kind: type[T], converter: Converter) -> Callable[[object, object], T]:
     if (only := whole_of(kind)) is not None:
-        return lambda value, _: kind(**{only.name: _object(value)})
+        return lambda value, _: kind(**{only.name: object_of(value)})
     fields: dict[str, Any] = {}
     for attribute in _attributes(kind):
         hook = attribute.validator and _validating(attribute.validator, attribute, converter)
@@ -319,7 +240,7 @@ def _class_hook(kind: type[T], converter: Converter) -> Callable[[object, object
     aliases = {alias: keys[0] for keys in map(keys_of, _attributes(kind)) for alias in keys[1:]}
 
     def structure_class(value: object, _: object) -> T:
-        return structure_fields(_respelled(_object(value), aliases), kind)
+        return structure_fields(_respelled(object_of(value), aliases), kind)
 
     return structure_class
 
@@ -329,7 +250,7 @@ def _respelled(value: JsonObject, aliases: Mapping[str, str]) -> JsonObject:
     for alias in aliases.keys() & value.keys():
         key = aliases[alias]
         if key in value:
-            raise _MismatchError(f"{alias} is another spelling of {key}; send one of them")
+            raise MismatchError(f"{alias} is another spelling of {key}; send one of them")
         value = {**value, key: value[alias]}
     return value
 
@@ -344,7 +265,7 @@ def _validating(
         try:
             validate(None, attribute, result)
         except ValueError as error:
-            raise _MismatchError(in_words(validate) or str(error)) from None
+            raise MismatchError(in_words(validate) or str(error)) from None
         return result
 
     return structure_and_validate
@@ -384,11 +305,11 @@ def _is_text_or_object(kind: object) -> bool:
 
 def _converter() -> Converter:
     converter = Converter(unstruct_collection_overrides={tuple: list})
-    for scalar, hook in ((bool, _boolean), (int, _whole_number), (float, _number), (str, _text)):
+    for scalar, hook in ((bool, boolean), (int, whole_number), (float, number), (str, text)):
         converter.register_structure_hook(scalar, hook)
     converter.register_structure_hook_factory(_is_enum, _enum_hook)
     converter.register_structure_hook_factory(_is_list, _tuple_hook)
-    converter.register_structure_hook_factory(_is_text_or_number, _text_or_number_hook)
+    converter.register_structure_hook_factory(_is_text_or_number, text_or_number_hook)
     converter.register_structure_hook_factory(_is_mapping, _mapping_hook)
     converter.register_structure_hook_factory(_is_text_or_object, _text_or_object_hook)
     converter.register_structure_hook_factory(attrs.has, _class_hook)

@@ -6,10 +6,16 @@ import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from xopc.config.regular import IrregularFileError, read_regular
-from xopc_supervisor.contract import RestartIntent
+from xopc_supervisor.contract import LockInfo, RestartIntent
+
+
+def intent_for(owner: LockInfo, mode: str, reason: str) -> RestartIntent:
+    """What is left for the gateway that runs, beside the signal."""
+    return RestartIntent(owner.pid, owner.boot_id, mode, reason, int(datetime.now(UTC).timestamp() * 1000))
 
 
 @contextmanager

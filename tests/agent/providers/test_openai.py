@@ -192,7 +192,7 @@ async def test_what_is_no_provider_is_told(
 async def test_a_server_that_is_not_there_is_told(client: httpx2.AsyncClient) -> None:
     failure = await failure_of(OpenAIProvider(Endpoint("fake", f"http://127.0.0.1:{free_port()}/v1"), client))
     assert failure.kind is ErrorKind.TRANSIENT
-    assert failure.message.startswith("it could not be reached")
+    assert failure.message == "it could not be reached (connection refused)"
 
 
 async def test_a_key_that_the_provider_repeats_is_masked(provider: OpenAIProvider, server: OpenAIServer) -> None:

@@ -8,44 +8,45 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.gateway import Behaviour, configure, running_gateway
-from xopc.cli.gateway.restarting import Request, intent_for, mark_of, tell, watch
+from xopc.cli.gateway.restarting import mark_of, tell, watch
 from xopc.cli.gateway.target import find_target
 from xopc.service.managers.base import Runtime, RuntimeStatus
 from xopc.service.probe import Outcome
 from xopc.service.sight import Step
-from xopc_supervisor.contract import RESPAWN
-
-REQUEST = Request(RESPAWN, "because", None, None, as_json=True)
-
-
-def test_an_intent_names_whom_it_is_for_and_why(home: Path) -> None:
-    with running_gateway(home) as gateway:
-        owner = find_target(None).owner
-        assert owner is not None
-        intent = intent_for(owner, REQUEST)
-    assert (intent.pid, intent.boot_id, intent.mode, intent.reason) == (gateway.pid, "a-boot", "respawn", "because")
+from xopc_supervisor.contract import LockInfo
 
 
 def test_what_runs_is_marked_by_its_generation(home: Path) -> None:
     with running_gateway(home):
         target = find_target(None)
         assert target.owner is not None
-        mark = mark_of(target, target.owner, "9.9.9")
+        mark = mark_of(target, "9.9.9")
     assert (mark.pid, mark.generation, mark.expected_version) == (target.owner.pid, 1, "9.9.9")
 
 
 def test_a_gateway_that_does_not_answer_is_marked_all_the_same(home: Path) -> None:
     with running_gateway(home, Behaviour(health_code=500)):
-        target = find_target(None)
-        assert target.owner is not None
-        assert mark_of(target, target.owner, None).generation is None
+        assert mark_of(find_target(None), None).generation is None
+
+
+def test_where_nobody_runs_that_is_the_mark(home: Path) -> None:
+    assert mark_of(find_target(None), "9.9.9").pid == 0
+
+
+def test_whoever_answers_for_another_boot_does_not_see_the_credential(home: Path) -> None:
+    with running_gateway(home, Behaviour(problems=("hand-over",))) as gateway:
+        path = find_target(None).paths.lock_path
+        info = LockInfo.from_json(path.read_text())
+        assert info is not None
+        path.write_text(info._replace(boot_id="an-earlier-boot").to_json())
+        mark_of(find_target(None), None)
+        assert {request.split()[1] for request in gateway.requests()} == {"None"}
 
 
 def test_a_manager_that_names_no_process_is_believed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with running_gateway(home):
         target = find_target(None)
-        assert target.owner is not None
-        mark = mark_of(target, target.owner, None)
+        mark = mark_of(target, None)
         snapshot = watch(target, mark, 0.2, as_json=False, runtime=lambda: Runtime(RuntimeStatus.RUNNING))
     assert snapshot.outcome is Outcome.STALE_PIDS
     assert snapshot.last.failed is Step.PROCESS

@@ -118,7 +118,6 @@ def test_wrong_usage_writes_nothing(home: Path, arguments: list[str], problem: s
     assert list(home.iterdir()) == []
 
 
-@pytest.mark.shows_secrets("as it says")
 def test_without_a_command_the_gateways_own_token_is_printed(home: Path) -> None:
     configure(home)
     assert run("--plain").stdout == f"{TOKEN}\n"
@@ -193,7 +192,6 @@ def test_a_running_gateway_is_told_of(
     assert text in capsys.readouterr().err
 
 
-@pytest.mark.shows_secrets("a new token is shown once")
 def test_a_generated_token_leaves_the_others(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     configure(home)
     created(capsys)

@@ -28,7 +28,7 @@ def test_a_wrong_token_is_told(root: str) -> None:
 def test_where_telegram_cannot_be_reached_that_is_said_without_the_token() -> None:
     refused = name_of_bot("http://127.0.0.1:9", TOKEN)
     assert isinstance(refused, Refused)
-    assert refused.what.startswith("Telegram cannot be reached: ConnectError")
+    assert refused.what.startswith("Telegram cannot be reached: connection refused")
     assert not refused.is_of_token
     assert TOKEN not in refused.what
 

@@ -24,6 +24,7 @@ from xopc.agent.providers.openai_wire import (
     refused_field,
 )
 from xopc.core.redact import mask, redact
+from xopc.core.unreachable import why_unreachable
 
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 120.0
@@ -186,7 +187,7 @@ def _told() -> Generator[None]:
     except httpx2.TimeoutException:
         raise ProviderError(ErrorKind.TRANSIENT, "it fell silent") from None
     except httpx2.ConnectError as error:
-        raise ProviderError(ErrorKind.TRANSIENT, f"it could not be reached ({error})") from None
+        raise ProviderError(ErrorKind.TRANSIENT, f"it could not be reached ({why_unreachable(error)})") from None
     except httpx2.TransportError:
         raise ProviderError(ErrorKind.TRANSIENT, "the connection broke off") from None
     except (httpx2.DecodingError, httpx2.InvalidURL) as error:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import trio
 
+from xopc.core.unreachable import why_unreachable
+
 if TYPE_CHECKING:
     import httpx2
 
@@ -87,7 +89,7 @@ class Api:
                 return _result(response.status_code, response.content)
             except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError) as cause:
                 # What may have been sent was for a proxy.
-                sent, error = False, self._describe(cause)
+                sent, error = False, self._without_token(why_unreachable(cause))
             except (httpx2.HTTPError, httpx2.InvalidURL) as cause:
                 error = self._describe(cause)
         raise UnreachableError(f"Telegram cannot be reached: {error}", may_have_arrived=sent) from None
@@ -98,6 +100,9 @@ class Api:
 
     def _describe(self, error: Exception) -> str:
         text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return self._without_token(text)
+
+    def _without_token(self, text: str) -> str:
         return text.replace(self.token, "<token>")[:MAX_ERROR_CHARS]
 
 

@@ -6,15 +6,14 @@ import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from xopc.cli.gateway.target import Target
 from xopc.service.managers.base import Installed, Runtime, RuntimeStatus, ServiceManager
 from xopc.service.managers.find import find_manager, is_of_machine
-from xopc_supervisor.contract import RESPAWN, LockInfo, RestartIntent
+from xopc_supervisor.contract import RESPAWN, LockInfo
 
 if TYPE_CHECKING:
     from xopc.service.audit.finding import Finding
@@ -78,11 +77,10 @@ def alone(target: Target) -> Generator[Target]:
     Else the second would announce itself to a process that the first is about to replace, and the one that comes
     would take the manager's SIGTERM for a stop.
     """
-    from xopc.service.lockfile import read_lock
     from xopc.service.turns import turn_at
 
     with turn_at(target.paths.lock_path.parent, TURN_SECONDS):
-        yield evolve(target, lock=read_lock(target.paths.lock_path))
+        yield target.now()
 
 
 @contextmanager
@@ -91,14 +89,12 @@ def announced(target: Target, owner: LockInfo | None, reason: str) -> Generator[
 
     Where nobody runs, nobody is told.
     """
-    from xopc.service.intent import pending_intent
+    from xopc.service.intent import intent_for, pending_intent
 
     if owner is None:
         yield None
         return
-    now_ms = int(datetime.now(UTC).timestamp() * 1000)
-    intent = RestartIntent(owner.pid, owner.boot_id, RESPAWN, reason, now_ms)
-    with pending_intent(target.paths.intent_path, intent) as pending:
+    with pending_intent(target.paths.intent_path, intent_for(owner, RESPAWN, reason)) as pending:
         yield pending
 
 

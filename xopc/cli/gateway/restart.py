@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from attrs import evolve
 from cyclopts import Parameter
 
-from xopc.cli.gateway.restarting import Request, intent_for, mark_of, mode_of, tell, watch
+from xopc.cli.gateway.restarting import LOGS, Request, conclude, mark_of, tell, watch
 from xopc.cli.gateway.target import Target, find_target
 from xopc.cli.options import ConfigOption, DurationOption, JsonOption
 from xopc.cli.output import fail, sentence, tell_not_running
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 PICK_UP_SECONDS = 1.5
 DISABLED = "Gateway restart is disabled in config (commands.restart=false); unmanaged SIGUSR1 restart would be ignored"
-LOGS = "xopc gateway logs"
 ENDING = ("stopping", "ended")
 
 
@@ -68,14 +67,13 @@ def restart(
 def _restart(target: Target, request: Request) -> int:
     from xopc.cli.gateway.managed import find_service, may_ask
     from xopc.cli.gateway.restart_service import restart_service
-    from xopc.service.lockfile import read_lock
     from xopc.service.managers.find import in_scope
 
     service = find_service(target)
     if service is not None and service.is_kept and service.runs(target.owner) and may_ask(service):
         return restart_service(target, service, request)
     if service is not None and target.owner is not None and not service.runs(target.owner):
-        now = evolve(target, lock=read_lock(target.paths.lock_path))
+        now = target.now()
         if now.owner is None or now.owner.pid != target.owner.pid:
             # Somebody else has it restarted, too, and it was replaced between the two looks.
             return _restart(now, request)
@@ -139,10 +137,10 @@ def _whose(use: PortUse, target: Target) -> str:
 
 def _signal(target: Target, owner: LockInfo, request: Request) -> int:
     from xopc.service.identity import send
-    from xopc.service.intent import pending_intent
+    from xopc.service.intent import intent_for, pending_intent
     from xopc.service.poll import attempts
 
-    with pending_intent(target.paths.intent_path, intent_for(owner, request)) as intent:
+    with pending_intent(target.paths.intent_path, intent_for(owner, request.mode, request.reason)) as intent:
         send(owner.pid, signal.SIGUSR1)
         taken = any(intent.is_consumed() for _ in attempts(PICK_UP_SECONDS, first=0.005, longest=0.05))
     if not taken:
@@ -155,31 +153,16 @@ def _signal(target: Target, owner: LockInfo, request: Request) -> int:
 
 
 def _signal_and_wait(target: Target, owner: LockInfo, request: Request, seconds: float) -> int:
-    from xopc.cli.gateway.diagnosis import cures, diagnose
     from xopc.service.identity import send
-    from xopc.service.intent import pending_intent
-    from xopc.service.probe import Outcome
+    from xopc.service.intent import intent_for, pending_intent
 
-    mark = mark_of(target, owner, request.expected_version)
-    warnings = [*request.warnings, *_not_followed(owner, request)]
-    with pending_intent(target.paths.intent_path, intent_for(owner, request)) as intent:
+    mark = mark_of(target, request.expected_version)
+    request = evolve(request, warnings=(*request.warnings, *_not_followed(owner, request)))
+    with pending_intent(target.paths.intent_path, intent_for(owner, request.mode, request.reason)) as intent:
         send(owner.pid, signal.SIGUSR1)
         snapshot = watch(target, mark, seconds, as_json=request.as_json)
         picked_up = intent.is_consumed()
-    more = {"mode": mode_of(mark, snapshot), "snapshot": snapshot.to_json()}
-    if snapshot.outcome is Outcome.HEALTHY:
-        done = "restarted in its process" if more["mode"] == IN_PROCESS != request.mode else "restarted"
-        message = f"Gateway {done} and healthy (pid {snapshot.last.pid}, {snapshot.elapsed_ms}ms)."
-        if picked_up:
-            return tell(target, "healthy", message, warnings, as_json=request.as_json, **more)
-        what = f"It restarted, but has not read {target.paths.intent_path}: neither mode nor reason counted"
-        return fail(what, as_json=request.as_json, hints=[LOGS], **(more if request.as_json else {}))
-    message = f"Restart health check failed: {snapshot.outcome.value}"
-    seen = diagnose(target, mark, snapshot, picked_up=picked_up)
-    hints = [*cures(snapshot), LOGS]
-    if request.as_json:
-        return fail(message, as_json=True, hints=hints, diagnostics=seen, **more)
-    return fail("\n".join([message, *(f"   {line}" for line in seen)]), as_json=False, hints=hints)
+    return conclude(target, request, mark, snapshot, picked_up=picked_up)
 
 
 def _not_followed(owner: LockInfo, request: Request) -> list[str]:

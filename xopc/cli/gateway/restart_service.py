@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime
+
+from attrs import evolve
 
 from xopc.cli.gateway.managed import Service, alone, announced, broken_of, cures_of_refusal, drift_of
-from xopc.cli.gateway.restarting import Request, mark_of, mode_of, tell, watch
+from xopc.cli.gateway.restarting import Request, conclude, mark_of, tell, watch
 from xopc.cli.gateway.target import Target
 from xopc.cli.output import fail
 from xopc.service.managers.base import ServiceManagerError
-from xopc.service.probe import Outcome
-from xopc.service.sight import Mark
-
-LOGS = "xopc gateway logs"
 
 
 def restart_service(target: Target, service: Service, request: Request) -> int:
@@ -25,47 +22,35 @@ def restart_service(target: Target, service: Service, request: Request) -> int:
     Raises:
         ServiceManagerError: the manager could not.
     """
+    from xopc.service.audit.refusal import refusal_of
+
     goes_on = "; it goes on as it is" if target.owner is not None else ""
     broken = broken_of(target, service)
     if broken is not None:
         what = f"Gateway restart failed: {broken.message}{goes_on}"
         return fail(what, as_json=request.as_json, hints=[broken.hint])
-    from xopc.service.audit.refusal import refusal_of
-
     refusal = refusal_of(service.installed, service.runtime.pid)
     if refusal is not None:
         what = f"Gateway restart failed: {refusal}{goes_on}"
         return fail(what, as_json=request.as_json, hints=cures_of_refusal(target))
-    warnings = [*request.warnings, *drift_of(target, service)]
+    request = evolve(request, warnings=(*request.warnings, *drift_of(target, service)))
     with alone(target) as now:
         if request.wait_seconds is not None:
-            return _restart_and_wait(now, service, request, warnings)
+            return _restart_and_wait(now, service, request, request.wait_seconds)
         with announced(now, now.owner, request.reason):
             service.manager.restart()
-    return tell(target, "restarted", "Gateway restart completed.", warnings, as_json=request.as_json)
+    return tell(target, "restarted", "Gateway restart completed.", list(request.warnings), as_json=request.as_json)
 
 
-def _restart_and_wait(target: Target, service: Service, request: Request, warnings: list[str]) -> int:
+def _restart_and_wait(target: Target, service: Service, request: Request, seconds: float) -> int:
     """The manager waits for the gateway itself, perhaps for longer than whoever asked wants to."""
-    from xopc.cli.gateway.diagnosis import cures, diagnose
-
-    seconds = request.wait_seconds or 0.0
-    mark = _mark(target, request)
+    mark = mark_of(target, request.expected_version)
     order = _Order(service)
     with announced(target, target.owner, request.reason):
         order.start()
         snapshot = watch(target, mark, seconds, as_json=request.as_json, runtime=service.manager.runtime)
-    more = {"mode": mode_of(mark, snapshot), "snapshot": snapshot.to_json()}
-    if snapshot.outcome is Outcome.HEALTHY:
-        message = f"Gateway restarted and healthy (pid {snapshot.last.pid}, {snapshot.elapsed_ms}ms)."
-        return tell(target, "healthy", message, warnings, as_json=request.as_json, **more)
-    message = f"Restart health check failed: {snapshot.outcome.value}"
-    seen = diagnose(target, mark, snapshot, picked_up=True)
-    seen += [f"Service manager: {order.error}"] if order.error else []
-    hints = [*cures(snapshot), LOGS]
-    if request.as_json:
-        return fail(message, as_json=True, hints=hints, diagnostics=seen, **more)
-    return fail("\n".join([message, *(f"   {line}" for line in seen)]), as_json=False, hints=hints)
+    trouble = f"Service manager: {order.error}" if order.error else ""
+    return conclude(target, request, mark, snapshot, trouble=trouble)
 
 
 class _Order:
@@ -84,9 +69,3 @@ class _Order:
             self._service.manager.restart()
         except (ServiceManagerError, OSError) as error:
             self.error = str(error)
-
-
-def _mark(target: Target, request: Request) -> Mark:
-    if target.owner is not None:
-        return mark_of(target, target.owner, request.expected_version)
-    return Mark(0, None, None, datetime.now(UTC), expected_version=request.expected_version)

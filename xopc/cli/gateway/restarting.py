@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 
 from xopc.cli.gateway.target import Target
-from xopc.cli.output import print_json
+from xopc.cli.output import fail, print_json
 from xopc.client.http import Client
 from xopc.contracts.errors import XopcError
-from xopc_supervisor.contract import EXIT_OK, IN_PROCESS, RESPAWN, LockInfo, RestartIntent
+from xopc_supervisor.contract import EXIT_OK, IN_PROCESS, RESPAWN
 
 if TYPE_CHECKING:
     from xopc.service.managers.base import Runtime
     from xopc.service.probe import Snapshot
-    from xopc.service.sight import Mark
+    from xopc.service.sight import Mark, Place
 
+LOGS = "xopc gateway logs"
 MARK_SECONDS = 1.0
 """How long the gateway may take to say which generation it is at; one that hangs is to be restarted all the same."""
 
@@ -36,20 +37,15 @@ class Request:
     """What is to be told beside what comes of it."""
 
 
-def intent_for(owner: LockInfo, request: Request) -> RestartIntent:
-    """What is left for the gateway beside the signal."""
-    now_ms = int(datetime.now(UTC).timestamp() * 1000)
-    return RestartIntent(owner.pid, owner.boot_id, request.mode, request.reason, now_ms)
-
-
-def mark_of(target: Target, owner: LockInfo, expected_version: str | None) -> Mark:
-    """What runs now, to tell what comes after it."""
+def mark_of(target: Target, expected_version: str | None) -> Mark:
+    """What runs now, or that nobody does, to tell what comes after it."""
     from xopc.service.health import health_of
     from xopc.service.sight import Mark, Obstacle, obstacle_of
 
-    client = Client(
-        target.url or "", target.credential, MARK_SECONDS, certificates=target.certificates, local_key=target.local_key
-    )
+    owner = target.owner
+    if owner is None:
+        return Mark(0, None, None, datetime.now(UTC), expected_version=expected_version)
+    client = target.blind_client(MARK_SECONDS)
     generation, obstacle = None, Obstacle(owner.problem or "")
     try:
         health = health_of(evolve(client, credential=None))
@@ -67,17 +63,12 @@ def watch(
     target: Target, mark: Mark, seconds: float, *, as_json: bool, runtime: Callable[[], Runtime] | None = None
 ) -> Snapshot:
     """Wait for the restart, with a dot for each look in vain. `runtime` asks the manager of a service how it is."""
-    from xopc.service.lockfile import read_lock
     from xopc.service.probe import await_restart
-    from xopc.service.sight import Place
 
     dots = 0
 
     def look() -> Place:
-        now = evolve(target, lock=read_lock(target.paths.lock_path))
-        known = now if now.owner and now.owner.port else target
-        client = Client(known.url or "", target.credential, certificates=known.certificates, local_key=known.local_key)
-        return Place(now.lock, client, known.port or 0, runtime() if runtime else None)
+        return place_of(target, target.now(), runtime() if runtime else None)
 
     def still_waiting() -> None:
         nonlocal dots
@@ -91,6 +82,17 @@ def watch(
     return snapshot
 
 
+def place_of(target: Target, now: Target, runtime: Runtime | None = None) -> Place:
+    """Where to look for what follows the gateway of `target`, which is by now as `now` says. What opens it is known
+    already, and not read at each look.
+    """
+    from xopc.service.sight import Place
+
+    known = now if now.owner and now.owner.port else target
+    client = Client(known.url or "", target.credential, certificates=known.certificates, local_key=known.local_key)
+    return Place(now.lock, client, known.port or 0, runtime)
+
+
 def mode_of(mark: Mark, snapshot: Snapshot) -> str | None:
     """Whether another process runs than before; None where that is not known."""
     from xopc.service.sight import Step
@@ -99,6 +101,36 @@ def mode_of(mark: Mark, snapshot: Snapshot) -> str | None:
     if mark.boot_id is None or boot_id is None or snapshot.last.failed is Step.PROCESS:
         return None
     return IN_PROCESS if boot_id == mark.boot_id else RESPAWN
+
+
+def conclude(
+    target: Target,
+    request: Request,
+    mark: Mark,
+    snapshot: Snapshot,
+    *,
+    picked_up: bool = True,
+    trouble: str = "",
+) -> int:
+    """Tell how a restart ended that was waited for; `trouble` is what somebody else says about it. Returns the exit
+    code."""
+    from xopc.cli.gateway.diagnosis import cures, diagnose
+    from xopc.service.probe import Outcome
+
+    more = {"mode": mode_of(mark, snapshot), "snapshot": snapshot.to_json()}
+    if snapshot.outcome is Outcome.HEALTHY and picked_up:
+        done = "restarted in its process" if more["mode"] == IN_PROCESS != request.mode else "restarted"
+        message = f"Gateway {done} and healthy (pid {snapshot.last.pid}, {snapshot.elapsed_ms}ms)."
+        return tell(target, "healthy", message, list(request.warnings), as_json=request.as_json, **more)
+    if snapshot.outcome is Outcome.HEALTHY:
+        what = f"It restarted, but has not read {target.paths.intent_path}: neither mode nor reason counted"
+        return fail(what, as_json=request.as_json, hints=[LOGS], **(more if request.as_json else {}))
+    message = f"Restart health check failed: {snapshot.outcome.value}"
+    seen = diagnose(target, mark, snapshot, picked_up=picked_up) + ([trouble] if trouble else [])
+    hints = [*cures(snapshot), LOGS]
+    if request.as_json:
+        return fail(message, as_json=True, hints=hints, diagnostics=seen, **more)
+    return fail("\n".join([message, *(f"   {line}" for line in seen)]), as_json=False, hints=hints)
 
 
 def tell(target: Target, result: str, message: str, warnings: list[str], *, as_json: bool, **more: object) -> int:

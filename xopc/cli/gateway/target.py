@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from xopc.cli.output import hints_about_sudo
 from xopc.config.local_key import read_local_key
@@ -131,21 +131,31 @@ class Target:
         left = (pid for pid in listening if is_orphan(pid, lock_path))
         return tuple(dict.fromkeys((*self.lock.orphans, *left)))
 
+    def now(self) -> Target:
+        """The same gateway as it is by now."""
+        return evolve(self, lock=read_lock(self.paths.lock_path))
+
     def client(self, timeout_seconds: float) -> Client:
         """A client with the credential, for the gateway that holds the lock.
 
         Raises:
             XopcError: none does, or it does not listen yet. A stranger at its port must not see the credential.
         """
-        from xopc.client.http import Client
-
         if self.owner is None:
             what = ". ".join(["Gateway is not running. Start it with: xopc gateway", *hints_about_sudo()])
             raise XopcError(Failure.UNAVAILABLE, what)
         if self.owner.port is None or self.url is None:
             raise XopcError(Failure.UNAVAILABLE, f"Gateway (pid {self.owner.pid}) is still starting. Try again.")
+        return self.blind_client(timeout_seconds)
+
+    def blind_client(self, timeout_seconds: float) -> Client:
+        """The same, whether or not there is somebody to talk to, who may be a stranger. Only for those who look first
+        without a credential whether it is this gateway.
+        """
+        from xopc.client.http import Client
+
         return Client(
-            self.url, self.credential, timeout_seconds, certificates=self.certificates, local_key=self.local_key
+            self.url or "", self.credential, timeout_seconds, certificates=self.certificates, local_key=self.local_key
         )
 
 

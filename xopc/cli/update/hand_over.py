@@ -5,29 +5,25 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import ExitStack, suppress
-from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 
 import psutil
-from attrs import evolve, frozen
+from attrs import frozen
 
 from xopc.cli.gateway.naming import command_for
+from xopc.cli.gateway.restarting import mark_of, place_of
 from xopc.cli.gateway.target import Target
 from xopc.cli.output import sentence
-from xopc.client.http import Client
 from xopc.contracts.errors import Failure, XopcError
-from xopc.service.health import health_of
 from xopc.service.identity import launch_of, never_respawns, send, signal_target
 from xopc.service.installations.versions import Environment, Installations
-from xopc.service.intent import pending_intent
-from xopc.service.lockfile import read_lock
+from xopc.service.intent import intent_for, pending_intent
 from xopc.service.poll import attempts
 from xopc.service.probe import Outcome, await_restart
-from xopc.service.sight import Mark, Obstacle, Place, obstacle_of
-from xopc_supervisor.contract import RESPAWN, Installation, LockInfo, RestartIntent, is_alive
+from xopc.service.sight import Mark, Place
+from xopc_supervisor.contract import RESPAWN, Installation, LockInfo, is_alive
 
-MARK_SECONDS = 1.0
 UNREADY_SECONDS = 2.0
 """For a supervisor to see that a process has ended."""
 LOOPING = frozenset({"backing-off", "crash-looping"})
@@ -75,17 +71,17 @@ def hand_over(
     A new process that crashes twice is not waited for; with `patient` it is, since what crashes is of another version.
     One that cannot be asked, for it may not be signalled or the disk is full, has kept its version.
     """
-    target = evolve(target, lock=read_lock(target.paths.lock_path))
+    target = target.now()
     owner = target.owner
     if owner is None:
         return Handed(End.NOT_RUNNING)
     why = why_left_alone(target, owner, installed)
     if why:
         return Handed(End.LEFT_ALONE, why)
-    mark = _mark(target, owner, to.version)
+    mark = mark_of(target, to.version)
     with ExitStack() as asked:
         try:
-            asked.enter_context(pending_intent(target.paths.intent_path, _intent(owner, reason)))
+            asked.enter_context(pending_intent(target.paths.intent_path, intent_for(owner, RESPAWN, reason)))
             send(owner.pid, signal.SIGUSR1)
         except OSError as error:
             return Handed(End.KEPT, sentence(error))
@@ -130,7 +126,7 @@ def left_behind(target: Target, installed: Installations, to: Environment) -> li
 def end_unready(target: Target) -> None:
     """Kill a gateway process that is starting, and serves nobody, so that its supervisor starts the version in use."""
     for left in attempts(UNREADY_SECONDS, first=0.05, longest=0.2):
-        info = read_lock(target.paths.lock_path).info
+        info = target.now().lock.info
         if info is None or info.state != "starting" or info.child_pid is None:
             return
         if is_alive(info.child_pid, info.child_start_time) and left == UNREADY_SECONDS:
@@ -143,12 +139,11 @@ def _wait(target: Target, mark: Mark, seconds: float, *, patient: bool) -> Hande
 
     def look() -> Place:
         nonlocal last
-        now = evolve(target, lock=read_lock(target.paths.lock_path))
+        now = target.now()
         last = now.owner
         if last is not None and last.state in LOOPING and not patient:
             raise _LoopingError(last.problem or "it crashed")
-        known = now if now.owner and now.owner.port else target
-        return Place(now.lock, _client(known), known.port or 0)
+        return place_of(target, now)
 
     try:
         snapshot = await_restart(mark, look, seconds, lambda: None)
@@ -161,22 +156,3 @@ def _wait(target: Target, mark: Mark, seconds: float, *, patient: bool) -> Hande
     why = (obstacle.message if obstacle else "") or snapshot.last.detail or snapshot.outcome.value
     still = last is not None and last.boot_id == mark.boot_id and last.state != "stopping"
     return Handed(End.KEPT if still else End.LOST, why, took_ms)
-
-
-def _mark(target: Target, owner: LockInfo, expected_version: str) -> Mark:
-    """What runs now, to tell what comes after it."""
-    obstacle = Obstacle(owner.problem or "")
-    client = _client(target, MARK_SECONDS)
-    with suppress(XopcError):
-        obstacle = obstacle_of(owner, health_of(evolve(client, credential=None)), client)
-    return Mark(owner.pid, owner.boot_id, None, datetime.now(UTC), obstacle, expected_version)
-
-
-def _client(target: Target, seconds: float = MARK_SECONDS) -> Client:
-    return Client(
-        target.url or "", target.credential, seconds, certificates=target.certificates, local_key=target.local_key
-    )
-
-
-def _intent(owner: LockInfo, reason: str) -> RestartIntent:
-    return RestartIntent(owner.pid, owner.boot_id, RESPAWN, reason, int(datetime.now(UTC).timestamp() * 1000))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import evolve
-
 from xopc.cli.gateway.managed import alone, announced, cures_of_refusal
 from xopc.cli.gateway.service.place import SystemOption, find_place, refuse
 from xopc.cli.gateway.target import Target
@@ -28,6 +26,8 @@ def start(*, system: SystemOption = False, as_json: JsonOption = False, config: 
 
     One that runs already is started anew. What `xopc gateway stop --disable` has put off comes back.
     """
+    from xopc.service.audit.refusal import refusal_of
+
     target, manager = find_place(config, system=system, changes=True)
     installed = manager.read() if manager is not None else None
     if manager is None or (installed is None and not manager.is_available()):
@@ -38,8 +38,6 @@ def start(*, system: SystemOption = False, as_json: JsonOption = False, config: 
     stale = _stale(target, manager, installed)
     if stale:
         return _repair(manager, stale, as_json=as_json)
-    from xopc.service.audit.refusal import refusal_of
-
     runtime, owner = manager.runtime(), target.owner
     if owner is not None and owner.pid != runtime.pid:
         what = f"A gateway that was started by hand runs with this configuration (pid {owner.pid})"
@@ -121,13 +119,12 @@ def _tell(target: Target, manager: ServiceManager, *, as_json: bool) -> int:
 
 def _settled(target: Target, manager: ServiceManager) -> tuple[Target, Runtime]:
     """How it is, as soon as there is something to tell. systemd has waited for it."""
-    from xopc.service.lockfile import read_lock
     from xopc.service.poll import attempts
 
     seconds = 0.0 if manager.marker == "systemd" else READY_SECONDS
     now, runtime = target, manager.runtime()
     for _ in attempts(seconds, first=0.05, longest=0.25):
-        now, runtime = evolve(target, lock=read_lock(target.paths.lock_path)), manager.runtime()
+        now, runtime = target.now(), manager.runtime()
         if now.owner is not None and now.owner.port is not None and now.owner.state == "serving":
             break
     return now, runtime
