@@ -81,7 +81,7 @@ async def test_a_key_that_a_program_no_longer_tells_leaves_the_generation_that_h
         await supervised.tell("stop")
 
 
-@pytest.mark.parametrize("key", ["${command:vault}", "an-invented-key"])
+@pytest.mark.parametrize("key", ["${command:vault}", "another-invented-key"])
 async def test_a_stop_does_not_wait_for_a_program_that_a_restart_asks(home: Path, key: str) -> None:
     gate = home / "gate"
     with_models(home, waits_for(gate), key)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -27,9 +29,22 @@ RELOADED_SECONDS = 2 * LOOK_SECONDS + 0.5
 
 
 @pytest.fixture
-def clock() -> MockClock:
-    """Jumps once nothing has happened for a moment: threads that look at files may take that long."""
-    return MockClock(autojump_threshold=0.02)
+def clock(monkeypatch: pytest.MonkeyPatch) -> MockClock:
+    """Jumps when nothing happens, but not while a thread looks at files, however long that takes."""
+    clock, looking = MockClock(autojump_threshold=0), 0
+    run_sync = trio.to_thread.run_sync
+
+    async def and_wait(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever it is that runs
+        nonlocal looking
+        looking, clock.autojump_threshold = looking + 1, math.inf
+        try:
+            return await run_sync(*args, **options)
+        finally:
+            looking -= 1
+            clock.autojump_threshold = math.inf if looking else 0
+
+    monkeypatch.setattr("trio.to_thread.run_sync", and_wait)
+    return clock
 
 
 @pytest.fixture
