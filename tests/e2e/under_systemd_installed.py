@@ -6,6 +6,7 @@ Like `under_systemd.py` not among the tests of `make test`; `.ci/run` runs both 
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import signal
@@ -18,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.checks.repository import ROOT
+from tests.crowding import crowding
 from tests.e2e.harness import TOKEN, XOPC, is_refused, until, write_config
 from tests.e2e.load import Load
 from tests.e2e.outside import Outside
@@ -77,11 +79,11 @@ def test_what_stands_in_a_unit_is_what_the_gateway_gets(manager: UserManager, tm
 
 def test_from_installation_to_removal(unit: Unit, tmp_path: Path, port: int) -> None:
     xopc: Callable[..., subprocess.CompletedProcess[str]] = unit.manager.run
-    took, started = 5.0, ""
+    took, started = math.inf, ""
     for _ in range(3):  # a shared machine may be busy for a while
         began = time.monotonic()
         started = xopc(tmp_path, "gateway", "service", "start").stdout
-        if (took := time.monotonic() - began) < 5:
+        if (took := (time.monotonic() - began) / crowding()) < 5:
             break
     assert took < 5, "row 087"
     pid = unit.show("MainPID")
