@@ -21,7 +21,7 @@ from xopc.gateway.reload import Reloader
 from xopc.gateway.succession import Succession
 from xopc.gateway.vitals import Vitals
 from xopc.server.wire.gate import Gate
-from xopc.server.wire.serve import LAST_CALL_SECONDS, Heir, Server
+from xopc.server.wire.serve import Heir, Server
 from xopc_supervisor import contract
 
 RESTART_EXPECTED_MS = 1500
@@ -77,13 +77,11 @@ class Departure:
             await self.record(RestartKind.SERVICE, order.reason, self.generation().number)
         else:
             self.vitals.status = HealthStatus.STOPPING
-            if not self.outlived:
+            if not self.outlived:  # else a manager may be about to start it again, and does not tell
                 self.gate.shut()
             say_goodbye(self.hub, "stopping")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(leave_at_second_stop, self.orders)
-            if self.outlived and not order.is_restart:
-                nursery.start_soon(self._shut_gate_soon)
             await drain(partial(self._drain, accepts=order.is_restart or not self.outlived))
             nursery.cancel_scope.cancel()
         return Outcome.STOP
@@ -116,9 +114,3 @@ class Departure:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.generation().drain)
             await self.server.drain(heir, accepts=accepts)
-
-    async def _shut_gate_soon(self) -> None:
-        """When those who are connected have had the time to ask. A manager that stops it to start it again does not
-        tell, so they are served as in a restart."""
-        await trio.sleep(LAST_CALL_SECONDS)
-        self.gate.shut()
