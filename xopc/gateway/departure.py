@@ -71,7 +71,8 @@ class Departure:
         self.line.say(contract.STOPPING)
         await self.reloader.pause()
         if order.is_restart:
-            # Whoever comes meanwhile is served, or waits at the sockets, which outlive this process in systemd's store.
+            # Who is connected is served, and so are newcomers, unless they wait at sockets that outlive this process:
+            # the next one begins turns, which this one does no more.
             self.vitals.status = HealthStatus.RESTARTING
             say_goodbye(self.hub, "restarting")
             await self.record(RestartKind.SERVICE, order.reason, self.generation().number)
@@ -82,7 +83,7 @@ class Departure:
             say_goodbye(self.hub, "stopping")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(leave_at_second_stop, self.orders)
-            await drain(partial(self._drain, accepts=order.is_restart or not self.outlived))
+            await drain(partial(self._drain, accepts=not self.outlived))
             nursery.cancel_scope.cancel()
         return Outcome.STOP
 
