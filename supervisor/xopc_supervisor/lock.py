@@ -22,7 +22,6 @@ from xopc_supervisor.contract import INHERITANCE_VARIABLE, Inheritance, LockInfo
 ORPHAN_SECONDS = 8
 """Longer than any graceful shutdown, which ends by force after 6 s."""
 POLL_SECONDS = 0.02
-MAX_BYTES = 8192
 LOCKS = "/proc/locks"
 
 
@@ -120,7 +119,7 @@ def acquire(path: str, info: LockInfo) -> Lock:
 
 def read(fd: int) -> LockInfo | None:
     """The text of an open lock file."""
-    return LockInfo.from_json(os.pread(fd, MAX_BYTES, 0).decode("utf-8", "replace"))
+    return LockInfo.from_json(os.pread(fd, LockInfo.MAX_BYTES, 0).decode("utf-8", "replace"))
 
 
 def explain(path: str, error: OSError) -> tuple[str, str]:

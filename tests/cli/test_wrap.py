@@ -37,6 +37,13 @@ def test_line_breaks_of_the_answer_stay() -> None:
     assert wrapped("a\n\nb  c\n", 40) == ["a", "", "b  c", ""]
 
 
+@pytest.mark.timeout(8)  # which it passes by far, unless each sign costs as much as the line is long
+@pytest.mark.parametrize("before", ["```\n", "| ", " " * 2**20])
+def test_a_line_may_be_as_long_as_a_message(before: str) -> None:
+    text = f"{before}{'x' * 2**20}"
+    assert "\n".join(wrapped(text, 80, piece=2**20)) == text
+
+
 def test_what_goes_on_below_an_item_stands_below_its_text() -> None:
     assert wrapped("- one two three\n  1. four five six", 13) == ["- one two", "  three", "  1. four", "     five six"]
 

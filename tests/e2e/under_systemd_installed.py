@@ -64,6 +64,7 @@ def test_systemd_finds_nothing_wrong_with_the_unit(unit: Unit, tmp_path: Path) -
     assert (done.stdout, done.stderr) == ("", "")
 
 
+@pytest.mark.shows_secrets("it reads the environment of the gateway, as its owner may")
 def test_what_stands_in_a_unit_is_what_the_gateway_gets(manager: UserManager, tmp_path: Path, port: int) -> None:
     home = tmp_path / '50% of "$HOME" \\ and ; more'
     home.mkdir()
@@ -148,6 +149,7 @@ def test_row_085_a_broken_configuration_stays_down_and_a_command_does_not_let_it
     assert unit.show("ActiveState") == "active"
 
 
+@pytest.mark.shows_secrets("it reads the environment of the gateway, as its owner may")
 def test_secrets_reach_the_gateway_and_nobody_else(unit: Unit, tmp_path: Path) -> None:
     unit.manager.run(tmp_path, "gateway", "service", "start")
     assert unit.manager.environ_of(unit.unit)["BRAVE_API_KEY"] == "sk-hush"

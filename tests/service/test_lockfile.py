@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from xopc.service.lockfile import read_lock
+from xopc_supervisor.child import MAX_PENDING_BYTES
 from xopc_supervisor.contract import LockInfo, start_time
 from xopc_supervisor.lock import acquire
 
@@ -42,6 +43,15 @@ def test_the_owner_is_alive_while_its_process_is(tmp_path: Path) -> None:
     assert lock.is_alive
     assert lock.orphans == ()
     assert lock.info == MYSELF
+
+
+def test_an_owner_with_a_very_long_problem_is_known(tmp_path: Path) -> None:
+    held = acquire(str(tmp_path / "gateway.lock"), MYSELF)
+    held.update(MYSELF._replace(problem="é" * (MAX_PENDING_BYTES // 2)))
+    lock = read_lock(tmp_path / "gateway.lock")
+    assert lock.is_alive
+    assert lock.info == held.info
+    held.release()
 
 
 def test_a_dead_owner_is_not_alive(tmp_path: Path) -> None:

@@ -32,10 +32,10 @@ class Wrap:
         """How many signs of the line are one column wide in some terminals, and two in others."""
         self._indent = 0
         """Of the lines that are made: below the text of an item of a list."""
-        self._blank = ""
+        self._blank: list[str] = []
         """What stands before the word, and goes where the line is broken there."""
         self._word = ""
-        self._passes: str | None = None
+        self._passes: list[str] | None = None
         """The line as far as it has come, where it passes as it is."""
         self._is_long = False
         """Whether the word does, of which some stands there already."""
@@ -54,14 +54,14 @@ class Wrap:
         if sign == "\n":
             return self._end_line(width)
         if self._passes is not None:
-            self._passes += sign
+            self._passes.append(sign)
             return sign
         if sign in " \t":
             done, self._is_long = self._put(width), False
             if self._passes is not None:  # which the word has told
-                self._passes += sign
+                self._passes.append(sign)
                 return done + sign
-            self._blank += sign
+            self._blank.append(sign)
             return done
         if self._is_long:
             self._column = (self._column + columns(sign)) % width
@@ -75,20 +75,20 @@ class Wrap:
 
     def _end_line(self, width: int) -> str:
         done = self._put(width)
-        line = (self._passes or "").strip()
+        line = "".join(self._passes or ()).strip()
         if self._fence and line.startswith(self._fence) and not line.strip(self._fence[0]):
             self._fence = ""
-        self._passes = "" if self._fence else None
-        self._column, self._doubtful, self._indent, self._blank = 0, 0, 0, ""
+        self._passes = [] if self._fence else None
+        self._column, self._doubtful, self._indent, self._blank = 0, 0, 0, []
         self._begins, self._is_behind_mark, self._is_long = True, False, False
         return done + "\n"
 
     def _put(self, width: int) -> str:
         """The word, behind what stands before it or on a line of its own."""
-        blank, word = self._blank, self._word
-        if not word:
+        if not self._word:
             return ""
-        self._blank = self._word = ""
+        blank, word = "".join(self._blank), self._word
+        self._blank, self._word = [], ""
         after = _advance(self._column, blank)
         if self._begins or self._is_behind_mark:
             self._begin(after, word, width)
@@ -104,9 +104,9 @@ class Wrap:
         """The first word tells what kind of line it is, and where its text begins: behind a mark, with the second."""
         if self._begins and (fence := FENCE.match(word)):
             self._fence = fence[0]
-            self._passes = ""
+            self._passes = []
         elif self._begins and word.startswith("|"):
-            self._passes = ""
+            self._passes = []
         self._is_behind_mark = self._begins and MARK.fullmatch(word) is not None
         self._begins = False
         self._indent = column if column <= width // 2 else 0

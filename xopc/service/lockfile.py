@@ -11,8 +11,6 @@ from xopc.config.regular import IrregularFileError, read_regular
 from xopc_supervisor import contract
 from xopc_supervisor.contract import LockInfo
 
-MAX_BYTES = 8192
-
 
 @frozen
 class Lock:
@@ -38,7 +36,7 @@ def read_lock(path: Path) -> Lock:
         OSError: there is one, but it cannot be read.
     """
     try:
-        text = read_regular(path, MAX_BYTES)
+        text = read_regular(path, LockInfo.MAX_BYTES)
         written_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     except FileNotFoundError:
         return Lock(path, None)

@@ -39,6 +39,10 @@ class LockInfo(NamedTuple):
     problem: str | None = None
     """What keeps it from being well, in words."""
 
+    MAX_BYTES = 256 * 1024
+    """More than any text has: the longest problem is a word of the child, 64 KiB, for which JSON may take three times
+    as much."""
+
     def to_json(self) -> str:
         named = {_camel(name): value for name, value in self._asdict().items() if value is not None}
         return json.dumps(named) + "\n"

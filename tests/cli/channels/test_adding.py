@@ -115,6 +115,16 @@ def test_what_all_bots_have_is_not_narrowed_by_another_owner(
     assert telegram_in(path)["accounts"]["work"]["allowFrom"] == ["7", "4711"]
 
 
+def test_what_the_first_bot_is_given_is_not_given_to_the_others(
+    configured: Callable[..., Path], token: Path, root: str
+) -> None:
+    others = {"work": {"botToken": "1:another-invented-token"}}
+    path = configured(accounts=others)
+    add("telegram", telegram_token_file=token, telegram_owner="4711", telegram_api_root=root)
+    own = {"botToken": BOT_TOKEN, "apiRoot": root, "allowFrom": ["4711"], "dmPolicy": "allowlist"}
+    assert telegram_in(path) == {"accounts": {**others, "default": own}}
+
+
 def test_a_bot_that_is_open_to_all_stays_so(configured: Callable[..., Path], token: Path, root: str) -> None:
     path = configured(apiRoot=root, dmPolicy="open")
     add("telegram", telegram_token_file=token)

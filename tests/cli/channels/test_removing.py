@@ -57,6 +57,12 @@ def test_the_first_goes_and_the_others_stay(configured: Callable[..., Path]) -> 
     assert telegram_in(path) == {**COMMON, "accounts": {"work": WORK}}
 
 
+def test_where_telegram_is_switched_off_it_stays_so_for_the_others(configured: Callable[..., Path]) -> None:
+    path = configured(**(OWN | {"enabled": False}), accounts={"work": WORK})
+    remove("telegram", yes=True)
+    assert telegram_in(path) == {"enabled": False, "accounts": {"work": WORK}}
+
+
 def test_nobody_who_was_not_asked_loses_a_bot(configured: Callable[..., Path]) -> None:
     path = configured(**OWN)
     with pytest.raises(XopcError, match="telegram:default stays: to take it out without a question, add --yes"):

@@ -10,8 +10,8 @@ import pytest
 
 from xopc.cli.gateway.diagnosis import cures, diagnose
 from xopc.cli.gateway.target import find_target
+from xopc.service.awaiting import Outcome, Snapshot
 from xopc.service.ports import Listener, PortStatus, PortUse
-from xopc.service.probe import Outcome, Snapshot
 from xopc.service.sight import Mark, Obstacle, Sight, Step
 from xopc_supervisor.succession import START_SECONDS
 

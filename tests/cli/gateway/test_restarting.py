@@ -10,8 +10,8 @@ import pytest
 from tests.fakes.gateway import Behaviour, configure, running_gateway
 from xopc.cli.gateway.restarting import mark_of, tell, watch
 from xopc.cli.gateway.target import find_target
+from xopc.service.awaiting import Outcome
 from xopc.service.managers.base import Runtime, RuntimeStatus
-from xopc.service.probe import Outcome
 from xopc.service.sight import Step
 from xopc_supervisor.contract import LockInfo
 

@@ -65,7 +65,8 @@ def add(
         if isinstance(error, KeyboardInterrupt):
             raise
         return EXIT_FAILURE
-    is_channel = account == DEFAULT_ACCOUNT and account not in settings.accounts
+    # What the channel itself has is of every bot that sets nothing else: of this one alone, where it is the only one.
+    is_channel = account == DEFAULT_ACCOUNT and not settings.accounts
     patch: JsonObject = section if is_channel else {"accounts": {account: section}}
     edited = desk.editor.change({"channels": {channel: patch}}, hides)
     warnings = [*guide.warnings] if isinstance(guide, Unattended) else []

@@ -43,6 +43,8 @@ def remove(
         what = f"telegram:{account} stays: to take it out without a question, add --yes."
         raise XopcError(Failure.CONFLICT, what)
     patch: JsonObject = {**_OWN} if account == DEFAULT_ACCOUNT else {}
+    if settings.enabled is False:
+        patch.pop("enabled", None)  # it is of the others, too, and nobody asked that they answer again
     if account in settings.accounts:
         patch["accounts"] = {account: None}
     edited = desk.editor.change({"channels": {channel: patch}}, hides)

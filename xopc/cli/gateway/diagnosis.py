@@ -7,9 +7,9 @@ import re
 
 from xopc.cli.gateway.logs import for_people
 from xopc.cli.gateway.target import Target
+from xopc.service.awaiting import Outcome, Snapshot
 from xopc.service.health import HANDING_OVER, HEALTH_PATH
 from xopc.service.log_tail import last_lines
-from xopc.service.probe import Outcome, Snapshot
 from xopc.service.sight import UNDER_WAY, Mark, Sight
 
 LOG_LINES = 200

@@ -14,8 +14,8 @@ from xopc.contracts.errors import XopcError
 from xopc_supervisor.contract import EXIT_OK, IN_PROCESS, RESPAWN
 
 if TYPE_CHECKING:
+    from xopc.service.awaiting import Snapshot
     from xopc.service.managers.base import Runtime
-    from xopc.service.probe import Snapshot
     from xopc.service.sight import Mark, Place
 
 LOGS = "xopc gateway logs"
@@ -62,7 +62,7 @@ def watch(
     target: Target, mark: Mark, seconds: float, *, as_json: bool, runtime: Callable[[], Runtime] | None = None
 ) -> Snapshot:
     """Wait for the restart, with a dot for each look in vain. `runtime` asks the manager of a service how it is."""
-    from xopc.service.probe import await_restart
+    from xopc.service.awaiting import await_restart
 
     dots = 0
 
@@ -115,7 +115,7 @@ def conclude(
     """Tell how a restart ended that was waited for; `trouble` is what somebody else says about it. Returns the exit
     code."""
     from xopc.cli.gateway.diagnosis import cures, diagnose
-    from xopc.service.probe import Outcome
+    from xopc.service.awaiting import Outcome
 
     more = {"mode": mode_of(mark, snapshot), "snapshot": snapshot.to_json()}
     if snapshot.outcome is Outcome.HEALTHY and picked_up:

@@ -16,11 +16,11 @@ from xopc.cli.gateway.restarting import mark_of, place_of
 from xopc.cli.gateway.target import Target
 from xopc.cli.output import sentence
 from xopc.contracts.errors import Failure, XopcError
+from xopc.service.awaiting import Outcome, await_restart
 from xopc.service.identity import launch_of, never_respawns, send, signal_target
 from xopc.service.installations.versions import Environment, Installations
 from xopc.service.intent import intent_for, pending_intent
 from xopc.service.poll import attempts
-from xopc.service.probe import Outcome, await_restart
 from xopc.service.sight import Mark, Place
 from xopc_supervisor.contract import RESPAWN, Installation, LockInfo, is_alive
 

@@ -15,8 +15,8 @@ from attrs import evolve
 from tests.fakes.gateway import TOKEN, Behaviour, Running, running_gateway, stranger
 from xopc.client.http import Client
 from xopc.config.paths import resolve_paths
+from xopc.service.awaiting import Outcome, Snapshot, await_restart
 from xopc.service.lockfile import read_lock
-from xopc.service.probe import Outcome, Snapshot, await_restart
 from xopc.service.sight import Mark, Obstacle, Place, Step
 from xopc_supervisor.contract import LockInfo
 

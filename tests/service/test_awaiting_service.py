@@ -12,9 +12,9 @@ import pytest
 from tests.fakes.gateway import TOKEN, Behaviour, Running, running_gateway
 from xopc.client.http import Client
 from xopc.config.paths import resolve_paths
+from xopc.service.awaiting import Outcome, Snapshot, await_restart
 from xopc.service.lockfile import read_lock
 from xopc.service.managers.base import Runtime, RuntimeStatus
-from xopc.service.probe import Outcome, Snapshot, await_restart
 from xopc.service.sight import Mark, Place, Step
 
 
