@@ -21,7 +21,7 @@ from xopc.gateway.reload import Reloader
 from xopc.gateway.succession import Succession
 from xopc.gateway.vitals import Vitals
 from xopc.server.wire.gate import Gate
-from xopc.server.wire.serve import LAST_CALL_SECONDS, Heir, Server
+from xopc.server.wire.serve import Heir, Server
 from xopc_supervisor import contract
 
 RESTART_EXPECTED_MS = 1500
@@ -71,20 +71,19 @@ class Departure:
         self.line.say(contract.STOPPING)
         await self.reloader.pause()
         if order.is_restart:
-            # Whoever comes meanwhile is served, or waits at the sockets, which outlive this process in systemd's store.
+            # Who is connected is served, and so are newcomers, unless they wait at sockets that outlive this process:
+            # the next one begins turns, which this one does no more.
             self.vitals.status = HealthStatus.RESTARTING
             say_goodbye(self.hub, "restarting")
             await self.record(RestartKind.SERVICE, order.reason, self.generation().number)
         else:
             self.vitals.status = HealthStatus.STOPPING
-            if not self.outlived:
+            if not self.outlived:  # else a manager may be about to start it again, and does not tell
                 self.gate.shut()
             say_goodbye(self.hub, "stopping")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(leave_at_second_stop, self.orders)
-            if self.outlived and not order.is_restart:
-                nursery.start_soon(self._shut_gate_soon)
-            await drain(partial(self._drain, accepts=order.is_restart or not self.outlived))
+            await drain(partial(self._drain, accepts=not self.outlived))
             nursery.cancel_scope.cancel()
         return Outcome.STOP
 
@@ -116,9 +115,3 @@ class Departure:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.generation().drain)
             await self.server.drain(heir, accepts=accepts)
-
-    async def _shut_gate_soon(self) -> None:
-        """When those who are connected have had the time to ask. A manager that stops it to start it again does not
-        tell, so they are served as in a restart."""
-        await trio.sleep(LAST_CALL_SECONDS)
-        self.gate.shut()

@@ -56,6 +56,8 @@ class Renewal:
     life: Life
     generation: Callable[[], Generation]
     """The running one."""
+    let_in: Callable[[], None]
+    """Lets requests through to the running one."""
     take_over: Callable[[Generation], Awaitable[None]]
     """Lets requests through to a new one, and tells everybody."""
     record: Callable[[RestartKind, str, int, int], Awaitable[None]]
@@ -83,6 +85,7 @@ class Renewal:
         say_goodbye(self.hub, "restarting", for_good=False)
         await drain(self._drain, cut=self.orders.stop_given)
         if self.orders.stop_given.is_set():
+            self.let_in()  # who waits is served by the old one, unless nobody is to be served any more
             return True
         self.gate.evict()
         if not await self._end():

@@ -143,6 +143,7 @@ class Gateway:
             branch=branch,
             life=self._life,
             generation=lambda: self._generation,
+            let_in=self._let_in,
             take_over=self._take_over_and_tell,
             record=self._record,
         )
@@ -247,6 +248,9 @@ class Gateway:
         self._life.audit.tell(resolved.audit)
         self._event_streams.most = resolved.settings.gateway.max_sse_connections
         self._door.use(self._policy(resolved))
+        self._let_in()
+
+    def _let_in(self) -> None:
         # Requests that are inside keep the services that they have, which are the same parts.
         self._gate.open(self._offer.of(self._generation, self._event_streams))
 

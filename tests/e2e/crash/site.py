@@ -41,6 +41,12 @@ WELL_SECONDS = 60
 STEADY_SECONDS = 1.2
 """A crash of a process that was ready for a second is the first one in a row, and costs no pause."""
 MANY = 10**6
+UNDER_WAY = (
+    "SELECT (SELECT count(*) FROM inbox WHERE finished_at IS NULL),"
+    " (SELECT count(*) FROM outbox WHERE settled_at IS NULL),"
+    " (SELECT count(*) FROM cron_runs WHERE ended_at IS NULL)"
+    " + (SELECT count(*) FROM cron_jobs WHERE next_run_at IS NOT NULL)"
+)
 PAGE = 500
 """The most that the API gives at once."""
 
@@ -177,13 +183,11 @@ class Site:
         return found
 
     def under_way(self) -> tuple[int, int, int]:
-        """How many messages have no answer yet, how many are not sent, and how many jobs run or are yet to run."""
-        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, isolation_level=None)) as connection:
-            ((unfinished,),) = connection.execute("SELECT count(*) FROM inbox WHERE finished_at IS NULL")
-            ((unsent,),) = connection.execute("SELECT count(*) FROM outbox WHERE settled_at IS NULL")
-            ((running,),) = connection.execute("SELECT count(*) FROM cron_runs WHERE ended_at IS NULL")
-            ((planned,),) = connection.execute("SELECT count(*) FROM cron_jobs WHERE next_run_at IS NOT NULL")
-        return unfinished, unsent, running + planned
+        """How many messages have no answer yet, how many are not sent, and how many jobs run or are yet to run: of one
+        moment, so that what goes from one to another is never between two looks."""
+        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
+            row: tuple[int, int, int] = connection.execute(UNDER_WAY).fetchone()
+        return row
 
     def records(self) -> Records:
         """All of it, of one moment."""

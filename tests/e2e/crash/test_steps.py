@@ -58,7 +58,7 @@ def test_a_kill_at_a_step_loses_nothing_and_repeats_only_what_it_says(here: Site
         elif step in AT_THE_END:
             damage = _kill_the_leaving(here, step, when, callers, threads)
         elif step in OF_A_JOB:
-            damage = _kill_the_clock(here, step, when, jobs)
+            damage = _kill_the_clock(here, step, when, jobs, threads)
         else:
             damage = _kill_at_work(here, step, when, callers, threads)
         here.until_served(boot)
@@ -125,16 +125,17 @@ def _kill_at_work(
     return damage
 
 
-def _kill_the_clock(here: Site, step: str, when: str, jobs: Sequence[Timer]) -> list[str]:
-    """The same of one that died of what it was to do at a time."""
+def _kill_the_clock(here: Site, step: str, when: str, jobs: Sequence[Timer], threads: ThreadPoolExecutor) -> list[str]:
+    """The same of one that died of what it was to do at a time; perhaps before all of it was told."""
     pid = here.gateway.child_pid
     with here.alone():
         here.arm(step, when)
-        for job in jobs:
-            job.start(soon)
+        told = [threads.submit(job.start, soon) for job in jobs]
         died = here.until_dead(pid, SECONDS)
         damage = here.damage_left()
     assert died, f"no process came to {step!r}"
+    for one in told:
+        one.result(SECONDS)
     return damage
 
 
