@@ -178,7 +178,7 @@ def _found(guide: Guide, bot: Named) -> str | None:
 
 def _user_id(answer: str) -> str:
     text = answer.strip().removeprefix("tg:").removeprefix("telegram:")
-    if not text.isdecimal():
+    if not (text.isascii() and text.isdecimal()):
         raise ValueError("A user id is a number, such as 4711; @names change, and do not count.")
     return text
 
