@@ -13,6 +13,7 @@ from tests.cli.test_main import run
 from tests.fakes.gateway import TOKEN
 from tests.fakes.scripted_api import Json, Stream, frame, serving
 from xopc.cli.api import api
+from xopc.cli.main import build_app
 from xopc.client.http import RefusedError
 from xopc.contracts.errors import XopcError
 
@@ -52,6 +53,13 @@ def test_what_the_gateway_refuses_is_told_in_its_words(home: Path) -> None:
     error = {"error": {"code": "INVALID_REQUEST", "message": "It is not so."}}
     with serving(Json(error, 400)), pytest.raises(RefusedError, match=r"It is not so\."):
         api("GET", "/api/status")
+
+
+def test_the_command_line_takes_a_hyphen_for_standard_input(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"reason": "from stdin"}')))
+    with serving(Json({})) as script:
+        build_app()(["api", "POST", "/api/restart", "--data", "-"], exit_on_error=False, print_error=False)
+    assert [asked.body for asked in script.asked] == [{"reason": "from stdin"}]
 
 
 @pytest.mark.parametrize("words", ["GET api", "FETCH /api", "GET", "GET http://example.com/"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -10,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cyclopts import CycloptsError
 
 from tests.fakes.scripted_api import Json, serving
 from xopc.cli.cron import add, delete, disable, edit, enable, history, list_jobs, run, show
+from xopc.cli.main import build_app
 from xopc.cli.options import Duration
 from xopc.contracts.convert import unstructure
 from xopc.contracts.errors import XopcError
@@ -130,6 +134,22 @@ def test_a_job_is_changed_in_what_is_given(home: Path, capsys: pytest.CaptureFix
     assert lines(capsys)[:2] == ["✅ Job changed: 5f0c1a2b", "5f0c1a2b  Morning news"]
     assert (api.asked[0].method, api.asked[0].path) == ("PATCH", "/api/cron/5f0c1a2b")
     assert api.asked[0].body == {"schedule": "0 10 * * *", "name": ""}
+
+
+@pytest.mark.parametrize(("given", "meant"), [("-", "From stdin"), ("- bread", "- bread")])
+def test_another_text_may_be_on_standard_input_or_begin_with_a_hyphen(
+    home: Path, monkeypatch: pytest.MonkeyPatch, given: str, meant: str
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"From stdin\n")))
+    with serving(Json({"job": JOB}), Json({"job": JOB, "status": "ok"})) as api:
+        build_app()(["cron", "edit", "5f0c1a2b", "--text", given], exit_on_error=False, print_error=False)
+    assert api.asked[1].body == {"payload": {"kind": "agentTurn", "message": meant}}
+
+
+def test_a_misspelt_option_is_no_text(home: Path) -> None:
+    with serving() as api, pytest.raises(CycloptsError, match="there is no option --nmae"):
+        build_app()(["cron", "edit", "5f0c1a2b", "--text", "--nmae"], exit_on_error=False, print_error=False)
+    assert api.asked == []
 
 
 def test_another_text_or_chat_goes_with_what_the_job_has(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

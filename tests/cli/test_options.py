@@ -72,3 +72,10 @@ def test_standard_input_without_a_token_is_refused(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
     with pytest.raises(CycloptsError, match="standard input has no line with a token"):
         show("--token", "-")
+
+
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+def test_a_token_that_is_not_utf_8_is_refused(errors: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe\n"), "utf-8", errors))
+    with pytest.raises(CycloptsError, match="what came in on standard input is not UTF-8"):
+        show("--token", "-")

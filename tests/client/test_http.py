@@ -303,3 +303,9 @@ def test_a_base_url_is_read(url: str, parts: tuple[bool, str, int, str]) -> None
 def test_what_is_no_base_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         split_base_url(url)
+
+
+@pytest.mark.parametrize("rest", ["ann:invented@localhost", "localhost?token=an-invented-one", "localhost/x#top"])
+def test_a_base_url_holds_no_credential(rest: str) -> None:
+    with pytest.raises(ValueError, match="--token is for that"):
+        split_base_url(f"http://{rest}")

@@ -29,7 +29,10 @@ def api(
     path: Annotated[str, Parameter(validator=_check_path, help="Such as /api/status; with its query.")],
     /,
     *,
-    data: Annotated[str | None, Parameter(help="The JSON object to send; - reads it from standard input.")] = None,
+    data: Annotated[
+        str | None,
+        Parameter(allow_leading_hyphen=True, help="The JSON object to send; - reads it from standard input."),
+    ] = None,
     timeout: Annotated[DurationOption, Parameter(help="How long an answer may take (default: 30s).")] = DEFAULT_TIMEOUT,
     config: ConfigOption = None,
 ) -> int:

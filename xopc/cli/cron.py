@@ -12,7 +12,7 @@ from cyclopts import App, Parameter
 from xopc.cli.answer import read_answer
 from xopc.cli.cron_schedule import read_schedule, told_next, told_schedule, told_time
 from xopc.cli.gateway.target import find_target
-from xopc.cli.message_text import TextArgument, read_text
+from xopc.cli.message_text import TextArgument, TextOption, read_text
 from xopc.cli.options import THERE_IS_MORE, ConfigOption, DurationOption, JsonOption, LimitOption
 from xopc.cli.output import ago, as_typed, duration, one_line, print_json, print_table
 from xopc_supervisor.contract import EXIT_OK, EXIT_USAGE
@@ -41,10 +41,10 @@ AccountOption: TypeAlias = Annotated[
 ]
 ModelOption: TypeAlias = Annotated[str | None, Parameter(name="--model", help="provider/model, for this job alone.")]
 RetriesOption: TypeAlias = Annotated[
-    int | None, Parameter(name="--retries", help="How often a failed run is tried again, 0 to 10 (default: 3).")
+    int | None, Parameter(name="--retries", help="How often a failed run is tried again, 0 to 10 (a new job: 3).")
 ]
 TimeoutOption: TypeAlias = Annotated[
-    DurationOption | None, Parameter(name="--timeout", help="For one attempt: 1s to 5m (default: 1m).")
+    DurationOption | None, Parameter(name="--timeout", help="For one attempt: 1s to 5m (a new job: 1m).")
 ]
 
 app = App(name="cron", help="Have things done at their time.")
@@ -153,7 +153,7 @@ def edit(
     /,
     *,
     schedule: Annotated[str | None, Parameter(help="Another schedule, as `xopc cron add` takes it.")] = None,
-    text: Annotated[str | None, Parameter(help="Another text.")] = None,
+    text: TextOption = None,
     name: NameOption = None,
     timezone: ZoneOption = None,
     channel: ChannelOption = None,
@@ -179,7 +179,7 @@ def edit(
     if text is not None or is_redirected:
         known = _known(client, job)
         if text is not None:
-            body["payload"] = _payload(text, is_turn=known.payload.message is not None)
+            body["payload"] = _payload(read_text(text), is_turn=known.payload.message is not None)
         if is_redirected:
             body |= _redirected(known, channel, chat, account)
     answer = client.patch(_path(job), body)

@@ -14,8 +14,8 @@ FROM_STDIN = "-"
 _OPTION = re.compile(r"--?[a-z][a-z-]*")
 
 
-def _refuse_options(_type: object, text: str) -> None:
-    if _OPTION.fullmatch(text):
+def _refuse_options(_type: object, text: str | None) -> None:
+    if text is not None and _OPTION.fullmatch(text):
         raise ValueError(f"there is no option {text}; to send this as the text, give - and write it to standard input")
 
 
@@ -24,6 +24,12 @@ TextArgument: TypeAlias = Annotated[
     Parameter(allow_leading_hyphen=True, validator=_refuse_options, help="The text; - reads it from standard input."),
 ]
 """Takes what begins with a hyphen too, unless it looks like a misspelt option."""
+TextOption: TypeAlias = Annotated[
+    str | None,
+    Parameter(
+        allow_leading_hyphen=True, validator=_refuse_options, help="Another text; - reads it from standard input."
+    ),
+]
 
 
 def read_text(argument: str) -> str:

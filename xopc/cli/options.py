@@ -33,10 +33,24 @@ def _read_duration(_type: object, tokens: Sequence[Token]) -> Duration:
 def _read_credential(_type: object, tokens: Sequence[Token]) -> str:
     if tokens[0].value != "-":
         return tokens[0].value
-    line = sys.stdin.readline(MAX_CREDENTIAL_CHARS).strip() if sys.stdin else ""
+    line = stdin_line(MAX_CREDENTIAL_CHARS)
     if not line:
         raise ValueError("standard input has no line with a token")
     return line
+
+
+def stdin_line(most: int) -> str:
+    """The next line of standard input, without the blanks around it; empty where there is none.
+
+    Raises:
+        ValueError: it is not UTF-8.
+    """
+    try:
+        line = sys.stdin.readline(most) if sys.stdin else ""
+        line.encode()  # some locales read what is not UTF-8 as half pairs of surrogates
+    except UnicodeError:
+        raise ValueError("what came in on standard input is not UTF-8") from None
+    return line.strip()
 
 
 def _check_url(_type: object, value: str | None) -> None:

@@ -200,6 +200,8 @@ def split_base_url(url: str) -> tuple[bool, str, int, str]:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError(f"{url!r} is not a URL such as http://127.0.0.1:18790")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("it ends with its path, and holds no name, password or token: --token is for that")
     secure = parts.scheme == "https"
     return secure, parts.hostname, parts.port or (443 if secure else 80), parts.path.rstrip("/")
 

@@ -42,7 +42,7 @@ class Text:
             kind = (
                 "characters, and not blanks alone" if len(value) in range(self.least, self.most + 1) else "characters"
             )
-            raise ValueError(f"must have {self.least} to {self.most} {kind}")
+            raise ValueError(f"must have {f'{self.least} to' if self.least else 'at most'} {self.most} {kind}")
 
 
 @frozen

@@ -68,6 +68,15 @@ async def test_an_answer_streams_and_ends_with_its_usage(provider: OpenAIProvide
     assert asked.body["messages"] == [{"role": "user", "content": "hello"}]
 
 
+@pytest.mark.parametrize("key", ["invented-k\u00e9y", "invented\nkey", "invented-\udcff"])
+async def test_a_key_that_no_header_can_carry_is_told(
+    server: OpenAIServer, endpoint: Endpoint, client: httpx2.AsyncClient, key: str
+) -> None:
+    error = await failure_of(OpenAIProvider(evolve(endpoint, key=PlainKey("FAKE_API_KEY", key)), client))
+    assert (error.kind, error.message) == (ErrorKind.AUTH, "the key holds a sign that no HTTP header can carry")
+    assert server.requests == []
+
+
 async def test_it_streams_while_the_model_still_writes(provider: OpenAIProvider, server: OpenAIServer) -> None:
     server.script(Stall("Let me think"))
     async with provider.stream(REQUEST) as chunks:

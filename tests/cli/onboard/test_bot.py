@@ -123,8 +123,9 @@ def test_what_the_options_lack_is_told(see: Callable[[], Present]) -> None:
 @pytest.mark.parametrize(
     ("wishes", "token", "message"),
     [
-        (Wishes(), "1:wrong", "Telegram does not know this token"),
+        (Wishes(), "1:a-wrong-token-of-the-tests", "Telegram does not know this token"),
         (Wishes(telegram_owner="@ada"), TOKEN, "--telegram-owner: A user id is a number"),
+        (Wishes(telegram_owner="\u0663"), TOKEN, "--telegram-owner: A user id is a number"),
         (Wishes(telegram_api_root="telegram"), TOKEN, "--telegram-api-root: is no URL"),
     ],
 )

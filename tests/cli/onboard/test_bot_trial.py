@@ -19,10 +19,22 @@ def test_a_token_tells_the_bots_name(root: str) -> None:
 
 
 def test_a_wrong_token_is_told(root: str) -> None:
-    refused = name_of_bot(root, "1:wrong")
+    refused = name_of_bot(root, "1:a-wrong-token-of-the-tests")
     assert isinstance(refused, Refused)
     assert refused.what == "Telegram does not know this token."
     assert refused.is_of_token
+
+
+@pytest.mark.parametrize(
+    "token", ["", "wrong", "1:wrong", f"{TOKEN}/../getMe", f"{TOKEN}\nmore", "\udcff", "1" * 70000]
+)
+def test_what_is_no_token_is_sent_to_nobody(servers: Outside, root: str, token: str) -> None:
+    before = servers.calls("getMe")
+    refused = name_of_bot(root, token)
+    assert isinstance(refused, Refused)
+    assert refused.what.startswith("That is no token of a bot")
+    assert refused.is_of_token
+    assert servers.calls("getMe") == before
 
 
 def test_where_telegram_cannot_be_reached_that_is_said_without_the_token() -> None:

@@ -101,6 +101,13 @@ def test_a_secret_that_is_not_there_is_told(wishes: Wishes, message: str, monkey
         read_secrets(wishes, {"SET": "x"})
 
 
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+def test_what_is_not_utf_8_on_standard_input_is_told(errors: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe\n"), "utf-8", errors))
+    with pytest.raises(XopcError, match=r"^The bot's token: what came in on standard input is not UTF-8\.$"):
+        read_secrets(Wishes(telegram_token_stdin=True), {})
+
+
 @pytest.mark.parametrize(("content", "message"), [(b"", "is empty"), (b"\xff\xfe\x00", "is not UTF-8")])
 def test_a_file_without_a_secret_is_told(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "key"

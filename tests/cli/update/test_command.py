@@ -18,6 +18,9 @@ from xopc.cli.update.command import update
         ({"version": "1.0", "wheel": Path("x.whl")}, "give one of them"),
         ({"rollback": True, "check": True}, "installs none"),
         ({"rollback": True, "version": "1.0"}, "--rollback --to VERSION"),
+        ({"version": ""}, "--version takes a version, such as 1.2.0"),
+        ({"version": "1.0,>0"}, "--version takes a version, such as 1.2.0"),
+        ({"version": "../../etc"}, "--version takes a version, such as 1.2.0"),
         ({"wheel": Path("missing.whl")}, "missing.whl is no file"),
     ],
 )

@@ -99,6 +99,10 @@ def test_each_kind_of_schedule_is_understood(schedule: ScheduleBody, expected: S
         (CreateJob("0 9 * * *", message="Hi", channel="telegarm", chat_id="7"), "$.channel"),
         (CreateJob("0 9 * * *", message="Hi", delivery=_to("telegarm")), "$.delivery.channel"),
         (CreateJob("0 9 * * *", message="Hi", delivery=_to("telegram", "home")), "$.delivery.accountId"),
+        (
+            CreateJob("0 9 * * *", message="Hi", delivery=DeliveryBody(DeliveryMode.ANNOUNCE, account_id="home")),
+            "$.delivery.accountId",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_by_its_path(body: CreateJob, path: str) -> None:

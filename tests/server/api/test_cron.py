@@ -48,6 +48,32 @@ async def ended(app: QuartTrio, job_id: str) -> dict[str, Any]:
             await trio.sleep(0.01)
 
 
+TURN: JsonObject = {"kind": "agentTurn", "message": "Hello", "model": "missing/one"}
+
+
+@pytest.mark.parametrize(("key", "value"), [("model", "missing/one"), ("payload", TURN)])
+async def test_a_model_that_nobody_can_ask_is_refused(talking: QuartTrio, key: str, value: object) -> None:
+    job_id = await made(talking)
+    direct = {"delivery": None, key: value} if key == "payload" else {key: value}
+    for method, path, body in (("POST", "", {**DIRECT, **direct}), ("PATCH", f"/{job_id}", {key: value})):
+        answer = await call(talking, method, path, body)
+        assert answer.status == 400, method
+        where = "$.payload.model" if key == "payload" else "$.model"
+        assert answer.json["error"]["message"] == f'{where}: There is no model "missing/one".'
+    (job,) = (await call(talking, "GET", "")).json["jobs"]
+    assert (job["model"], job["payload"]["text"]) == (None, "Hello")
+
+
+async def test_a_model_that_is_gone_keeps_nobody_from_changing_the_rest_of_a_job(
+    talking: QuartTrio, path: MessagePath
+) -> None:
+    job_id = await made(talking)
+    (stored,) = await path.storage.jobs()
+    await path.storage.change_job(evolve(stored.job, model="missing/one"), None, 1)
+    answer = await call(talking, "PATCH", f"/{job_id}", {"name": "One", "model": "missing/one"})
+    assert (answer.status, answer.json["job"]["name"]) == (200, "One")
+
+
 @pytest.mark.parametrize("where", ["", "/create"])
 async def test_a_job_is_made_and_listed(talking: QuartTrio, where: str) -> None:
     answer = await call(talking, "POST", where, IN_SHORT)
@@ -205,7 +231,11 @@ async def test_the_history_of_all_jobs_comes_newest_first_and_is_limited(talking
     rest = (await call(talking, "GET", f"/runs/history?limit=2&cursor={page['nextCursor']}")).json
     assert len(rest["history"]) == 1
     assert (rest["hasMore"], rest["nextCursor"]) == (False, None)
-    assert (await call(talking, "GET", "/runs/history?cursor=1_2")).status == 400
+    for path in (f"/{first}/history", "/runs/history"):
+        cursor = (await call(talking, "GET", f"{path}?limit=1")).json["nextCursor"]
+        for other in (f"/{second}/history", "/runs/history", f"/{first}/history"):
+            answer = await call(talking, "GET", f"{other}?cursor={cursor}")
+            assert answer.status == (200 if other == path else 400), (path, other)
     assert len((await call(talking, "GET", f"/{first}/history?limit=1")).json["history"]) == 1
     assert (await call(talking, "GET", "/runs/history?limit=501")).status == 400
 

@@ -102,7 +102,8 @@ async def test_what_waits_and_what_runs_is_listed_and_cannot_be_decided_about(
 
 
 @pytest.mark.parametrize(
-    "query", ["state=lost", "limit=0", "limit=501", "limit=x", "cursor=x", "cursor=7", "cursor=1_-1"]
+    "query",
+    ["state=lost", "limit=0", "limit=501", "limit=x", "cursor=x", "cursor=7", "cursor=outbox_7", "cursor=waiting_0_7"],
 )
 async def test_a_query_that_is_wrong_is_refused(talking: QuartTrio, query: str) -> None:
     answer = await ask(talking, "GET", f"/api/inbox?{query}", [BEARER])

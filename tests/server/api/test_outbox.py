@@ -90,7 +90,17 @@ async def test_the_list_comes_in_pages_the_newest_first(talking: QuartTrio, path
 
 @pytest.mark.parametrize(
     "query",
-    ["state=lost", "state=dead,lost", "limit=0", "limit=501", "limit=x", "cursor=x", "cursor=1_2", "errorClass=odd"],
+    [
+        "state=lost",
+        "state=dead,lost",
+        "limit=0",
+        "limit=501",
+        "limit=x",
+        "cursor=x",
+        "cursor=1",
+        "cursor=runs_1",
+        "errorClass=odd",
+    ],
 )
 async def test_a_query_that_is_wrong_is_refused(talking: QuartTrio, query: str) -> None:
     answer = await ask(talking, "GET", f"/api/outbound?{query}", [BEARER])

@@ -93,6 +93,8 @@ class OpenAIProvider:
     async def _send(self, request: ModelRequest, key: str | None) -> httpx2.Response:
         """A response that streams an answer."""
         endpoint = self._endpoint
+        if key and not (key.isascii() and key.isprintable()):
+            raise ProviderError(ErrorKind.AUTH, "the key holds a sign that no HTTP header can carry")
         headers = {**endpoint.headers, **({"authorization": f"Bearer {key}"} if key else {})}
         while True:
             left_out = self._left_out.get(request.model, frozenset[str]())

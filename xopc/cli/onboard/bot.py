@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 
 from xopc.channels.telegram.accounts import API_ROOT, resolve_bots
-from xopc.cli.onboard.bot_trial import Refused, find_writer, name_of_bot
+from xopc.cli.onboard.bot_trial import NO_TOKEN, TOKEN, Refused, find_writer, name_of_bot
 from xopc.cli.onboard.draft import BotAnswer
 from xopc.cli.onboard.guide import Guide
 from xopc.cli.onboard.wishes import Secret, SecretMode, Wishes
@@ -152,8 +152,8 @@ def _ask_token(guide: Guide, *, has_one: bool) -> Secret | None:
     def check(answer: str) -> str:
         if has_one and not answer:
             return ""
-        if not re.fullmatch(r"[0-9]+:[A-Za-z0-9_-]{20,}", answer):
-            raise ValueError("That is no token of a bot: it looks like 123456789:AAE…, with more behind it.")
+        if not TOKEN.fullmatch(answer):
+            raise ValueError(NO_TOKEN)
         return answer
 
     question = "The bot's token, or Enter for the one that is set up" if has_one else "The bot's token"
@@ -178,7 +178,7 @@ def _found(guide: Guide, bot: Named) -> str | None:
 
 def _user_id(answer: str) -> str:
     text = answer.strip().removeprefix("tg:").removeprefix("telegram:")
-    if not text.isdecimal():
+    if not (text.isascii() and text.isdecimal()):
         raise ValueError("A user id is a number, such as 4711; @names change, and do not count.")
     return text
 

@@ -17,6 +17,8 @@ ASK_SECONDS = 20.0
 WAIT_SECONDS = 60.0
 """For somebody who has to find the bot in his telephone first."""
 POLL_SECONDS = 10
+TOKEN = re.compile(r"[0-9]+:[A-Za-z0-9_-]{20,}")
+NO_TOKEN = "That is no token of a bot: it looks like 123456789:AAE…, with more behind it."  # noqa: S105 - what is said
 
 
 @frozen
@@ -38,7 +40,9 @@ class Writer:
 
 
 def name_of_bot(root: str, token: str) -> str | Refused:
-    """The name of the bot that a token is for, without the `@`."""
+    """The name of the bot that a token is for, without the `@`. What is no token is not sent to anybody."""
+    if not TOKEN.fullmatch(token):
+        return Refused(NO_TOKEN, "Copy it again from @BotFather: /token there shows it.", is_of_token=True)
 
     async def ask(api: Api) -> str | Refused:
         answer = await api.call("getMe", {}, ASK_SECONDS)

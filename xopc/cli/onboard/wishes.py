@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated
 from attrs import field, frozen
 from cyclopts import Parameter, validators
 
+from xopc.cli.options import stdin_line
 from xopc.contracts.errors import Failure, XopcError
 from xopc.contracts.settings.file import BindMode
 
@@ -170,7 +170,10 @@ def _from_file(path: Path | None) -> Secret | None:
 
 
 def _from_stdin(what: str) -> Secret:
-    line = sys.stdin.readline(MAX_SECRET_BYTES).strip() if sys.stdin else ""
+    try:
+        line = stdin_line(MAX_SECRET_BYTES)
+    except ValueError as error:
+        raise _refusal(f"{what[0].upper()}{what[1:]}: {error}.") from None
     if not line:
         raise _refusal(f"Standard input has no line with {what}.")
     return Secret(line)

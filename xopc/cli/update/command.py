@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -93,6 +94,8 @@ def _contradiction(
         return "--version and --wheel name two versions: give one of them"
     if rollback and (check or version is not None or wheel is not None):
         return "--rollback goes back to a version that is still there, and installs none: --rollback --to VERSION"
+    if version is not None and not re.fullmatch(r"[0-9][0-9A-Za-z.+!-]*", version):
+        return "--version takes a version, such as 1.2.0"
     if wheel is not None and not wheel.is_file():
         return f"{wheel} is no file: name the wheel that --wheel is for"
     return None

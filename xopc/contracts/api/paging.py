@@ -35,20 +35,20 @@ def page_offset() -> int:
     return field(default=0, validator=ge(0))
 
 
-def cursor_of(*place: float) -> str:
-    """Where the next page begins, as it travels: behind the row with these numbers."""
-    return "_".join(map(repr, place))
+def cursor_of(name: str, *place: float) -> str:
+    """Where the next page of a list begins, as it travels: behind the row with these numbers."""
+    return "_".join((name, *map(repr, place)))
 
 
-def place_of(cursor: str | None, length: int) -> tuple[float, ...] | None:
-    """The numbers of `cursor_of`, if there is a cursor.
+def place_of(cursor: str | None, name: str, length: int) -> tuple[float, ...] | None:
+    """The numbers of `cursor_of`, if there is a cursor of the list with this name.
 
     Raises:
         InvalidValueError: it is none, or one of another list.
     """
     if cursor is None:
         return None
-    numbers = cursor.split("_")
-    if len(numbers) != length or not all(map(_NUMBER.fullmatch, numbers)):
+    of, *numbers = cursor.split("_")
+    if of != name or len(numbers) != length or not all(map(_NUMBER.fullmatch, numbers)):
         raise InvalidValueError(Problem("?cursor", "is none of this list: it is nextCursor of the page before"))
     return tuple(float(number) if "." in number else int(number) for number in numbers)

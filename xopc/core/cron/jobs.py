@@ -236,5 +236,7 @@ def _problems(job: Job) -> Iterator[Problem]:
     for key, value, other in (("channel", delivery.channel, delivery.to), ("to", delivery.to, delivery.channel)):
         if value is None and (other is not None or delivery.mode is DeliveryMode.DIRECT):
             yield Problem(f"$.delivery.{key}", "is missing; channel and to belong together")
+    if delivery.account is not None and delivery.channel is None:
+        yield Problem("$.delivery.accountId", "is of no channel; say channel and to, too")
     if job.is_direct and delivery.channel == DEFAULT_CHANNEL:
         yield Problem("$.delivery.channel", "must be a channel that messages can be sent to, which the CLI is not")

@@ -34,6 +34,7 @@ from xopc.core.cron.jobs import Circumstances, changed, made
 from xopc.core.cron.schedule import ScheduleError
 from xopc.server.api import cron_examples as examples
 from xopc.server.api.cron_bodies import shown_job, shown_run, shown_schedule, shown_totals
+from xopc.server.api.targets import check_model
 from xopc.server.query import read_query
 from xopc.server.routes import Call, Route
 from xopc.server.services import Services
@@ -50,6 +51,7 @@ async def _read(call: Call[None]) -> CronJobRead:
 async def _create(call: Call[CreateJob]) -> CronJobCreated:
     services = call.services
     job = made(call.body, _circumstances(services))
+    _check_models(job, None, services)
     try:
         stored = await services.cron.add(job)
     except ScheduleError as error:
@@ -59,7 +61,21 @@ async def _create(call: Call[CreateJob]) -> CronJobCreated:
 
 async def _change(call: Call[ChangeJob]) -> CronJobChanged:
     given = _circumstances(call.services)
-    return CronJobChanged(shown_job(await _edit(call, lambda job: changed(job, call.body, given))))
+
+    def edited(job: Job) -> Job:
+        after = changed(job, call.body, given)
+        _check_models(after, job, call.services)
+        return after
+
+    return CronJobChanged(shown_job(await _edit(call, edited)))
+
+
+def _check_models(job: Job, before: Job | None, services: Services) -> None:
+    """Refuse models that nobody can ask; one that a job had before keeps nobody from changing something else."""
+    if before is None or job.model != before.model:
+        check_model(job.model, services.why_no_model)
+    if before is None or job.payload.model != before.payload.model:
+        check_model(job.payload.model, services.why_no_model, "$.payload.model")
 
 
 async def _toggle(call: Call[ToggleJob]) -> CronToggled:
@@ -96,11 +112,12 @@ async def _all_history(call: Call[None]) -> CronHistory:
 
 
 async def _runs(call: Call[None], job_id: str | None, query: JobHistoryQuery | AllHistoryQuery) -> CronHistory:
-    place = place_of(query.cursor, 1)
+    name = job_id or "runs"
+    place = place_of(query.cursor, name, 1)
     before = None if place is None else int(place[0])
     runs = await call.services.storage.job_runs(job_id, query.limit + 1, before)
     page, more = runs[: query.limit], runs[query.limit :]
-    cursor = cursor_of(page[-1].seq) if more else None
+    cursor = cursor_of(name, page[-1].seq) if more else None
     return CronHistory(tuple(map(shown_run, page)), query.limit, bool(more), cursor)
 
 

@@ -19,11 +19,11 @@ from xopc.storage.path.inbox import InboxPlace
 
 async def _list(call: Call[None]) -> InboxPage:
     query = read_query(call.query, InboxFilter)
-    place = place_of(query.cursor, 2)
+    place = place_of(query.cursor, query.state.value, 2)
     behind = None if place is None else InboxPlace(place[0], int(place[1]))
     rows = await call.services.storage.inbox(query.state, query.limit + 1, behind)
     page, more = rows[: query.limit], rows[query.limit :]
-    cursor = cursor_of(page[-1].parked_at or 0, page[-1].seq) if more else None
+    cursor = cursor_of(query.state.value, page[-1].parked_at or 0, page[-1].seq) if more else None
     return InboxPage(tuple(map(_shown, page)), query.limit, bool(more), cursor)
 
 

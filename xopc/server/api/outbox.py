@@ -26,15 +26,18 @@ from xopc.server.routes import Call, Route
 from xopc.server.services import Services
 from xopc.storage.path.outbox import OutboxQuery, Removal, Selection
 
+_LIST = "outbox"
+"""As its cursors name it."""
+
 
 async def _list(call: Call[None]) -> OutboundPage:
     query = read_query(call.query, OutboundFilter)
     states = query.state or (OutboxState.DEAD,)
-    place = place_of(query.cursor, 1)
+    place = place_of(query.cursor, _LIST, 1)
     before = None if place is None else int(place[0])
     page = await call.services.storage.outbox(OutboxQuery(states, query.limit, before, _selection(query)))
     items = tuple(_shown(row, call.services) for row in page.rows)
-    cursor = None if page.next_before is None else cursor_of(page.next_before)
+    cursor = None if page.next_before is None else cursor_of(_LIST, page.next_before)
     return OutboundPage(items, query.limit, cursor is not None, cursor)
 
 

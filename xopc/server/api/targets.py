@@ -83,14 +83,14 @@ def enabled_agent(agent_id: str | None, agents: AgentsSettings, path: str) -> st
     return agent_id.lower()
 
 
-def check_model(ref: str | None, why_not: Callable[[str], str | None]) -> None:
-    """Refuse a model that nobody can ask; None names none.
+def check_model(ref: str | None, why_not: Callable[[str], str | None], path: str = "$.model") -> None:
+    """Refuse a model that nobody can ask; None names none. `path` is where it was named.
 
     Raises:
         InvalidValueError: with why, and which there are.
     """
     if ref is not None and (why := why_not(ref)) is not None:
-        raise InvalidValueError(Problem("$.model", why))
+        raise InvalidValueError(Problem(path, why))
 
 
 def new_peer() -> str:

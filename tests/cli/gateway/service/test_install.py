@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cyclopts import CycloptsError
 
 from tests.fakes.gateway import TOKEN, configure, running_gateway
 from tests.fakes.service_managers import FakeManagers
@@ -16,6 +17,7 @@ from xopc.cli.gateway.managed import find_service
 from xopc.cli.gateway.service import place
 from xopc.cli.gateway.service.install import install
 from xopc.cli.gateway.target import find_target
+from xopc.cli.main import build_app
 from xopc.config.setup import generate_token
 from xopc.service.audit.audited import audit_service
 from xopc.service.managers.base import Installed
@@ -60,6 +62,13 @@ def test_row_065_the_port_lands_in_the_arguments(home: Path, managers: FakeManag
     configure(home)
     assert install(port=8080) == 0
     assert installed().arguments[-3:] == ("--foreground", "--port", "8080")
+
+
+def test_a_service_that_is_at_another_port_after_each_start_is_refused(home: Path, managers: FakeManagers) -> None:
+    configure(home)
+    with pytest.raises(CycloptsError, match="Must be >= 1"):
+        build_app()(["gateway", "service", "install", "--port", "0"], exit_on_error=False, print_error=False)
+    assert not (home / UNIT).exists()
 
 
 def test_row_066_a_token_is_the_services_and_stands_in_its_file_alone(home: Path, managers: FakeManagers) -> None:

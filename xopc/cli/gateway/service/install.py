@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from attrs import evolve
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
-from xopc.cli.gateway.run import BindOption, PortOption, TokenOption
+from xopc.cli.gateway.run import BindOption, TokenOption
 from xopc.cli.gateway.service.place import SystemOption, find_place, give_to_owner, refuse, warnings_about_root
 from xopc.cli.gateway.target import Target
 from xopc.cli.options import ConfigOption, JsonOption
@@ -28,7 +28,12 @@ STATUS = "xopc gateway status"
 
 def install(
     *,
-    port: PortOption = None,
+    port: Annotated[
+        int | None,
+        Parameter(
+            validator=validators.Number(gte=1, lte=65535), help="Port to listen at, instead of the configuration's."
+        ),
+    ] = None,
     bind: BindOption = None,
     token: TokenOption = None,
     force: Annotated[bool, Parameter(help="Write it anew, with the configuration as it is now.")] = False,
